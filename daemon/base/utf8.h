@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/macro.h"
+
+/* Length of the well-formed UTF-8 sequence (RFC 3629: shortest form, no surrogates, up to U+10FFFF) that `s` of `n`
+ * bytes begins with; 0 where there is none. */
+size_t utf8_sequence_length(const char *s, size_t n) _pure_;
+
+bool utf8_is_valid(const char *s, size_t n) _pure_;
+
+/* A copy in which every byte that belongs to no sequence reads '?'. NULL: no memory. */
+char *utf8_make_valid(const char *s) _must_check_;

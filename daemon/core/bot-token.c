@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+
+#include <sys/mman.h>
+
+#include "core/bot-token.h"
+
+#define ID_MAX          ((INT64_C(1) << 54) - 1)
+#define SECRET_SIZE_MIN 24
+
+#define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+struct BotToken {
+        int64_t id;
+        const char *secret; /* points into text */
+        char text[BOT_TOKEN_SIZE_MAX + 1];
+};
+
+/* Fills in id and secret from a text that is all there. */
+static int token_parse(BotToken *t, size_t length)
+{
+        const char *p = t->text;
+        int64_t id = 0;
+
+        if (*p == '0')
+                return -EINVAL;
+        for (; *p >= '0' && *p <= '9'; p++) {
+                int digit = *p - '0';
+
+                if (id > (ID_MAX - digit) / 10)
+                        return -EINVAL;
+                id = id * 10 + digit;
+        }
+        if (id == 0 || *p != ':')
+                return -EINVAL;
+        p++;
+
+        /* A byte of zero ends what strspn() sees too early, so an embedded one does not get past the comparison. */
+        size_t secret_size = strspn(p, BASE64URL);
+        if (secret_size < SECRET_SIZE_MIN || (size_t) (p - t->text) + secret_size != length)
+                return -EINVAL;
+
+        t->id = id;
+        t->secret = p;
+        return 0;
+}
+
+int bot_token_new(BotToken **ret, const char *bytes, size_t size)
+{
+        _cleanup_(bot_token_freep) BotToken *t = NULL;
+
+        if (size > 0 && bytes[size - 1] == '\n')
+                size--;
+        if (size > BOT_TOKEN_SIZE_MAX)
+                return -EINVAL;
+
+        void *page = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED)
+                return -errno;
+        t = page;
+
+        /* Both may fail, by RLIMIT_MEMLOCK or an old kernel: a token that could be swapped is better than a bot that
+         * can't be moved. */
+        (void) mlock(page, sizeof(*t));
+        (void) madvise(page, sizeof(*t), MADV_DONTDUMP);
+
+        memcpy(t->text, bytes, size);
+        int r = token_parse(t, size);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+BotToken *bot_token_free(BotToken *t)
+{
+        if (!t)
+                return NULL;
+
+        explicit_bzero(t, sizeof(*t));
+        (void) munmap(t, sizeof(*t)); /* unlocks as well */
+        return NULL;
+}
+
+int64_t bot_token_id(const BotToken *t)
+{
+        return t->id;
+}
+
+const char *bot_token_reveal(const BotToken *t)
+{
+        return t->text;
+}
+
+bool bot_token_equal(const BotToken *a, const BotToken *b)
+{
+        return streq(a->text, b->text);
+}
+
+typedef struct Replacement {
+        const char *from;
+        const char *to;
+} Replacement;
+
+static const Replacement *replacement_at(const char *p, const Replacement *table, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (startswith(p, table[i].from))
+                        return table + i;
+        return NULL;
+}
+
+/* Writes the result to `out`, or only counts where that is NULL. Returns its length. */
+static size_t replace_into(char *out, const char *text, const Replacement *table, size_t n)
+{
+        size_t length = 0;
+
+        for (const char *p = text; *p;) {
+                const Replacement *r = replacement_at(p, table, n);
+                const char *piece = r ? r->to : p;
+                size_t piece_size = r ? strlen(r->to) : 1;
+
+                if (out)
+                        memcpy(out + length, piece, piece_size);
+                length += piece_size;
+                p += r ? strlen(r->from) : 1;
+        }
+        return length;
+}
+
+/* Exactly as much memory as is needed, at once: realloc() would leave copies of a token behind. */
+static char *replace_all(const char *text, const Replacement *table, size_t n)
+{
+        size_t length = replace_into(NULL, text, table, n);
+        char *out = malloc(length + 1);
+
+        if (!out)
+                return NULL;
+        replace_into(out, text, table, n);
+        out[length] = '\0';
+        return out;
+}
+
+char *bot_token_redact(const BotToken *t, const char *text)
+{
+        const Replacement table[] = { { t->text, "{token}" }, { t->secret, "{secret}" } };
+
+        return replace_all(text, table, ELEMENTSOF(table));
+}
+
+char *bot_token_expand(const BotToken *t, const char *text)
+{
+        const Replacement table[] = { { "{token}", t->text }, { "{secret}", t->secret } };
+
+        return replace_all(text, table, ELEMENTSOF(table));
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/macro.h"
+#include "base/time-util.h"
+#include "core/botapi-reply.h"
+#include "core/cutover.h"
+#include "core/seat.h"
+#include "core/window.h"
+
+/* What the daemon must know of a bot after a crash, and its form on disk: one header line with version, size and
+ * checksum, then JSON. No token is ever in it: a webhook URL that contains it holds "{token}" instead. */
+
+typedef enum OnUndrained {
+        ON_UNDRAINED_FAIL,
+        ON_UNDRAINED_SPOOL,
+        ON_UNDRAINED_WAIT,
+        ON_UNDRAINED_MAX,
+        ON_UNDRAINED_INVALID = -EINVAL,
+} OnUndrained;
+
+const char *on_undrained_to_string(OnUndrained u);
+OnUndrained on_undrained_from_string(const char *s);
+
+typedef enum JobResult {
+        JOB_RESULT_NONE, /* no job yet */
+        JOB_RESULT_DONE,
+        JOB_RESULT_FAILED,
+        JOB_RESULT_CANCELED,
+        JOB_RESULT_MAX,
+        JOB_RESULT_INVALID = -EINVAL,
+} JobResult;
+
+const char *job_result_to_string(JobResult r);
+JobResult job_result_from_string(const char *s);
+
+/* hold-at= names a phase */
+typedef enum HoldAt {
+        HOLD_AT_NONE,
+        HOLD_AT_STOP_WORKERS,
+        HOLD_AT_LOG_OUT,
+        HOLD_AT_MAX,
+        HOLD_AT_INVALID = -EINVAL,
+} HoldAt;
+
+const char *hold_at_to_string(HoldAt h);
+HoldAt hold_at_from_string(const char *s);
+
+/* One cutover: running, or the last one that ended. Kept whole in the record, so that a restart goes on with it and
+ * the bus still tells its result. */
+typedef struct RecordJob {
+        uint32_t id; /* 0: there was none yet */
+        Seat target; /* SEAT_CLOUD or SEAT_LOCAL */
+        JobResult result; /* NONE while it runs */
+        char *reason;     /* the caller's; "" or NULL if none, so are the two below */
+        char *requester;  /* who asked, for the history: "uid 0, unit session-1.scope" */
+        OnUndrained on_undrained;
+        HoldAt hold_at;
+        bool proceeded;       /* Proceed() was called: hold-at is spent */
+        usec_t started_usec;  /* CLOCK_REALTIME, like all below */
+        usec_t phase_started_usec;
+        usec_t ended_usec;
+        uint64_t pending_at_start; /* getWebhookInfo in check */
+        uint64_t drained;     /* taken by the workers while they drained */
+        uint64_t spooled;
+        uint64_t handed_over;
+        usec_t blind_usec;    /* from the logOut's answer to the login's; 0: not known */
+        usec_t downtime_usec; /* workers stopped to workers started */
+        char *error;          /* why it failed or what it waits for */
+} RecordJob;
+
+typedef struct Record {
+        int64_t bot_id; /* 0: not known yet */
+        Seat seat;      /* where the bot is logged in when no job moves it; UNDECLARED, CLOUD or LOCAL */
+        CutoverState state;
+        RecordJob job;
+
+        /* put back by start-workers and by a roll-back, in this order */
+        char **workers;
+        char **triggers;
+        bool server_started; /* check started the target's unit: a roll-back stops it again */
+
+        /* the queue at the source */
+        int64_t next_offset;  /* for the next getUpdates: last update_id + 1; 0: none taken yet */
+        int64_t confirmed_offset; /* the last offset that the source answered: it has forgotten all below */
+
+        WebhookSettings webhook; /* of the source; url is NULL for a polling bot */
+        bool webhook_deleted;    /* by us: a roll-back sets it again */
+
+        /* the cloud's window */
+        bool logged_out_valid;
+        Moment logged_out;  /* the last moment at which a logOut there can have been applied */
+        bool logged_out_long; /* 1800 s instead of 600 s: see window.h */
+        uint32_t logout_attempts; /* of the present job */
+        Moment logged_in;   /* when we saw the login at the seat; boottime 0: not by us */
+} Record;
+
+/* A record without history: not logged in anywhere we know of. All pointers are NULL; a string of the job that is NULL
+ * means "", as which it is written and read back. */
+void record_init(Record *r);
+void record_done(Record *r); /* leaves a record that only record_init() may use again */
+int record_copy(const Record *r, Record *ret) _must_check_;
+
+/* The bytes for the disk; at most RECORD_SIZE_MAX. `bot` is the bot's name, checked again on reading, so that a file
+ * under another name is not believed. What is encoded can always be decoded: a byte that is not UTF-8 becomes '?'.
+ * Returns 0, -ENOMEM, or -E2BIG: more text, workers or triggers than the bounds below allow. */
+#define RECORD_SIZE_MAX   (256u * 1024u)
+#define RECORD_STRING_MAX (16u * 1024u)
+#define RECORD_UNITS_MAX  1024u /* workers, and triggers */
+int record_encode(const Record *r, const char *bot, char **ret, size_t *ret_size) _must_check_;
+
+/* Trailing padding (newlines) is allowed. Returns 0; -ENOMEM; -EPROTONOSUPPORT for a version that this program does not
+ * know; -EBADMSG for everything else, with *ret_why a static sentence fragment. Nothing is repaired: a field that is
+ * missing, unknown, or of another type or range than it was written with makes all of it bad. */
+int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, const char **ret_why) _must_check_;

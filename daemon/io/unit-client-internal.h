@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "io/unit-client.h"
+
+/* What unit-client.c, unit-job.c and unit-info.c share, and nobody else sees. */
+
+#define SYSTEMD_NAME          "org.freedesktop.systemd1"
+#define SYSTEMD_PATH          "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER       "org.freedesktop.systemd1.Manager"
+#define SYSTEMD_UNIT          "org.freedesktop.systemd1.Unit"
+#define SYSTEMD_SERVICE       "org.freedesktop.systemd1.Service"
+#define SYSTEMD_UNIT_PATH     "/org/freedesktop/systemd1/unit"
+#define SYSTEMD_JOB_PATH      "/org/freedesktop/systemd1/job"
+#define PROPERTIES_INTERFACE  "org.freedesktop.DBus.Properties"
+
+/* For questions that systemd answers from memory. */
+#define QUESTION_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+typedef enum UnitCallKind {
+        UNIT_CALL_JOB,
+        UNIT_CALL_RESET,
+        UNIT_CALL_INFO,
+        UNIT_CALL_LIST,
+        UNIT_CALL_WATCH,
+} UnitCallKind;
+
+/* The first member of every kind of call. */
+struct UnitCall {
+        UnitCallKind kind;
+        UnitClient *client;
+        UnitCall *previous, *next;
+        char *unit;
+        void *userdata;
+        UnitCall *(*free)(UnitCall *call); /* of what the kind adds, and of the whole */
+};
+
+/* A job that ended while the answer of a StartUnit() was outstanding, so that nobody knew yet whose it is. */
+typedef struct EarlyEnd {
+        uint32_t job_id;
+        UnitJobResult result;
+} EarlyEnd;
+
+struct UnitClient {
+        sd_bus *bus;
+        sd_bus_slot *slot_subscribe;
+        sd_bus_slot *slot_job_removed;
+        sd_bus_slot *slot_reloading;
+        sd_bus_slot *slot_name_owner;
+        sd_bus_slot *slot_unit_changed; /* NULL until something is watched */
+        char *owner;                    /* unique name of systemd; NULL: not known yet, or no bus */
+
+        UnitCall *calls;
+        UnitCall *cursor; /* the call that a running walk comes to next */
+
+        size_t n_queueing; /* jobs whose id is not known yet; early ends are kept as long as there are any */
+        EarlyEnd *early;
+        size_t n_early;
+        bool early_lost; /* more than fit */
+};
+
+/* Callbacks free calls as they like, the one called and others. So a walk over all calls keeps its place in the client,
+ * and unit_call_free() moves it on. Walks never nest: they start from the event loop alone. */
+#define FOREACH_CALL(call, c)                                                                                \
+        for (UnitCall *call = ((c)->cursor = (c)->calls);                                                    \
+             (call = (c)->cursor) && ((c)->cursor = call->next, true);)
+
+/* Fills in and enters what every call has. Nothing has to be undone on failure. */
+int unit_call_init(UnitCall *call, UnitClient *c, UnitCallKind kind, const char *unit, void *userdata,
+                   UnitCall *(*free_func)(UnitCall *) ) _must_check_;
+
+/* NULL on a direct connection: messages have no sender there (sd_bus_message_get_sender(3)). */
+const char *unit_client_match_sender(UnitClient *c);
+
+/* Anybody may send a signal to our unique name that looks like systemd's. On a bus only the broker's word counts: the
+ * sender it wrote into the message has to be the one that owns systemd's name. */
+bool unit_client_is_from_systemd(UnitClient *c, sd_bus_message *m);
+
+/* What an error reply of systemd means, with a sentence for the administrator in *ret_error. `what` is the rest of
+ * "systemd refused to …". Returns 0 or -ENOMEM. */
+int unit_error_explain(sd_bus_message *reply, const char *what, const char *unit, UnitJobResult *ret_result,
+                       char **ret_error) _must_check_;
+
+/* unit-job.c */
+void unit_job_ended(UnitCall *call, uint32_t job_id, UnitJobResult result);
+void unit_job_recheck(UnitCall *call);
+
+/* unit-info.c */
+void unit_watch_changed(UnitCall *call, sd_bus_message *signal);
+void unit_watch_recheck(UnitCall *call);
