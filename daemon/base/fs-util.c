@@ -58,12 +58,12 @@ int read_file_at(int fd, const char *name, int flags, size_t size_max, char **re
                 return -ENOTTY;
         if (st.st_size > (off_t) size_max)
                 return -EFBIG;
-        /* One byte more than allowed: the file may have grown since. */
-        bytes = malloc(size_max + 1);
+        /* One byte more than there is: at the end of the file read() says so. */
+        bytes = malloc((size_t) st.st_size + 1);
         if (!bytes)
                 return -ENOMEM;
         for (;;) {
-                ssize_t n = read(file, bytes + size, size_max + 1 - size);
+                ssize_t n = read(file, bytes + size, (size_t) st.st_size + 1 - size);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -72,8 +72,8 @@ int read_file_at(int fd, const char *name, int flags, size_t size_max, char **re
                 if (n == 0)
                         break;
                 size += (size_t) n;
-                if (size > size_max)
-                        return -EFBIG;
+                if (size > (size_t) st.st_size)
+                        return -EAGAIN;
         }
         bytes[size] = '\0';
         *ret = TAKE_PTR(bytes);

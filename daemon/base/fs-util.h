@@ -15,7 +15,8 @@ int write_all(int fd, const void *bytes, size_t size) _must_check_;
 int open_directory_at(int fd, const char *name, mode_t mode, int *ret_fd) _must_check_;
 
 /* Reads a whole regular file and adds a NUL that is not counted. `flags` is ORed to those of openat(), O_NOFOLLOW say.
- * -EFBIG: it has more than `size_max` bytes; -ENOTTY: it is not a regular file (and nothing waits for a FIFO). */
+ * -EFBIG: it has more than `size_max` bytes; -ENOTTY: it is not a regular file (and nothing waits for a FIFO); -EAGAIN:
+ * it grew while it was read. */
 int read_file_at(int fd, const char *name, int flags, size_t size_max, char **ret, size_t *ret_size) _must_check_;
 
 typedef enum WriteSync {
@@ -29,7 +30,7 @@ int write_file_atomic_at(int fd, const char *name, const void *bytes, size_t siz
                          WriteSync sync) _must_check_;
 
 /* Swaps two names (renameat2(RENAME_EXCHANGE)). -EOPNOTSUPP where the file system cannot do that. */
-int exchange_at(int fd, const char *a, const char *b) _must_check_;
+int exchange_at(int fd, const char *a, const char *b);
 
 /* Removes the file if it is there. Returns 1 if it was, 0 if not. */
 int unlink_if_exists_at(int fd, const char *name) _must_check_;

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/check.h"
+
+/* What callers ask of a bot. Everything that is refused here has changed nothing (L9). */
+
+static AskResult answer(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
+
+static AskResult answer(AskResult result, char **ret_message, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(ret_message, format, ap) < 0)
+                *ret_message = NULL;
+        va_end(ap);
+        return result;
+}
+
+/* Whether anything at all can be done for the bot. */
+static AskResult usable(const Bot *b, char **ret_message)
+{
+        if (!b->record_ok)
+                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+        if (b->config_error || !b->config)
+                return answer(ASK_BAD_CONFIG, ret_message,
+                              "The configuration of %s is not valid: %s Correct it and run 'systemctl reload "
+                              "tgswitchd'.", b->name, b->config_error ?: "there is no file for it in bots.d/.");
+        if (!b->token)
+                return answer(ASK_NO_TOKEN, ret_message,
+                              "There is no usable token for %s: put it into /etc/tgswitch/tokens/%s (mode 0600, one "
+                              "line as BotFather gave it) and run 'systemctl restart tgswitchd'.", b->name, b->name);
+        if (b->record.seat == SEAT_UNDECLARED)
+                return answer(ASK_UNDECLARED, ret_message,
+                              "Nobody has said where %s is logged in, and asking a server would log it in there: set "
+                              "InitialSeat=cloud or InitialSeat=local in bots.d/%s.conf and run 'systemctl reload "
+                              "tgswitchd', or run 'tgswitchctl set-seat %s cloud'.", b->name, b->name, b->name);
+        return ASK_OK;
+}
+
+static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
+{
+        _cleanup_free_ char *reason = strdup(options->reason ?: "");
+        _cleanup_free_ char *requester = strdup(options->requester ?: "");
+        _cleanup_free_ char *error = strdup("");
+        RecordJob *job = &b->record.job;
+        uint32_t id;
+        int r;
+
+        if (!reason || !requester || !error)
+                return -ENOMEM;
+        r = store_next_job_id(b->manager->store, &id);
+        if (r < 0)
+                return r;
+
+        free(job->reason);
+        free(job->requester);
+        free(job->error);
+        *job = (RecordJob){
+                .id = id,
+                .target = target,
+                .reason = TAKE_PTR(reason),
+                .requester = TAKE_PTR(requester),
+                .error = TAKE_PTR(error),
+                .hold_at = options->hold_at,
+                .on_undrained = options->on_undrained == ON_UNDRAINED_INVALID ? b->config->on_undrained :
+                                                                                options->on_undrained,
+                .started_usec = clock_realtime_usec(),
+                .phase_started_usec = clock_realtime_usec(),
+        };
+        b->record.next_offset = 0;
+        b->record.confirmed_offset = 0;
+        b->record.logout_attempts = 0;
+        b->log_out_began_usec = 0;
+        b->last_get_updates_usec = 0;
+        b->workers_stopped_usec = 0;
+        return 0;
+}
+
+AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message)
+{
+        AskResult result = usable(b, ret_message);
+        CutoverStep step;
+        int r;
+
+        assert(target == SEAT_CLOUD || target == SEAT_LOCAL);
+
+        if (result != ASK_OK)
+                return result;
+        if (bot_job_running(b) && b->record.job.target == target && b->record.job.result == JOB_RESULT_NONE) {
+                *ret_job = b->record.job.id;
+                return ASK_RUNNING;
+        }
+        step = cutover_step(b->record.state, CUTOVER_SWITCH_REQUESTED);
+        if (step.verdict != CUTOVER_STEP)
+                return answer(ASK_JOB_RUNNING, ret_message,
+                              "%s cannot be moved to %s now: %s (job %" PRIu32 ", to %s). Wait for it with 'tgswitchctl "
+                              "wait %" PRIu32 "'.", b->name, seat_to_string(target), step.why, b->record.job.id,
+                              seat_to_string(b->record.job.target), b->record.job.id);
+        if (b->record.seat == target)
+                return ASK_ALREADY;
+        if (b->manager->stopping)
+                return answer(ASK_FAILED, ret_message, "tgswitchd is stopping: try again when it runs.");
+
+        r = job_prepare(b, target, options);
+        if (r < 0)
+                return answer(ASK_FAILED, ret_message, "The cutover of %s could not be begun: %s. Look after the file "
+                              "system of the state directory.", b->name, strerror(-r));
+        *ret_job = b->record.job.id;
+        bot_set_error(b, NULL);
+        bot_post(b, CUTOVER_SWITCH_REQUESTED);
+        /* At once, so that the job exists when the caller hears of it. */
+        bot_dispatch(b);
+        return ASK_OK;
+}
+
+AskResult bot_cancel(Bot *b, char **ret_message)
+{
+        CutoverStep step = cutover_step(b->record.state, CUTOVER_CANCEL_REQUESTED);
+
+        if (step.verdict != CUTOVER_STEP)
+                return answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.", b->name,
+                              step.why);
+        bot_post(b, CUTOVER_CANCEL_REQUESTED);
+        bot_dispatch(b);
+        return ASK_OK;
+}
+
+AskResult bot_proceed(Bot *b, char **ret_message)
+{
+        CutoverStep step = cutover_step(b->record.state, CUTOVER_PROCEED_REQUESTED);
+
+        if (step.verdict != CUTOVER_STEP) {
+                if (!bot_job_running(b) || b->record.job.hold_at == HOLD_AT_NONE || b->record.job.proceeded)
+                        return answer(ASK_NOT_HOLDING, ret_message, "The cutover of %s does not hold: %s.", b->name,
+                                      step.why);
+                return answer(ASK_NOT_HOLDING, ret_message,
+                              "The cutover of %s has not reached '%s' yet, where it is to hold: wait for it.", b->name,
+                              hold_at_to_string(b->record.job.hold_at));
+        }
+        b->record.job.proceeded = true;
+        bot_post(b, CUTOVER_PROCEED_REQUESTED);
+        bot_dispatch(b);
+        return ASK_OK;
+}
+
+static void on_seat_saved(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->asked_job = disk_job_free(b->asked_job);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to record the seat; after a restart the old one counts: %m");
+        if (bot_gate_open(b))
+                credential_socket_reconsider(b->manager->gate);
+}
+
+AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
+{
+        int r;
+
+        assert(seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+
+        if (!b->record_ok)
+                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+        if (bot_job_running(b))
+                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "): wait for the end of it.",
+                              b->name, b->record.job.id);
+        if (b->record.seat == seat)
+                return ASK_ALREADY;
+        b->asked_job = disk_job_free(b->asked_job);
+        b->record.seat = seat;
+        if (b->token)
+                b->record.bot_id = bot_token_id(b->token);
+        r = bot_save(b, on_seat_saved, b, &b->asked_job);
+        if (r < 0)
+                return answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name, strerror(-r));
+        r = publish_environment(b, seat);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
+        log_bot(LOG_NOTICE, b->name, "An administrator says that the bot is logged in at %s.", seat_to_string(seat));
+        bot_changed(b);
+        return ASK_OK;
+}
+
+static void on_cleared(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->asked_job = disk_job_free(b->asked_job);
+        if (r >= 0)
+                r = handover_prepare(b);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to clear the spool: %m");
+        bot_changed(b);
+}
+
+AskResult bot_clear_spool(Bot *b, char **ret_message)
+{
+        uint64_t n = bot_spooled_updates(b);
+        int r;
+
+        if (bot_job_running(b))
+                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "): wait for the end of it.",
+                              b->name, b->record.job.id);
+        if (n == 0)
+                return ASK_ALREADY;
+        handover_cancel(b);
+        b->asked_job = disk_job_free(b->asked_job);
+        r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
+        if (r < 0)
+                return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name, strerror(-r));
+        log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
+        return ASK_OK;
+}
+
+AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message)
+{
+        int r;
+
+        if (!b->spool)
+                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The spool cannot be read.");
+        r = spool_export(b->spool, ret_fd);
+        if (r < 0)
+                return answer(ASK_FAILED, ret_message, "The spool of %s could not be read: %s.", b->name, strerror(-r));
+        return ASK_OK;
+}
+
+/* ---- Check() ---- */
+
+struct BotCheck {
+        Check *check;
+        bot_check_handler_t handler;
+        void *userdata;
+};
+
+static void on_checked(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata)
+{
+        BotCheck *bc = userdata;
+
+        bc->handler(list->items, list->n, bc->userdata);
+}
+
+AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *userdata, BotCheck **ret,
+                    char **ret_message)
+{
+        AskResult result = usable(b, ret_message);
+        BotCheck *bc;
+        int r;
+
+        if (result != ASK_OK && result != ASK_NO_TOKEN)
+                return result;
+        if (result == ASK_NO_TOKEN) {
+                /* That is one of the checks, and its words are better placed there. */
+                free(*ret_message);
+                *ret_message = NULL;
+        }
+        if (bot_job_running(b))
+                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "), and the move has its own "
+                              "checks: see 'tgswitchctl status %s'.", b->name, b->record.job.id, b->name);
+        bc = calloc(1, sizeof(BotCheck));
+        if (!bc)
+                return answer(ASK_FAILED, ret_message, "There is not enough memory.");
+        bc->handler = handler;
+        bc->userdata = userdata;
+        r = check_start(b, target, false, on_checked, bc, &bc->check);
+        if (r < 0) {
+                free(bc);
+                return answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));
+        }
+        *ret = bc;
+        return ASK_OK;
+}
+
+BotCheck *bot_check_free(BotCheck *c)
+{
+        if (!c)
+                return NULL;
+        check_free(c->check);
+        free(c);
+        return NULL;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/fs-util.h"
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* What a bot is made of when this process starts: token, record, spool. */
+
+/* A credential of tgswitchd.service: KIND_NAME (systemd.exec(5), LoadCredential= of a directory). Returns -ENOENT where
+ * there is none. The bytes are the caller's to wipe. */
+static int read_credential(const Bot *b, const char *kind, size_t size_max, char **ret, size_t *ret_size)
+{
+        _cleanup_close_ int fd = -EBADF;
+        char name[64];
+
+        if (!b->manager->credentials_directory)
+                return -ENOENT;
+        fd = open(b->manager->credentials_directory, O_DIRECTORY | O_CLOEXEC | O_RDONLY);
+        if (fd < 0)
+                return -errno;
+        snprintf(name, sizeof(name), "%s_%s", kind, b->name);
+        return read_file_at(fd, name, O_NOFOLLOW, size_max, ret, ret_size);
+}
+
+static void load_token(Bot *b)
+{
+        char *bytes = NULL;
+        size_t size = 0;
+        int r;
+
+        r = read_credential(b, "token", 4096, &bytes, &size);
+        if (r >= 0) {
+                r = bot_token_new(&b->token, bytes, size);
+                explicit_bzero(bytes, size);
+                free(bytes);
+        }
+        if (r == -ENOENT)
+                bot_set_error(b, "There is no token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
+                                 "BotFather gave it) and run 'systemctl restart tgswitchd'.", b->name);
+        else if (r == -EINVAL)
+                bot_set_error(b, "The credential token_%s is not a bot token: it has to be one line as BotFather gave "
+                                 "it, like 123456789:AA… (35 characters). Correct /etc/tgswitch/tokens/%s and run "
+                                 "'systemctl restart tgswitchd'.", b->name, b->name);
+        else if (r < 0)
+                bot_set_error(b, "The credential token_%s cannot be read: %s.", b->name, strerror(-r));
+        if (r < 0)
+                log_bot(LOG_ERR, b->name, "%s", b->error);
+}
+
+static void load_webhook_secret(Bot *b)
+{
+        char *bytes = NULL;
+        size_t size = 0;
+        int r;
+
+        r = read_credential(b, "secret", 512, &bytes, &size);
+        if (r == -ENOENT)
+                return;
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the credential secret_%s: %m", b->name);
+                return;
+        }
+        if (size > 0 && bytes[size - 1] == '\n')
+                bytes[--size] = '\0';
+        if (strlen(bytes) == size && size > 0)
+                b->webhook_secret = TAKE_PTR(bytes);
+        free(bytes);
+}
+
+static void on_declared(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->asked_job = disk_job_free(b->asked_job);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to record where the bot is logged in, ignoring: %m");
+        if (bot_gate_open(b))
+                credential_socket_reconsider(b->manager->gate);
+}
+
+/* A bot without a record is where its file says, and nowhere without that. */
+int bot_declare_initial_seat(Bot *b)
+{
+        if (b->record.seat != SEAT_UNDECLARED || !b->config || b->config->initial_seat == SEAT_UNDECLARED || !b->token)
+                return 0;
+        b->record.seat = b->config->initial_seat;
+        b->record.bot_id = bot_token_id(b->token);
+        b->asked_job = disk_job_free(b->asked_job);
+        return bot_save(b, on_declared, b, &b->asked_job);
+}
+
+static void load_record(Bot *b)
+{
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = store_load(b->manager->store, b->name, &b->record, &why);
+        if (r >= 0 || r == -ENOENT)
+                r = spool_open(&b->spool, b->manager->store, b->name, &why);
+        if (r >= 0) {
+                b->record_ok = true;
+                return;
+        }
+        /* Never a fresh start: a forgotten logOut would let the window open early. */
+        bot_set_error(b, "%s", why ?: strerror(-r));
+        log_bot(LOG_ERR, b->name, "Nothing is done for this bot: %s", b->error);
+}
+
+int bot_load(Bot *b)
+{
+        int r;
+
+        load_token(b);
+        load_webhook_secret(b);
+        load_record(b);
+        if (!b->record_ok)
+                return 0;
+        r = bot_declare_initial_seat(b);
+        if (r < 0)
+                return r;
+        if (cutover_facts(b->record.state)->gate_open && b->token && b->record.seat != SEAT_UNDECLARED) {
+                r = publish_environment(b, bot_seat(b));
+                if (r < 0)
+                        log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
+        }
+        r = handover_prepare(b);
+        if (r < 0)
+                return r;
+        if (bot_job_running(b) && !b->token) {
+                bot_set_error(b, "The bot is in the middle of a cutover (%s) and has no usable token: put it back into "
+                                 "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd'. Until then nothing is "
+                                 "done.", cutover_state_to_string(b->record.state), b->name);
+                log_bot(LOG_ERR, b->name, "%s", b->error);
+                return 0;
+        }
+        if (bot_job_running(b))
+                log_bot(LOG_NOTICE, b->name, "Goes on with the cutover to %s from '%s' (job %" PRIu32 ").",
+                        seat_to_string(b->record.job.target), cutover_state_to_string(b->record.state),
+                        b->record.job.id);
+        bot_post(b, CUTOVER_RESTARTED);
+        return 0;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/bot.h"
+
+/* The whole runtime of the protocol: take an event, step the table, write the record, act. In this order, always. */
+
+/* The waits of a state that tries again: the first, and the longest that doubling leads to. */
+static const struct RetryWait {
+        usec_t first_usec;
+        usec_t longest_usec;
+} retry_waits[CUTOVER_STATE_MAX] = {
+        [CUTOVER_LOG_OUT_WAIT] = { 500 * USEC_PER_MSEC, 5 * USEC_PER_SEC },
+        /* The server keeps a client that logged out for a second at least, and tells a repeat so; later, a repeat logs
+         * the bot in again and makes the lock longer. So the first ones come at once. */
+        [CUTOVER_LOG_OUT_UNKNOWN] = { 50 * USEC_PER_MSEC, 30 * USEC_PER_SEC },
+        [CUTOVER_LOG_OUT_RECHECK] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+        [CUTOVER_LOG_IN] = { 100 * USEC_PER_MSEC, 10 * USEC_PER_SEC },
+        [CUTOVER_RESTORE_WEBHOOK] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+        [CUTOVER_PUBLISH] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+        [CUTOVER_RESTORE_SOURCE] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+};
+
+/* A getUpdates older than this is repeated before logOut is (L1). */
+#define GET_UPDATES_FRESH_USEC (5 * USEC_PER_SEC)
+
+static int on_dispatch(sd_event_source *s, void *userdata)
+{
+        bot_dispatch(userdata);
+        return 0;
+}
+
+void bot_post(Bot *b, CutoverEvent event)
+{
+        int r;
+
+        /* A wish, a result, a timer and a failed write: more cannot be waiting at once. */
+        assert(b->n_events < ELEMENTSOF(b->events));
+        b->events[b->n_events++] = event;
+
+        if (b->dispatch_source)
+                r = sd_event_source_set_enabled(b->dispatch_source, SD_EVENT_ONESHOT);
+        else
+                r = sd_event_add_defer(b->manager->event, &b->dispatch_source, on_dispatch, b);
+        if (r < 0)
+                /* Without its event the bot would hang for ever; a restart goes on from the record. */
+                sd_event_exit(b->manager->event,
+                              log_bot_errno(LOG_ERR, b->name, r, "Failed to queue an event, giving up: %m"));
+}
+
+static void on_retry_timer(void *userdata)
+{
+        Bot *b = userdata;
+        usec_t age = usec_sub(clock_boottime_usec(), b->last_get_updates_usec);
+        bool stale = b->last_get_updates_usec == 0 || age > GET_UPDATES_FRESH_USEC;
+
+        b->retry_timer = clock_timer_free(b->retry_timer);
+        bot_post(b, stale ? CUTOVER_RETRY_DUE_STALE : CUTOVER_RETRY_DUE);
+}
+
+static int retry_timer_start(Bot *b)
+{
+        const struct RetryWait *wait = &retry_waits[b->record.state];
+        usec_t delay = wait->first_usec;
+
+        assert(wait->first_usec > 0);
+        for (unsigned i = 0; i < b->retries && delay < wait->longest_usec; i++)
+                delay *= 2;
+        delay = MIN(delay, wait->longest_usec);
+        /* The server knows better than our guess, in both directions. */
+        if (b->retry_after_usec > 0)
+                delay = b->retry_after_usec;
+        b->retries++;
+        return clock_timer_new(&b->retry_timer, b->manager->event, delay, on_retry_timer, b);
+}
+
+static void job_begin(Bot *b)
+{
+        const ManagerObserver *o = b->manager->observer;
+
+        log_bot(LOG_INFO, b->name, "Cutover to %s begins (job %" PRIu32 "%s%s).", seat_to_string(b->record.job.target),
+                b->record.job.id, isempty(b->record.job.reason) ? "" : ": ",
+                isempty(b->record.job.reason) ? "" : b->record.job.reason);
+        if (o)
+                o->job_new(b, b->record.job.id, o->userdata);
+}
+
+static void job_end(Bot *b)
+{
+        const ManagerObserver *o = b->manager->observer;
+        const RecordJob *job = &b->record.job;
+        bool bad = job->result != JOB_RESULT_DONE;
+
+        log_bot(bad ? LOG_WARNING : LOG_INFO, b->name,
+                "Cutover to %s %s; the bot is at %s. %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
+                " handed over, blind for %" PRIu64 " ms.%s%s",
+                seat_to_string(job->target), job_result_to_string(job->result), seat_to_string(b->record.seat),
+                job->drained, job->spooled, job->handed_over, job->blind_usec / USEC_PER_MSEC,
+                isempty(job->error) ? "" : " ", isempty(job->error) ? "" : job->error);
+        if (o)
+                o->job_removed(b, job->id, job->result, o->userdata);
+        manager_inhibit(b->manager);
+}
+
+/* An action that begins an operation, and the event that stands for "it could not even begin". */
+static const struct {
+        CutoverAction action;
+        int (*start)(Bot *b, Operation **ret);
+        CutoverEvent failed;
+} operations[] = {
+        { CUTOVER_DO_CHECK, op_check_start, CUTOVER_CHECK_FAILED },
+        { CUTOVER_DO_DRAIN, op_drain_start, CUTOVER_DRAIN_FAILED },
+        { CUTOVER_DO_HOLD, op_hold_start, CUTOVER_HOLD_TIMED_OUT },
+        { CUTOVER_DO_STOP_WORKERS, op_stop_workers_start, CUTOVER_WORKERS_NOT_STOPPED },
+        { CUTOVER_DO_SPOOL, op_spool_start, CUTOVER_SPOOL_FAILED },
+        { CUTOVER_DO_LOG_OUT, op_log_out_start, CUTOVER_LOGOUT_REJECTED },
+        { CUTOVER_DO_REPEAT_LOG_OUT, op_repeat_log_out_start, CUTOVER_LOGOUT_REJECTED },
+        { CUTOVER_DO_LOG_IN, op_log_in_start, CUTOVER_LOGIN_FAILED },
+        { CUTOVER_DO_RESTORE_SOURCE, op_restore_source_start, CUTOVER_SOURCE_NOT_RESTORED },
+        { CUTOVER_DO_RESTORE_WEBHOOK, op_restore_webhook_start, CUTOVER_WEBHOOK_NOT_RESTORED },
+        { CUTOVER_DO_PUBLISH, op_publish_start, CUTOVER_NOT_PUBLISHED },
+        { CUTOVER_DO_START_WORKERS, op_start_workers_start, CUTOVER_WORKERS_NOT_STARTED },
+        { CUTOVER_DO_NEXT_SPOOL_PART, op_next_part_start, CUTOVER_NOT_CONFIRMED },
+        { CUTOVER_DO_CONFIRM, op_confirm_start, CUTOVER_NOT_CONFIRMED },
+};
+
+static void start_operation(Bot *b, unsigned actions)
+{
+        int r;
+
+        FOREACH_ELEMENT(o, operations) {
+                if (!(actions & o->action))
+                        continue;
+                r = o->start(b, &b->operation);
+                if (r < 0) {
+                        errno = -r;
+                        bot_set_error(b, "Failed to begin %s: %m.", cutover_action_to_string(o->action));
+                        log_bot_errno(LOG_ERR, b->name, r, "Failed to begin %s: %m",
+                                      cutover_action_to_string(o->action));
+                        bot_post(b, o->failed);
+                }
+                /* A confirmation that follows a restart of the worker is begun by that operation. */
+                return;
+        }
+}
+
+/* The record is on disk, or need not be. */
+static void bot_act(Bot *b)
+{
+        unsigned actions = b->actions;
+        int r;
+
+        b->actions = 0;
+        if (b->manager->stopping) {
+                /* The record says where the next process goes on. */
+                manager_maybe_exit(b->manager);
+                return;
+        }
+
+        if (actions & CUTOVER_DO_JOB_BEGIN)
+                job_begin(b);
+        if (bot_gate_open(b))
+                credential_socket_reconsider(b->manager->gate);
+        start_operation(b, actions);
+        if (actions & CUTOVER_DO_RETRY_TIMER) {
+                r = retry_timer_start(b);
+                if (r < 0)
+                        sd_event_exit(b->manager->event,
+                                      log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer, giving up: %m"));
+        }
+        b->retry_after_usec = 0;
+        if (actions & CUTOVER_DO_RELEASE_SERVER)
+                server_release(b);
+        if (actions & CUTOVER_DO_JOB_END)
+                job_end(b);
+        bot_changed(b);
+}
+
+static void on_saved(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->saving = disk_job_free(b->saving);
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the record of state %s: %m",
+                              cutover_state_to_string(b->record.state));
+                if (cutover_facts(b->record.state)->needs_record) {
+                        bot_set_error(b, "The record could not be written: %s. Look after the file system of the "
+                                         "state directory, then start the cutover again.", strerror(-r));
+                        b->actions = 0;
+                        bot_post(b, CUTOVER_WRITE_FAILED);
+                        return;
+                }
+        }
+        bot_act(b);
+        bot_dispatch(b);
+}
+
+int bot_save(Bot *b, disk_done_t done, void *userdata, DiskJob **ret)
+{
+        return store_save(b->manager->store, b->name, &b->record, done, userdata, ret);
+}
+
+static void fix_result(Bot *b, unsigned actions)
+{
+        RecordJob *job = &b->record.job;
+        JobResult result = JOB_RESULT_NONE;
+
+        if (actions & CUTOVER_DO_JOB_FAILED)
+                result = JOB_RESULT_FAILED;
+        else if (actions & CUTOVER_DO_JOB_CANCELED)
+                result = JOB_RESULT_CANCELED;
+        else if (actions & CUTOVER_DO_JOB_DONE)
+                result = JOB_RESULT_DONE;
+
+        /* The first word stands: a worker that did not start is not healed by the others' being well. */
+        if (result != JOB_RESULT_NONE && job->result == JOB_RESULT_NONE) {
+                job->result = result;
+                free(job->error);
+                job->error = strdup(result == JOB_RESULT_FAILED && b->error ? b->error : "");
+        }
+        if (actions & CUTOVER_DO_JOB_END) {
+                job->ended_usec = clock_realtime_usec();
+                b->record.workers = strv_free(b->record.workers);
+                b->record.triggers = strv_free(b->record.triggers);
+                b->record.webhook_deleted = false;
+                b->record.server_started = false;
+                bot_set_error(b, NULL);
+        }
+}
+
+static void take_note(Bot *b, CutoverState from, CutoverNote note)
+{
+        Record *r = &b->record;
+        Moment now;
+
+        if (note == CUTOVER_NOTE_NONE)
+                return;
+        if (clock_moment(&now) < 0)
+                /* A moment that no clock vouches for: the window will be counted anew (window.h). */
+                now = (Moment){};
+
+        switch (note) {
+        case CUTOVER_NOTE_LOGGED_OUT:
+                if (from == CUTOVER_LOG_OUT_REPEAT && b->log_out_lengthens)
+                        r->logged_out_long = true;
+                r->logged_out = now;
+                break;
+        case CUTOVER_NOTE_MAY_BE_LOGGED_OUT:
+                if (!r->logged_out_valid || from == CUTOVER_SPOOL)
+                        r->logged_out_long = r->logged_in.realtime_usec > 0 &&
+                                             window_left(&r->logged_in, WINDOW_LONG_USEC, &now) > 0;
+                r->logged_out = now;
+                r->logged_out_valid = true;
+                break;
+        case CUTOVER_NOTE_NOT_LOGGED_OUT:
+                r->logged_out_valid = false;
+                break;
+        case CUTOVER_NOTE_LOGGED_IN:
+                r->seat = r->job.target;
+                r->logged_in = now;
+                if (r->logged_out_valid && memcmp(r->logged_out.boot_id, now.boot_id, sizeof(now.boot_id)) == 0)
+                        r->job.blind_usec = usec_sub(now.boottime_usec, r->logged_out.boottime_usec);
+                break;
+        default:
+                assert(false);
+        }
+}
+
+/* Takes the row: everything but the actions, which wait for the record. */
+static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
+{
+        CutoverState from = b->record.state;
+        const char *phase = cutover_facts(step->state)->phase;
+
+        b->operation = operation_free(b->operation);
+        b->retry_timer = clock_timer_free(b->retry_timer);
+        if (step->state != from)
+                b->retries = 0;
+        if (!streq(phase, cutover_facts(from)->phase)) {
+                b->record.job.phase_started_usec = clock_realtime_usec();
+                if (*phase)
+                        log_bot(LOG_INFO, b->name, "%s: %s.", phase, step->why);
+        }
+        log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from),
+                cutover_event_to_string(event), cutover_state_to_string(step->state), step->why);
+
+        b->record.state = step->state;
+        take_note(b, from, step->note);
+        fix_result(b, step->actions);
+        b->actions = step->actions;
+        manager_inhibit(b->manager);
+        bot_changed(b);
+}
+
+static bool step_needs_writing(CutoverState from, const CutoverStep *step)
+{
+        return step->state != from || step->note != CUTOVER_NOTE_NONE ||
+               (step->actions & (CUTOVER_DO_JOB_DONE | CUTOVER_DO_JOB_FAILED | CUTOVER_DO_JOB_CANCELED |
+                                 CUTOVER_DO_JOB_END));
+}
+
+void bot_dispatch(Bot *b)
+{
+        while (b->n_events > 0 && !b->saving) {
+                CutoverEvent event = b->events[0];
+                CutoverState from = b->record.state;
+                CutoverStep step = cutover_step(from, event);
+                int r;
+
+                b->n_events--;
+                memmove(b->events, b->events + 1, b->n_events * sizeof(b->events[0]));
+                if (step.verdict != CUTOVER_STEP)
+                        continue;
+
+                bot_apply(b, event, &step);
+                if (!step_needs_writing(from, &step)) {
+                        bot_act(b);
+                        continue;
+                }
+                r = bot_save(b, on_saved, b, &b->saving);
+                if (r < 0)
+                        on_saved(NULL, r, b);
+        }
+}
+
+bool bot_busy(const Bot *b)
+{
+        if (b->saving || late_poll_pending(b))
+                return true;
+        switch (b->record.state) {
+        case CUTOVER_LOG_OUT:
+        case CUTOVER_LOG_OUT_REPEAT:
+                /* An answer that nobody waits for would be an unknown outcome. Its deadline ends the wait. */
+                return b->operation;
+        default:
+                return false;
+        }
+}

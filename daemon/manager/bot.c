@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/bot.h"
+
+Operation *operation_free(Operation *op)
+{
+        if (op)
+                op->free(op);
+        return NULL;
+}
+
+int bot_new(Bot **ret, Manager *m, const char *name)
+{
+        _cleanup_(bot_freep) Bot *b = NULL;
+
+        b = calloc(1, sizeof(Bot));
+        if (!b)
+                return -ENOMEM;
+        b->manager = m;
+        record_init(&b->record);
+        b->name = strdup(name);
+        if (!b->name)
+                return -ENOMEM;
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+Bot *bot_free(Bot *b)
+{
+        if (!b)
+                return NULL;
+
+        operation_free(b->operation);
+        late_poll_drop(b);
+        handover_cancel(b);
+        clock_timer_free(b->retry_timer);
+        sd_event_source_disable_unref(b->dispatch_source);
+        disk_job_free(b->saving);
+        disk_job_free(b->asked_job);
+        unit_call_free(b->release_call);
+        spool_free(b->spool);
+        record_done(&b->record);
+        bot_token_free(b->token);
+        if (b->webhook_secret)
+                explicit_bzero(b->webhook_secret, strlen(b->webhook_secret));
+        free(b->webhook_secret);
+        bot_config_free(b->config);
+        free(b->config_error);
+        free(b->error);
+        free(b->name);
+        free(b);
+        return NULL;
+}
+
+void bot_set_errorv(Bot *b, const char *format, va_list ap)
+{
+        char *error = NULL;
+
+        if (format && vasprintf(&error, format, ap) < 0)
+                error = NULL;
+        if (streq_ptr(error, b->error)) {
+                free(error);
+                return;
+        }
+        free(b->error);
+        b->error = error;
+        bot_changed(b);
+}
+
+/* A NULL format takes the error back. */
+void bot_set_error(Bot *b, const char *format, ...)
+{
+        va_list ap;
+
+        va_start(ap, format);
+        bot_set_errorv(b, format, ap);
+        va_end(ap);
+}
+
+void bot_changed(Bot *b)
+{
+        const ManagerObserver *o = b->manager->observer;
+
+        manager_status_changed(b->manager);
+        if (!o)
+                return;
+        o->bot_changed(b, o->userdata);
+        if (bot_job_running(b))
+                o->job_changed(b, b->record.job.id, o->userdata);
+}
+
+const char *bot_root(const Bot *b, Seat seat)
+{
+        assert(seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+
+        return seat == SEAT_CLOUD ? b->manager->config->cloud_root : b->manager->config->local_root;
+}
+
+bool bot_gate_open(const Bot *b)
+{
+        Seat seat = bot_seat(b);
+
+        return b->record_ok && !b->saving && !b->asked_job && b->token && cutover_facts(b->record.state)->gate_open &&
+               (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+}
+
+usec_t bot_window_length_usec(const Bot *b)
+{
+        return b->record.logged_out_long ? WINDOW_LONG_USEC : WINDOW_USEC;
+}
+
+/* L1 and L2 once more, at the only door: whoever calls this in a state that forbids it has a mistake in it, and the
+ * request is not sent. */
+static bool may_send(const Bot *b, Seat seat, BotApiMethod method)
+{
+        const Record *r = &b->record;
+
+        switch (cutover_facts(r->state)->place) {
+        case CUTOVER_AT_SEAT:
+                return seat == r->seat;
+        case CUTOVER_AT_UNKNOWN:
+                return seat == r->seat && (method == BOTAPI_LOG_OUT || method == BOTAPI_GET_UPDATES);
+        default:
+                return seat == r->job.target;
+        }
+}
+
+int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
+             botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
+{
+        assert(b->record_ok && b->token);
+
+        if (!may_send(b, seat, method))
+                return log_bot_errno(LOG_ERR, b->name, -EPERM, "Refused to send %s to the %s server in state %s.",
+                                     botapi_method_to_string(method), seat_to_string(seat),
+                                     cutover_state_to_string(b->record.state));
+
+        BotApiRequest request = {
+                .root = bot_root(b, seat),
+                .token = b->token,
+                .method = method,
+                .arguments = arguments,
+                .timeout_usec = timeout_usec,
+        };
+        return botapi_call(b->manager->api, &request, sent, handler, userdata, ret);
+}
+
+Manager *bot_manager(const Bot *b)
+{
+        return b->manager;
+}
+
+const char *bot_name(const Bot *b)
+{
+        return b->name;
+}
+
+int64_t bot_id(const Bot *b)
+{
+        return b->record.bot_id;
+}
+
+Seat bot_seat(const Bot *b)
+{
+        return cutover_seat(b->record.state, b->record.seat, b->record.job.target);
+}
+
+CutoverState bot_state(const Bot *b)
+{
+        return b->record.state;
+}
+
+const char *bot_phase(const Bot *b)
+{
+        return cutover_facts(b->record.state)->phase;
+}
+
+Seat bot_target(const Bot *b)
+{
+        return bot_job_running(b) ? b->record.job.target : SEAT_UNDECLARED;
+}
+
+const char *bot_endpoint(const Bot *b)
+{
+        Seat seat = bot_seat(b);
+
+        if (!cutover_facts(b->record.state)->gate_open || (seat != SEAT_CLOUD && seat != SEAT_LOCAL))
+                return "";
+        return bot_root(b, seat);
+}
+
+char *const *bot_workers(const Bot *b)
+{
+        return b->config ? b->config->workers : NULL;
+}
+
+const RecordJob *bot_job(const Bot *b)
+{
+        return &b->record.job;
+}
+
+bool bot_job_running(const Bot *b)
+{
+        return b->record.state != CUTOVER_SETTLED;
+}
+
+const char *bot_last_error(const Bot *b)
+{
+        if (b->error)
+                return b->error;
+        if (b->config_error)
+                return b->config_error;
+        return b->record.job.error ? b->record.job.error : "";
+}
+
+usec_t bot_logged_out_usec(const Bot *b)
+{
+        return b->record.logged_out_valid ? b->record.logged_out.realtime_usec : 0;
+}
+
+usec_t bot_cloud_allowed_usec(const Bot *b)
+{
+        Moment now;
+
+        if (!b->record.logged_out_valid)
+                return 0;
+        /* Nobody knows yet when the last attempt will have been applied. */
+        if (bot_seat(b) == SEAT_UNKNOWN || clock_moment(&now) < 0)
+                return USEC_INFINITY;
+        return window_end_realtime(&b->record.logged_out, bot_window_length_usec(b), &now);
+}
+
+uint64_t bot_pending_updates(const Bot *b)
+{
+        return b->pending_updates;
+}
+
+usec_t bot_pending_updates_usec(const Bot *b)
+{
+        return b->pending_updates_usec;
+}
+
+uint64_t bot_spooled_updates(const Bot *b)
+{
+        return b->spool ? spool_count(b->spool) : 0;
+}
+
+void bot_set_observer_data(Bot *b, void *data)
+{
+        b->observer_data = data;
+}
+
+void *bot_observer_data(const Bot *b)
+{
+        return b->observer_data;
+}

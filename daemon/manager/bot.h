@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/bot-token.h"
+#include "core/cutover.h"
+#include "io/botapi-client.h"
+#include "io/clock.h"
+#include "io/config.h"
+#include "io/credential-socket.h"
+#include "io/disk-queue.h"
+#include "io/inhibitor.h"
+#include "io/store.h"
+#include "io/unit-client.h"
+#include "manager/manager.h"
+
+/* The inside of manager/: shared by its files, seen by nobody else. */
+
+/* Work that an action began and that ends in exactly one event, posted with bot_post(). A bot has at most one; stepping
+ * frees it, which cancels whatever of it is still in flight. Nothing frees an operation from within its own callbacks:
+ * events are taken up from the event loop later. */
+typedef struct Operation {
+        void (*free)(struct Operation *op);
+        Bot *bot;
+} Operation;
+
+Operation *operation_free(Operation *op);
+
+struct Manager {
+        sd_event *event;
+        sd_bus *bus;
+        const char *const *config_directories;
+        char *state_directory;
+        char *runtime_directory;
+        char *credentials_directory;
+
+        Config *config;   /* in force; its bots have been handed to Bot.config */
+        Config *fallback; /* the copy of the last good one, for bots whose file is not good now */
+        ConfigProblems problems; /* of the last reading */
+        DiskJob *copying;
+        DiskQueue *disk;
+        Store *store;
+        BotApiClient *api;
+        UnitClient *units;
+        CredentialSocket *gate;
+        Inhibitor *inhibitor; /* while any bot is between log-out and log-in */
+
+        Bot **bots;
+        size_t n_bots;
+
+        UnitCall *server_watch;
+        struct ServerCall *server_call; /* at start-up, where bots live there */
+        UnitActiveState server_state;
+        uint8_t server_proven[16]; /* invocation of the server's unit whose login path has been seen to work */
+
+        const ManagerObserver *observer;
+        sd_event_source *status_source;
+        char *status; /* as last told to systemd */
+        bool stopping;
+};
+
+struct Bot {
+        Manager *manager;
+        char *name;
+        BotConfig *config;  /* the last good one; NULL: there never was any */
+        char *config_error; /* why it is not what the file says now: no new move begins */
+        BotToken *token;
+        char *webhook_secret;
+
+        Record record;
+        bool record_ok; /* false: what is on disk cannot be read; nothing is done for this bot */
+        Spool *spool;
+        char *error; /* why nothing is done, or what is waited for; NULL: all is well */
+
+        /* stepping: bot-step.c */
+        CutoverEvent events[8];
+        size_t n_events;
+        sd_event_source *dispatch_source;
+        DiskJob *saving;
+        unsigned actions; /* of the step whose record is being written */
+        Operation *operation;
+        ClockTimer *retry_timer;
+        unsigned retries; /* in the present state */
+        usec_t retry_after_usec; /* the server's own word for the next wait; 0: none */
+
+        /* the request that leaves: op-log-out.c */
+        BotApiCall *late_poll;      /* the long poll that was in flight during logOut */
+        DiskJob *late_poll_saving;
+        ClockTimer *late_poll_timer;
+        unsigned late_poll_updates; /* in the answer that is being written */
+        void (*late_poll_waiter)(Bot *b); /* told when nothing is pending any more */
+        int blank_offset; /* 0 or 1: see get_updates_arguments() */
+        usec_t last_get_updates_usec; /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
+        usec_t log_out_began_usec;    /* first attempt of this job; 0: none by this process */
+        bool log_out_lengthens;       /* the attempt that was answered logged in again first */
+        usec_t workers_stopped_usec;
+
+        /* the spool's next part: handover.c */
+        DiskJob *part_job;
+        bool part_ready;
+        bool part_served; /* to the worker that takes it; dropped once that worker stayed up */
+        bool part_dropped; /* since the workers were last started */
+        ClockTimer *part_timer;
+        UnitCall *part_call;
+        void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
+
+        DiskJob *asked_job; /* of a wish that is no move: seat, spool */
+        UnitCall *release_call; /* the stop of a server that check had started */
+
+        uint64_t pending_updates;
+        usec_t pending_updates_usec;
+        void *observer_data;
+};
+
+/* ---- bot.c ---- */
+int bot_new(Bot **ret, Manager *m, const char *name) _must_check_;
+Bot *bot_free(Bot *b);
+DEFINE_CLEANUP(Bot *, bot_free);
+void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
+void bot_set_errorv(Bot *b, const char *format, va_list ap) _printf_(2, 0);
+void bot_changed(Bot *b);
+const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
+bool bot_gate_open(const Bot *b); /* workers may be served, by the record that is on disk */
+usec_t bot_window_length_usec(const Bot *b);
+
+/* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */
+int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
+             botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
+
+/* ---- bot-step.c ---- */
+void bot_post(Bot *b, CutoverEvent event);
+/* Takes up what is posted now, instead of from the event loop. */
+void bot_dispatch(Bot *b);
+/* Writes the record as it is, besides the writing of steps; `done` as for store_save(). */
+int bot_save(Bot *b, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
+/* A step that is being carried out, or that must not be cut off, is still under way. */
+bool bot_busy(const Bot *b);
+
+/* ---- operations: each starts one, or returns an error and has started nothing ---- */
+int op_check_start(Bot *b, Operation **ret) _must_check_;
+int op_drain_start(Bot *b, Operation **ret) _must_check_;
+int op_hold_start(Bot *b, Operation **ret) _must_check_;
+int op_stop_workers_start(Bot *b, Operation **ret) _must_check_;
+int op_spool_start(Bot *b, Operation **ret) _must_check_;
+int op_log_out_start(Bot *b, Operation **ret) _must_check_;
+int op_repeat_log_out_start(Bot *b, Operation **ret) _must_check_;
+int op_log_in_start(Bot *b, Operation **ret) _must_check_;
+int op_restore_source_start(Bot *b, Operation **ret) _must_check_;
+int op_restore_webhook_start(Bot *b, Operation **ret) _must_check_;
+int op_publish_start(Bot *b, Operation **ret) _must_check_;
+int op_start_workers_start(Bot *b, Operation **ret) _must_check_;
+int op_next_part_start(Bot *b, Operation **ret) _must_check_;
+int op_confirm_start(Bot *b, Operation **ret) _must_check_;
+
+/* ---- op-log-out.c ---- */
+/* The long poll of the logOut is still to be answered or written. */
+bool late_poll_pending(const Bot *b);
+void late_poll_drop(Bot *b);
+/* getUpdates' arguments for the next request: see the comment there. */
+json_object *get_updates_arguments(Bot *b, unsigned timeout_sec);
+
+/* ---- server.c: the local server's unit ---- */
+typedef struct ServerCall ServerCall;
+
+typedef enum ServerAnswer {
+        SERVER_READY,
+        SERVER_NOT_RUNNING, /* and was not to be started */
+        SERVER_FAILED,
+} ServerAnswer;
+
+typedef enum ServerFlags {
+        SERVER_START = 1 << 0,       /* start the unit where it is not active */
+        SERVER_LOGIN_PROBE = 1 << 1, /* prove the login path, once per start of the unit */
+} ServerFlags;
+
+/* `started` says that this call started the unit; `why` is a sentence with cause and cure unless READY. */
+typedef void (*server_handler_t)(ServerAnswer answer, bool started, const char *why, void *userdata);
+int server_call(Manager *m, unsigned flags, server_handler_t handler, void *userdata, ServerCall **ret) _must_check_;
+ServerCall *server_call_free(ServerCall *c);
+int server_watch(Manager *m) _must_check_;
+/* Stops the unit if this bot's job had started it and nobody else needs it. */
+void server_release(Bot *b);
+/* Starts the unit if any bot lives there; asked at start-up. */
+void server_start_if_used(Manager *m);
+
+/* ---- publish.c ---- */
+int publish_environment(Bot *b, Seat seat) _must_check_;
+
+/* ---- gate.c ---- */
+CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata);
+void gate_served(const CredentialPeer *peer, void *userdata);
+/* The bot whose worker the unit is, or NULL. */
+Bot *gate_bot_of(Manager *m, const char *unit);
+
+/* ---- handover.c ---- */
+int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
+void handover_served(Bot *b);
+void handover_cancel(Bot *b);
+
+/* ---- status.c ---- */
+void manager_status_changed(Manager *m);
+void manager_status_now(Manager *m);
+
+/* ---- bot-load.c ---- */
+int bot_load(Bot *b) _must_check_;
+int bot_declare_initial_seat(Bot *b) _must_check_;
+
+/* ---- manager-config.c ---- */
+int manager_load_config(Manager *m) _must_check_;
+int manager_apply_config(Manager *m) _must_check_;
+
+/* ---- manager.c ---- */
+int manager_add_bot(Manager *m, const char *name, Bot **ret) _must_check_;
+void manager_remove_bot(Manager *m, Bot *b);
+void manager_inhibit(Manager *m);
+void manager_maybe_exit(Manager *m);

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/strv.h"
+#include "manager/check.h"
+
+/* Where the gate listens: units/tgswitchd-credential.socket. */
+#define SOCKET_PATH "/run/tgswitch/credential.sock"
+
+typedef struct UnitLook {
+        Check *check;
+        char *unit;
+        UnitCall *call;
+} UnitLook;
+
+struct Check {
+        Bot *bot;
+        Seat target;
+        bool may_start_server;
+        check_handler_t handler;
+        void *userdata;
+        CheckList list;
+        CheckFindings findings;
+
+        unsigned pending; /* looks under way; the last one reports */
+        sd_event_source *done_source;
+        BotApiCall *api_call;
+        UnitCall *list_call;
+        UnitLook *looks;
+        size_t n_looks;
+        ServerCall *server_call;
+};
+
+Check *check_free(Check *c)
+{
+        if (!c)
+                return NULL;
+        sd_event_source_disable_unref(c->done_source);
+        botapi_call_free(c->api_call);
+        unit_call_free(c->list_call);
+        for (size_t i = 0; i < c->n_looks; i++) {
+                unit_call_free(c->looks[i].call);
+                free(c->looks[i].unit);
+        }
+        free(c->looks);
+        server_call_free(c->server_call);
+        webhook_info_done(&c->findings.webhook);
+        check_list_done(&c->list);
+        free(c);
+        return NULL;
+}
+
+static int on_done(sd_event_source *s, void *userdata)
+{
+        Check *c = userdata;
+
+        c->handler(c, &c->list, &c->findings, c->userdata);
+        return 0;
+}
+
+static void look_done(Check *c)
+{
+        assert(c->pending > 0);
+        if (--c->pending > 0)
+                return;
+        if (sd_event_add_defer(c->bot->manager->event, &c->done_source, on_done, c) < 0)
+                abort();
+}
+
+/* ---- the token and what the present server says of it ---- */
+
+static void check_webhook(Check *c)
+{
+        const WebhookSettings *s = &c->findings.webhook.settings;
+        const BotConfig *config = c->bot->config;
+
+        if (isempty(s->url)) {
+                check_list_add(&c->list, "webhook", c->bot->name, CHECK_PASS, "The bot polls: no webhook is set.");
+                return;
+        }
+        if (s->has_custom_certificate)
+                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
+                               "The webhook uses a certificate of its own, which the server does not give back and a "
+                               "logOut deletes. Set the webhook without one, then start again.");
+        else if (!config->webhook_secret_known)
+                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
+                               "A webhook is set, and logOut deletes it. Whether it has a secret token cannot be read "
+                               "back: say WebhookSecret=no in bots.d/%s.conf, or WebhookSecret=yes and put the secret "
+                               "into the file secrets/%s beside it.", c->bot->name, c->bot->name);
+        else if (config->webhook_has_secret && !c->bot->webhook_secret)
+                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
+                               "WebhookSecret=yes, but there is no credential secret_%s: put the secret token into "
+                               "/etc/tgswitch/secrets/%s (mode 0600) and restart tgswitchd.", c->bot->name,
+                               c->bot->name);
+        else
+                check_list_add(&c->list, "webhook", c->bot->name, CHECK_PASS, "The webhook can be set again.");
+}
+
+static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        Check *c = userdata;
+        _cleanup_free_ char *said = NULL;
+        Bot *b = c->bot;
+
+        if (botapi_webhook_info(reply, &c->findings.webhook) >= 0) {
+                c->findings.webhook_known = true;
+                b->pending_updates = c->findings.webhook.pending_update_count;
+                b->pending_updates_usec = clock_realtime_usec();
+                check_webhook(c);
+        } else {
+                said = botapi_reply_describe(reply);
+                check_list_add(&c->list, "webhook", b->name, CHECK_FAIL,
+                               "The %s server did not tell the bot's webhook and pending updates (%s). Try again.",
+                               seat_to_string(b->record.seat), said ?: "no memory");
+        }
+        c->api_call = botapi_call_free(c->api_call);
+        look_done(c);
+}
+
+static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        Check *c = userdata;
+        Bot *b = c->bot;
+        LogInOutcome outcome = botapi_login_outcome(reply, bot_token_id(b->token));
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+        int r;
+
+        c->api_call = botapi_call_free(c->api_call);
+        if (outcome != LOGIN_OUTCOME_OK) {
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL,
+                               "The %s server does not accept the bot's token: %s. %s",
+                               seat_to_string(b->record.seat), said ?: "no memory", login_outcome_advice(outcome));
+                look_done(c);
+                return;
+        }
+        check_list_add(&c->list, "token", b->name, CHECK_PASS, "The %s server accepts the token of bot %" PRIi64 ".",
+                       seat_to_string(b->record.seat), bot_token_id(b->token));
+        r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_webhook_info, c, &c->api_call);
+        if (r < 0) {
+                check_list_add(&c->list, "webhook", b->name, CHECK_FAIL, "Failed to ask for the webhook: %s.",
+                               strerror(-r));
+                look_done(c);
+        }
+}
+
+static bool token_is_anothers(Check *c)
+{
+        Manager *m = c->bot->manager;
+        int64_t id = bot_token_id(c->bot->token);
+
+        if (c->bot->record.bot_id != 0 && c->bot->record.bot_id != id) {
+                check_list_add(&c->list, "token", c->bot->name, CHECK_FAIL,
+                               "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64 ": put the right "
+                               "token in place and restart tgswitchd, or give the other bot a name of its own.",
+                               id, c->bot->name, c->bot->record.bot_id);
+                return true;
+        }
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (m->bots[i] != c->bot && m->bots[i]->token && bot_token_id(m->bots[i]->token) == id) {
+                        check_list_add(&c->list, "token", c->bot->name, CHECK_FAIL,
+                                       "%s and %s have tokens of the same bot %" PRIi64 ": one bot has one name. Remove "
+                                       "the configuration of one of them.", c->bot->name, m->bots[i]->name, id);
+                        return true;
+                }
+        return false;
+}
+
+static void look_at_token(Check *c)
+{
+        Bot *b = c->bot;
+        int r;
+
+        if (!b->token) {
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL,
+                               "There is no usable token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
+                               "BotFather gave it) and restart tgswitchd.", b->name);
+                return;
+        }
+        if (token_is_anothers(c))
+                return;
+        r = bot_call(b, b->record.seat, BOTAPI_GET_ME, NULL, 0, NULL, on_get_me, c, &c->api_call);
+        if (r < 0)
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL, "Failed to send getMe: %s.", strerror(-r));
+        else
+                c->pending++;
+}
+
+/* ---- the workers ---- */
+
+static void on_reset_failed(UnitCall *call, int r, const char *error, void *userdata)
+{
+        UnitLook *look = userdata;
+        Check *c = look->check;
+
+        if (r >= 0)
+                check_list_add(&c->list, "rights", look->unit, CHECK_PASS, "tgswitchd may start and stop %s.",
+                               look->unit);
+        else
+                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL,
+                               "tgswitchd may not control %s (%s): run 'systemctl reload tgswitchd' as root, which "
+                               "brings the polkit rule in step with the configuration.", look->unit,
+                               error ?: strerror(-r));
+        look->call = unit_call_free(look->call);
+        look_done(c);
+}
+
+static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        UnitLook *look = userdata;
+        Check *c = look->check;
+        CheckUnitContext context = { c->bot->name, c->bot->manager->config->server_unit, SOCKET_PATH };
+        bool ask = false;
+
+        if (r < 0) {
+                check_list_add(&c->list, "worker", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
+                               look->unit, strerror(-r));
+        } else {
+                check_unit(&context, info, &c->list);
+                /* A unit that has failed is neither stopped nor started by a cutover, and must stay as it is. */
+                ask = info->load_state == UNIT_LOAD_LOADED && info->active_state != UNIT_FAILED;
+        }
+        look->call = unit_call_free(look->call);
+        if (ask) {
+                r = unit_client_reset_failed(c->bot->manager->units, look->unit, on_reset_failed, look, &look->call);
+                if (r >= 0)
+                        return;
+                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
+                               look->unit, strerror(-r));
+        }
+        look_done(c);
+}
+
+static void look_at_units(Check *c, char *const *units)
+{
+        size_t n = strv_length(units);
+        int r;
+
+        c->looks = calloc(n + 1, sizeof(UnitLook));
+        if (!c->looks)
+                abort();
+        c->n_looks = n;
+        for (size_t i = 0; i < n; i++) {
+                UnitLook *look = &c->looks[i];
+
+                look->check = c;
+                look->unit = strdup(units[i]);
+                if (!look->unit)
+                        abort();
+                r = unit_client_get(c->bot->manager->units, look->unit, on_worker, look, &look->call);
+                if (r < 0)
+                        check_list_add(&c->list, "worker", look->unit, CHECK_FAIL,
+                                       "Failed to ask systemd about %s: %s.", look->unit, strerror(-r));
+                else
+                        c->pending++;
+        }
+}
+
+static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
+{
+        Check *c = userdata;
+        const BotConfig *config = c->bot->config;
+        _cleanup_strv_ char **units = NULL;
+
+        for (size_t i = 0; r >= 0 && i < n_rows; i++)
+                if (rows[i].load_state != UNIT_LOAD_NOT_FOUND)
+                        r = strv_extend_unique(&units, rows[i].name);
+        STRV_FOREACH(worker, config->workers)
+                if (r >= 0 && !unit_name_is_glob(*worker))
+                        r = strv_extend_unique(&units, *worker);
+        if (r >= 0 && config->spool_to && !unit_name_is_glob(config->spool_to))
+                r = strv_extend_unique(&units, config->spool_to);
+
+        c->list_call = unit_call_free(c->list_call);
+        if (r < 0)
+                check_list_add(&c->list, "worker", c->bot->name, CHECK_FAIL, "Failed to list the workers: %s.",
+                               strerror(-r));
+        else if (!units)
+                check_list_add(&c->list, "worker", c->bot->name, CHECK_PASS,
+                               "No unit that matches Worker= is loaded now.");
+        else
+                look_at_units(c, units);
+        look_done(c);
+}
+
+static void look_at_workers(Check *c)
+{
+        Bot *b = c->bot;
+        int r;
+
+        if (strv_length(b->config->workers) == 0) {
+                check_list_add(&c->list, "worker", b->name, CHECK_FAIL,
+                               "No worker is configured: name the units that run the bot's code with Worker= in "
+                               "bots.d/%s.conf.", b->name);
+                return;
+        }
+        r = unit_client_list(b->manager->units, b->config->workers, on_workers_listed, c, &c->list_call);
+        if (r < 0)
+                check_list_add(&c->list, "worker", b->name, CHECK_FAIL, "Failed to list the workers: %s.",
+                               strerror(-r));
+        else
+                c->pending++;
+}
+
+/* ---- the local server ---- */
+
+static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        Check *c = userdata;
+        const char *unit = c->bot->manager->config->server_unit;
+
+        c->findings.server_started = started;
+        if (answer == SERVER_READY)
+                check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers and can log bots in.", unit);
+        else
+                check_list_add(&c->list, "server", unit, answer == SERVER_FAILED ? CHECK_FAIL : CHECK_SKIPPED, "%s",
+                               why);
+        c->server_call = server_call_free(c->server_call);
+        look_done(c);
+}
+
+static void look_at_server(Check *c)
+{
+        unsigned flags = c->may_start_server ? SERVER_START | SERVER_LOGIN_PROBE : SERVER_LOGIN_PROBE;
+        const char *unit = c->bot->manager->config->server_unit;
+        int r;
+
+        r = server_call(c->bot->manager, flags, on_server, c, &c->server_call);
+        if (r < 0)
+                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s.", unit, strerror(-r));
+        else
+                c->pending++;
+}
+
+/* ---- this host ---- */
+
+static void look_at_disk(Check *c)
+{
+        Manager *m = c->bot->manager;
+        uint64_t bytes, spooled = bot_spooled_updates(c->bot);
+        int r;
+
+        r = store_free_bytes(m->store, &bytes);
+        if (r < 0)
+                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL, "Failed to see how much is free: %s.",
+                               strerror(-r));
+        else if (bytes < m->config->state_free_min)
+                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,
+                               "Only %" PRIu64 " MiB are free for spooled updates, StateFreeMin= asks for %" PRIu64
+                               " MiB: make room in %s.", bytes >> 20, m->config->state_free_min >> 20,
+                               m->state_directory);
+        else
+                check_list_add(&c->list, "disk", "state directory", CHECK_PASS, "%" PRIu64 " MiB are free.",
+                               bytes >> 20);
+        if (spooled > 0)
+                check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
+                               "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "
+                               "that takes them (SpoolTo=), or see 'tgswitchctl spool %s'.", spooled, c->bot->name);
+        else
+                check_list_add(&c->list, "spool", c->bot->name, CHECK_PASS, "Nothing is left of an earlier move.");
+}
+
+int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
+{
+        Check *c;
+
+        assert(b->config);
+
+        c = calloc(1, sizeof(Check));
+        if (!c)
+                return -ENOMEM;
+        c->bot = b;
+        c->target = target;
+        c->may_start_server = may_start_server;
+        c->handler = handler;
+        c->userdata = userdata;
+
+        c->pending = 1; /* this function */
+        look_at_token(c);
+        look_at_workers(c);
+        look_at_server(c);
+        look_at_disk(c);
+        look_done(c);
+        *ret = c;
+        return 0;
+}

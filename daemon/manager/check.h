@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "manager/bot.h"
+
+/* The checks of a cutover: everything that can be known before anything is changed. Used by the phase `check`, which
+ * may start the local server for it, and by Check() on the bus, which may not. */
+
+typedef struct CheckList {
+        CheckItem *items;
+        size_t n;
+} CheckList;
+
+/* Takes nothing; on -ENOMEM the item is lost and the list counts as failed. */
+void check_list_add(CheckList *l, const char *check, const char *subject, CheckVerdict verdict, const char *format, ...)
+        _printf_(5, 6);
+void check_list_done(CheckList *l);
+bool check_list_passed(const CheckList *l);
+/* All explanations of what failed, as one text; NULL: no memory. */
+char *check_list_complaint(const CheckList *l);
+
+/* What the checks found out besides. */
+typedef struct CheckFindings {
+        WebhookInfo webhook;
+        bool webhook_known;
+        bool server_started;
+} CheckFindings;
+
+typedef struct Check Check;
+typedef void (*check_handler_t)(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata);
+
+/* One callback, from the event loop; the call may be freed in it. */
+int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata,
+                Check **ret) _must_check_;
+Check *check_free(Check *c);
+DEFINE_CLEANUP(Check *, check_free);
+
+/* ---- check-unit.c: pure of everything but its arguments ---- */
+
+typedef struct CheckUnitContext {
+        const char *bot;
+        const char *server_unit;
+        const char *socket_path;
+} CheckUnitContext;
+
+/* Judges one worker's unit: loaded, behind the gate, not tied to the server or to what waits for it. */
+void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList *l);

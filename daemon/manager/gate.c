@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/bot.h"
+
+/* Who gets what at the credential socket, and when. */
+
+Bot *gate_bot_of(Manager *m, const char *unit)
+{
+        for (size_t i = 0; i < m->n_bots; i++)
+                STRV_FOREACH(pattern, m->bots[i]->config ? m->bots[i]->config->workers : NULL)
+                        if (unit_name_matches(*pattern, unit))
+                                return m->bots[i];
+        return NULL;
+}
+
+static CredentialVerdict refuse(const Bot *b, const CredentialPeer *peer, const char *why)
+{
+        if (b)
+                log_bot(LOG_WARNING, b->name, "Refused the credential %s to %s: %s", peer->id, peer->unit, why);
+        else
+                log_warning("Refused the credential %s to %s: %s", peer->id, peer->unit, why);
+        return CREDENTIAL_REFUSE;
+}
+
+static CredentialVerdict serve(const char *data, size_t size, char **ret_data, size_t *ret_size)
+{
+        char *copy = malloc(size + 1);
+
+        if (!copy)
+                return CREDENTIAL_HOLD;
+        memcpy(copy, data, size);
+        *ret_data = copy;
+        *ret_size = size;
+        return CREDENTIAL_SERVE;
+}
+
+static bool takes_spool(const Bot *b, const char *unit)
+{
+        return b->config && b->config->spool_to && unit_name_matches(b->config->spool_to, unit);
+}
+
+static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *peer, char **ret_data, size_t *ret_size)
+{
+        const char *part;
+        uint64_t n;
+        size_t size;
+
+        if (!takes_spool(b, peer->unit))
+                return serve("[]", 2, ret_data, ret_size);
+        if (!b->part_ready)
+                return CREDENTIAL_HOLD;
+        part = spool_part(b->spool, &size, &n);
+        return serve(part, size, ret_data, ret_size);
+}
+
+CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata)
+{
+        Manager *m = userdata;
+        Bot *b = gate_bot_of(m, peer->unit);
+        const char *token, *root;
+
+        if (!b)
+                return refuse(NULL, peer, "no bot's configuration names this unit with Worker=. Add it, or take the "
+                                          "drop-in with LoadCredential= out of the unit.");
+        if (!b->record_ok)
+                return refuse(b, peer, b->error ?: "its record cannot be read.");
+        if (!b->token)
+                return refuse(b, peer, "there is no usable token. Put it into /etc/tgswitch/tokens/ and restart "
+                                       "tgswitchd.");
+        if (b->record.seat == SEAT_UNDECLARED)
+                return refuse(b, peer, "nobody has said where the bot is logged in. Set InitialSeat= in its file in "
+                                       "bots.d/ and run 'systemctl reload tgswitchd'.");
+        if (!bot_gate_open(b))
+                return CREDENTIAL_HOLD;
+
+        if (streq(peer->id, "bot-token")) {
+                token = bot_token_reveal(b->token);
+                return serve(token, strlen(token), ret_data, ret_size);
+        }
+        if (streq(peer->id, "bot-endpoint")) {
+                root = bot_root(b, bot_seat(b));
+                return serve(root, strlen(root), ret_data, ret_size);
+        }
+        if (streq(peer->id, "bot-pending-updates"))
+                return serve_pending_updates(b, peer, ret_data, ret_size);
+        return refuse(b, peer, "there is no such credential; there are bot-token, bot-endpoint and "
+                               "bot-pending-updates.");
+}
+
+void gate_served(const CredentialPeer *peer, void *userdata)
+{
+        Bot *b = gate_bot_of(userdata, peer->unit);
+
+        if (b && streq(peer->id, "bot-pending-updates") && takes_spool(b, peer->unit))
+                handover_served(b);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* Handing the spool over: one part at a time, as the credential bot-pending-updates of one worker. The part is kept, and
+ * served again, until that worker has been up for SettleSec= after it got it: at least once (L6). */
+
+void handover_cancel(Bot *b)
+{
+        b->part_job = disk_job_free(b->part_job);
+        b->part_timer = clock_timer_free(b->part_timer);
+        b->part_call = unit_call_free(b->part_call);
+        b->part_ready = false;
+        b->part_served = false;
+}
+
+static void tell_waiter(Bot *b, int r)
+{
+        if (b->part_waiter)
+                b->part_waiter(b, r);
+}
+
+static void on_part_loaded(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->part_job = disk_job_free(b->part_job);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m");
+        b->part_ready = r >= 0;
+        if (bot_gate_open(b))
+                credential_socket_reconsider(b->manager->gate);
+        tell_waiter(b, r);
+}
+
+int handover_prepare(Bot *b)
+{
+        handover_cancel(b);
+        return spool_load_part(b->spool, on_part_loaded, b, &b->part_job);
+}
+
+static void on_part_dropped(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->part_job = disk_job_free(b->part_job);
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to take what was handed over out of the spool: %m");
+                tell_waiter(b, r);
+                return;
+        }
+        bot_changed(b);
+        r = handover_prepare(b);
+        if (r < 0)
+                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m"));
+}
+
+static void drop_part(Bot *b)
+{
+        uint64_t n;
+        size_t size;
+        int r;
+
+        (void) spool_part(b->spool, &size, &n);
+        b->record.job.handed_over += n;
+        b->part_served = false;
+        b->part_dropped = true;
+        log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", n,
+                b->config ? b->config->spool_to : "the worker");
+        r = spool_drop_part(b->spool, on_part_dropped, b, &b->part_job);
+        if (r < 0)
+                on_part_dropped(NULL, r, b);
+}
+
+static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        Bot *b = userdata;
+        bool well = r >= 0 && (info->active_state == UNIT_ACTIVE ||
+                               (streq(info->type, "oneshot") && streq(info->result, "success") &&
+                                info->active_state == UNIT_INACTIVE));
+
+        b->part_call = unit_call_free(b->part_call);
+        if (well) {
+                drop_part(b);
+                return;
+        }
+        /* It gets the same part again at its next start. */
+        b->part_served = false;
+        tell_waiter(b, -ESRCH);
+}
+
+static void on_settled(void *userdata)
+{
+        Bot *b = userdata;
+        int r = -ENOENT;
+
+        b->part_timer = clock_timer_free(b->part_timer);
+        if (b->config && b->config->spool_to)
+                r = unit_client_get(b->manager->units, b->config->spool_to, on_worker, b, &b->part_call);
+        if (r < 0) {
+                b->part_served = false;
+                tell_waiter(b, r);
+        }
+}
+
+void handover_served(Bot *b)
+{
+        uint64_t n;
+        size_t size;
+        int r;
+
+        (void) spool_part(b->spool, &size, &n);
+        if (n == 0 || !b->config)
+                return;
+        b->part_call = unit_call_free(b->part_call);
+        b->part_timer = clock_timer_free(b->part_timer);
+        b->part_served = true;
+        r = clock_timer_new(&b->part_timer, b->manager->event, b->config->settle_usec, on_settled, b);
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to watch over what was handed over; it is kept: %m");
+                b->part_served = false;
+        }
+}

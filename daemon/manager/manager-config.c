@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/bot.h"
+
+/* The configuration in force. The last good one is kept as a copy in the state directory: a file that was broken since
+ * then stops new moves, never the bot. */
+
+static char *copy_path(const Manager *m)
+{
+        char *path;
+
+        return asprintf(&path, "%s/config", m->state_directory) < 0 ? NULL : path;
+}
+
+static char *describe(const ConfigProblem *p)
+{
+        char *text;
+        int r;
+
+        if (p->line > 0)
+                r = asprintf(&text, "%s:%u: %s", p->path, p->line, p->message);
+        else
+                r = asprintf(&text, "%s: %s", p->path, p->message);
+        return r < 0 ? NULL : text;
+}
+
+/* Logs all problems and returns them as one text, a line each. */
+static char *report(const ConfigProblems *problems)
+{
+        _cleanup_strv_ char **lines = NULL;
+
+        for (size_t i = 0; i < problems->n; i++) {
+                _cleanup_free_ char *line = describe(&problems->items[i]);
+
+                if (!line)
+                        return NULL;
+                log_bot(LOG_ERR, problems->items[i].bot, "%s", line);
+                if (strv_extend(&lines, line) < 0)
+                        return NULL;
+        }
+        return strv_join(lines, "\n");
+}
+
+/* The copy of what was good before, for what is not good now. */
+static int load_fallback(Manager *m)
+{
+        _cleanup_free_ char *path = copy_path(m);
+        const char *directories[] = { path, NULL };
+        ConfigProblems problems = {};
+        Config *fallback = NULL;
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = config_load(directories, &fallback, &problems);
+        config_problems_done(&problems);
+        if (r < 0)
+                return r;
+        config_free(m->fallback);
+        m->fallback = fallback;
+        return 0;
+}
+
+int manager_load_config(Manager *m)
+{
+        Config *config = NULL;
+        int r;
+
+        r = config_load(m->config_directories, &config, &m->problems);
+        free(report(&m->problems));
+        (void) load_fallback(m);
+        if (r >= 0) {
+                m->config = config;
+                return 0;
+        }
+        if (!m->fallback)
+                return log_error_errno(r, "The configuration cannot be used, and there is no earlier one.");
+        log_error("The configuration cannot be used; the last good one stays in force.");
+        m->config = TAKE_PTR(m->fallback);
+        return load_fallback(m);
+}
+
+static BotConfig *take_bot_config(Config *c, const char *name)
+{
+        for (size_t i = 0; c && i < c->n_bots; i++) {
+                if (!streq(c->bots[i]->name, name))
+                        continue;
+                BotConfig *taken = c->bots[i];
+
+                memmove(c->bots + i, c->bots + i + 1, (c->n_bots - i - 1) * sizeof(BotConfig *));
+                c->n_bots--;
+                return taken;
+        }
+        return NULL;
+}
+
+static const ConfigProblem *problem_of(const Manager *m, const char *bot)
+{
+        for (size_t i = 0; i < m->problems.n; i++)
+                if (streq_ptr(m->problems.items[i].bot, bot))
+                        return &m->problems.items[i];
+        return NULL;
+}
+
+/* Settled, its window over, nothing left to hand over: nothing would be lost with the record. */
+static bool forgettable(const Bot *b)
+{
+        return b->record_ok && !bot_job_running(b) && !b->saving && bot_cloud_allowed_usec(b) == 0 &&
+               bot_spooled_updates(b) == 0;
+}
+
+static int configure_bot(Bot *b)
+{
+        Manager *m = b->manager;
+        const ConfigProblem *problem = problem_of(m, b->name);
+        BotConfig *config = take_bot_config(m->config, b->name);
+
+        free(b->config_error);
+        b->config_error = NULL;
+        if (config) {
+                bot_config_free(b->config);
+                b->config = config;
+                return 0;
+        }
+        if (!b->config)
+                b->config = take_bot_config(m->fallback, b->name);
+        if (problem)
+                b->config_error = describe(problem);
+        else if (asprintf(&b->config_error, "There is no bots.d/%s.conf any more; its last settings count as long as "
+                                            "the bot is not settled. Put the file back to move the bot.", b->name) < 0)
+                b->config_error = NULL;
+        return b->config_error ? 0 : -ENOMEM;
+}
+
+static int configure_named(Manager *m, const char *name)
+{
+        Bot *b = manager_find_bot(m, name);
+        bool added = !b;
+        int r;
+
+        if (added) {
+                r = manager_add_bot(m, name, &b);
+                if (r < 0)
+                        return r;
+        }
+        r = configure_bot(b);
+        if (r >= 0)
+                r = added ? bot_load(b) : bot_declare_initial_seat(b);
+        if (r < 0)
+                return r;
+        if (added && m->observer)
+                m->observer->bot_added(b, m->observer->userdata);
+        bot_changed(b);
+        return 0;
+}
+
+/* Every name that stands for a bot: in the configuration, with a record, or with a file that cannot be read. */
+static int collect_names(Manager *m, char ***ret)
+{
+        _cleanup_strv_ char **names = NULL;
+        int r;
+
+        r = store_list(m->store, &names);
+        for (size_t i = 0; r >= 0 && i < m->config->n_bots; i++)
+                r = strv_extend_unique(&names, m->config->bots[i]->name);
+        for (size_t i = 0; r >= 0 && i < m->problems.n; i++)
+                if (m->problems.items[i].bot)
+                        r = strv_extend_unique(&names, m->problems.items[i].bot);
+        for (size_t i = 0; r >= 0 && i < m->n_bots; i++)
+                r = strv_extend_unique(&names, m->bots[i]->name);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+static void forget_removed(Manager *m)
+{
+        _cleanup_free_ char *copy = copy_path(m);
+
+        for (size_t i = m->n_bots; i > 0; i--) {
+                Bot *b = m->bots[i - 1];
+                _cleanup_free_ char *name = NULL;
+
+                if (!b->config_error || problem_of(m, b->name) || !forgettable(b))
+                        continue;
+                name = strdup(b->name);
+                log_bot(LOG_NOTICE, b->name, "The bot has no file any more and is settled: it is forgotten.");
+                manager_remove_bot(m, b);
+                if (!name || !copy)
+                        continue;
+                if (store_forget(m->store, name) < 0 || config_copy_forget_bot(copy, name) < 0)
+                        log_warning("Failed to remove what was stored of bot %s, ignoring.", name);
+        }
+}
+
+typedef struct CopyWork {
+        const char *const *directories;
+        char *path;
+} CopyWork;
+
+static int copy_config(void *work)
+{
+        CopyWork *w = work;
+
+        return config_save_copy(w->directories, w->path);
+}
+
+static void copy_work_free(void *work)
+{
+        CopyWork *w = work;
+
+        free(w->path);
+        free(w);
+}
+
+static void on_copied(DiskJob *job, int r, void *userdata)
+{
+        Manager *m = userdata;
+
+        m->copying = disk_job_free(m->copying);
+        if (r < 0)
+                log_warning_errno(r, "Failed to keep a copy of the configuration, ignoring: %m");
+}
+
+static int save_copy(Manager *m)
+{
+        CopyWork *w = calloc(1, sizeof(CopyWork));
+        int r;
+
+        if (!w)
+                return -ENOMEM;
+        w->directories = m->config_directories;
+        w->path = copy_path(m);
+        if (!w->path) {
+                free(w);
+                return -ENOMEM;
+        }
+        m->copying = disk_job_free(m->copying);
+        r = disk_queue_push(m->disk, copy_config, w, copy_work_free, on_copied, m, &m->copying);
+        if (r < 0)
+                copy_work_free(w);
+        return r;
+}
+
+int manager_apply_config(Manager *m)
+{
+        _cleanup_strv_ char **names = NULL;
+        int r;
+
+        r = collect_names(m, &names);
+        STRV_FOREACH(name, names)
+                if (r >= 0)
+                        r = configure_named(m, *name);
+        if (r < 0)
+                return r;
+        forget_removed(m);
+        r = save_copy(m);
+        if (r < 0)
+                log_warning_errno(r, "Failed to keep a copy of the configuration, ignoring: %m");
+        /* Who is whose worker may have changed. */
+        credential_socket_reconsider(m->gate);
+        manager_status_changed(m);
+        return 0;
+}
+
+int manager_reload(Manager *m, char **ret_message)
+{
+        ConfigProblems problems = {};
+        Config *config = NULL;
+        bool other_unit;
+        int r;
+
+        r = config_load(m->config_directories, &config, &problems);
+        *ret_message = report(&problems);
+        if (r < 0) {
+                config_problems_done(&problems);
+                log_error("The configuration cannot be used; the last good one stays in force.");
+                return r;
+        }
+        (void) load_fallback(m);
+        config_problems_done(&m->problems);
+        m->problems = problems;
+        other_unit = !streq(m->config->server_unit, config->server_unit);
+        config_free(m->config);
+        m->config = config;
+        (void) clock_refresh_synchronised();
+        r = manager_apply_config(m);
+        if (r >= 0 && other_unit)
+                r = server_watch(m);
+        log_info("The configuration has been read again: %zu bots.", m->n_bots);
+        return r;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/bot.h"
+
+static int copy_string(char **ret, const char *s)
+{
+        if (!s)
+                return 0;
+        *ret = strdup(s);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths *paths, int gate_fd)
+{
+        _cleanup_(manager_freep) Manager *m = NULL;
+        CredentialSocketHandlers handlers = { gate_decide, gate_served, NULL };
+        int r;
+
+        m = calloc(1, sizeof(Manager));
+        if (!m)
+                return -ENOMEM;
+        m->event = sd_event_ref(event);
+        m->bus = sd_bus_ref(bus);
+        m->server_state = UNIT_INACTIVE;
+        m->config_directories = paths->config_directories ?: config_directories;
+        r = copy_string(&m->state_directory, paths->state_directory);
+        if (r >= 0)
+                r = copy_string(&m->runtime_directory, paths->runtime_directory);
+        if (r >= 0)
+                r = copy_string(&m->credentials_directory, paths->credentials_directory);
+        if (r >= 0)
+                r = manager_load_config(m);
+        if (r < 0)
+                return r;
+        r = disk_queue_new(&m->disk, event);
+        if (r >= 0)
+                r = store_open(&m->store, m->disk, m->state_directory);
+        if (r < 0)
+                return log_error_errno(r, "Failed to open the state directory %s: %m", m->state_directory);
+        r = botapi_client_new(&m->api, event);
+        if (r >= 0)
+                r = unit_client_new(&m->units, bus);
+        if (r >= 0)
+                r = clock_watch_synchronised(bus);
+        if (r < 0)
+                return r;
+        handlers.userdata = m;
+        r = credential_socket_new(&m->gate, event, gate_fd, m->config->connections_max, &handlers);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+Manager *manager_free(Manager *m)
+{
+        if (!m)
+                return NULL;
+        sd_event_source_disable_unref(m->status_source);
+        server_call_free(m->server_call);
+        unit_call_free(m->server_watch);
+        for (size_t i = 0; i < m->n_bots; i++)
+                bot_free(m->bots[i]);
+        free(m->bots);
+        credential_socket_free(m->gate);
+        inhibitor_free(m->inhibitor);
+        disk_job_free(m->copying);
+        if (clock_watch_synchronised(NULL) < 0)
+                log_debug("Failed to stop watching the clock, ignoring.");
+        unit_client_free(m->units);
+        botapi_client_free(m->api);
+        store_free(m->store);
+        disk_queue_free(m->disk);
+        config_free(m->config);
+        config_free(m->fallback);
+        config_problems_done(&m->problems);
+        sd_bus_unref(m->bus);
+        sd_event_unref(m->event);
+        free(m->state_directory);
+        free(m->runtime_directory);
+        free(m->credentials_directory);
+        free(m->status);
+        free(m);
+        return NULL;
+}
+
+void manager_set_observer(Manager *m, const ManagerObserver *observer)
+{
+        m->observer = observer;
+}
+
+bool manager_adopt_fd(Manager *m, int fd, const char *name)
+{
+        int r;
+
+        if (!credential_socket_owns_name(name))
+                return false;
+        r = credential_socket_adopt(m->gate, fd, name);
+        if (r < 0)
+                log_warning_errno(r, "Failed to take over a held worker's connection; its start fails: %m");
+        return true;
+}
+
+static int compare_bots(const void *a, const void *b)
+{
+        return strcmp((*(Bot *const *) a)->name, (*(Bot *const *) b)->name);
+}
+
+int manager_add_bot(Manager *m, const char *name, Bot **ret)
+{
+        _cleanup_(bot_freep) Bot *b = NULL;
+        Bot **grown;
+        int r;
+
+        r = bot_new(&b, m, name);
+        if (r < 0)
+                return r;
+        grown = reallocarray(m->bots, m->n_bots + 1, sizeof(Bot *));
+        if (!grown)
+                return -ENOMEM;
+        m->bots = grown;
+        m->bots[m->n_bots++] = b;
+        qsort(m->bots, m->n_bots, sizeof(Bot *), compare_bots);
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+void manager_remove_bot(Manager *m, Bot *b)
+{
+        size_t i = 0;
+
+        while (m->bots[i] != b)
+                i++;
+        memmove(m->bots + i, m->bots + i + 1, (m->n_bots - i - 1) * sizeof(Bot *));
+        m->n_bots--;
+        if (m->observer)
+                m->observer->bot_removed(b, m->observer->userdata);
+        bot_free(b);
+}
+
+int manager_start(Manager *m)
+{
+        int r;
+
+        r = manager_apply_config(m);
+        if (r < 0)
+                return r;
+        r = server_watch(m);
+        if (r < 0)
+                return r;
+        server_start_if_used(m);
+        manager_status_changed(m);
+        return 0;
+}
+
+void manager_maybe_exit(Manager *m)
+{
+        if (!m->stopping)
+                return;
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (bot_busy(m->bots[i]))
+                        return;
+        sd_event_exit(m->event, 0);
+}
+
+void manager_stop(Manager *m)
+{
+        m->stopping = true;
+        manager_maybe_exit(m);
+}
+
+/* From before the request that leaves until the login: a host that goes down in between leaves a bot nowhere. */
+void manager_inhibit(Manager *m)
+{
+        bool needed = false;
+        int r;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                CutoverPlace place = cutover_facts(m->bots[i]->record.state)->place;
+
+                needed = needed || place == CUTOVER_AT_UNKNOWN || place == CUTOVER_AT_NONE;
+        }
+        if (!needed) {
+                m->inhibitor = inhibitor_free(m->inhibitor);
+        } else if (!m->inhibitor) {
+                r = inhibitor_take(&m->inhibitor, m->bus, "A Telegram bot is between two servers");
+                if (r < 0)
+                        log_warning_errno(r, "Failed to ask logind for a delay of shutdown and sleep, ignoring: %m");
+        }
+}
+
+size_t manager_n_bots(const Manager *m)
+{
+        return m->n_bots;
+}
+
+Bot *manager_bot(const Manager *m, size_t i)
+{
+        assert(i < m->n_bots);
+
+        return m->bots[i];
+}
+
+Bot *manager_find_bot(const Manager *m, const char *name)
+{
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (streq(m->bots[i]->name, name))
+                        return m->bots[i];
+        return NULL;
+}
+
+Bot *manager_find_job(const Manager *m, uint32_t job_id)
+{
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (bot_job_running(m->bots[i]) && m->bots[i]->record.job.id == job_id)
+                        return m->bots[i];
+        return NULL;
+}
+
+sd_event *manager_event(const Manager *m)
+{
+        return m->event;
+}

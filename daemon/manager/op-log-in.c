@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* After logOut: log in at the target, set the webhook again, publish the endpoint. Forward only: what fails is tried
+ * again by the table's timer, and the reason is published. */
+
+/* ---- log-in ---- */
+
+typedef struct LogInOperation {
+        Operation base;
+        BotApiCall *call;
+        UnitCall *unit_call;
+} LogInOperation;
+
+static void log_in_operation_free(Operation *op)
+{
+        LogInOperation *o = (LogInOperation *) op;
+
+        botapi_call_free(o->call);
+        unit_call_free(o->unit_call);
+        free(o);
+}
+
+/* How long at least until the next attempt is worth it: the server remembers some refusals, and an attempt that it
+ * holds pending is not helped by a second one. */
+static usec_t log_in_wait_usec(LogInOutcome outcome, const BotApiReply *reply)
+{
+        if (reply->retry_after_usec > 0)
+                return reply->retry_after_usec;
+        switch (outcome) {
+        case LOGIN_OUTCOME_API_ID:
+        case LOGIN_OUTCOME_REFUSED:
+        case LOGIN_OUTCOME_MISDIRECTED:
+        case LOGIN_OUTCOME_OTHER_BOT:
+                return 10 * USEC_PER_SEC;
+        case LOGIN_OUTCOME_LOGGED_OUT:
+                return 5 * USEC_PER_SEC;
+        default:
+                return 0; /* the state's own backoff */
+        }
+}
+
+static void on_server_started(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
+{
+        LogInOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        if (result != UNIT_JOB_DONE)
+                bot_set_error(b, "The bot is logged out and waits for the local server, but %s does not start (%s). "
+                                 "%s%sSee 'systemctl status %s'.", b->manager->config->server_unit,
+                              unit_job_result_to_string(result), error ?: "", error ? " " : "",
+                              b->manager->config->server_unit);
+        o->unit_call = unit_call_free(o->unit_call);
+        bot_post(b, CUTOVER_LOGIN_FAILED);
+}
+
+/* Nothing listens there: after a reboot nobody but us may have a reason to start it. */
+static int start_server(LogInOperation *o)
+{
+        Manager *m = o->base.bot->manager;
+
+        return unit_client_job(m->units, m->config->server_unit, UNIT_START, m->config->server_start_timeout_usec,
+                               on_server_started, o, &o->unit_call);
+}
+
+static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        LogInOperation *o = userdata;
+        Bot *b = o->base.bot;
+        LogInOutcome outcome = botapi_login_outcome(reply, bot_token_id(b->token));
+        bool nobody_there = reply->transport == BOTAPI_NOT_SENT && b->record.job.target == SEAT_LOCAL;
+        _cleanup_free_ char *said = NULL;
+
+        if (outcome == LOGIN_OUTCOME_OK) {
+                o->call = botapi_call_free(o->call);
+                bot_set_error(b, NULL);
+                bot_post(b, CUTOVER_LOGGED_IN);
+                return;
+        }
+        said = botapi_reply_describe(reply);
+        bot_set_error(b, "The bot is logged out, and the %s server has not logged it in yet: %s. %s",
+                      seat_to_string(b->record.job.target), said ?: "no memory", login_outcome_advice(outcome));
+        if (b->retries == 0)
+                log_bot(LOG_WARNING, b->name, "%s", b->error);
+        b->retry_after_usec = log_in_wait_usec(outcome, reply);
+        o->call = botapi_call_free(o->call);
+        if (nobody_there && start_server(o) >= 0)
+                return;
+        bot_post(b, CUTOVER_LOGIN_FAILED);
+}
+
+int op_log_in_start(Bot *b, Operation **ret)
+{
+        usec_t timeout = b->config ? b->config->log_in_timeout_usec : 0;
+        LogInOperation *o;
+        int r;
+
+        o = calloc(1, sizeof(LogInOperation));
+        if (!o)
+                return -ENOMEM;
+        o->base = (Operation){ log_in_operation_free, b };
+        r = bot_call(b, b->record.job.target, BOTAPI_GET_ME, NULL, timeout, NULL, on_get_me, o, &o->call);
+        if (r < 0) {
+                free(o);
+                return r;
+        }
+        *ret = &o->base;
+        return 0;
+}
+
+/* ---- webhook ---- */
+
+typedef struct WebhookOperation {
+        Operation base;
+        Seat seat;
+        CutoverEvent good, bad;
+        BotApiCall *call;
+        DiskJob *disk_job;
+        UnitCall *unit_call;
+} WebhookOperation;
+
+static void webhook_operation_free(Operation *op)
+{
+        WebhookOperation *o = (WebhookOperation *) op;
+
+        botapi_call_free(o->call);
+        disk_job_free(o->disk_job);
+        unit_call_free(o->unit_call);
+        free(o);
+}
+
+/* The settings that getWebhookInfo told, and the secret that it does not tell. */
+static json_object *set_webhook_arguments(const Bot *b)
+{
+        const WebhookSettings *s = &b->record.webhook;
+        _cleanup_free_ char *url = bot_token_expand(b->token, s->url);
+        json_object *arguments = url ? json_object_new_object() : NULL;
+
+        if (!arguments)
+                return NULL;
+        json_object_object_add(arguments, "url", json_object_new_string(url));
+        explicit_bzero(url, strlen(url));
+        if (!isempty(s->ip_address))
+                json_object_object_add(arguments, "ip_address", json_object_new_string(s->ip_address));
+        if (s->max_connections > 0)
+                json_object_object_add(arguments, "max_connections", json_object_new_int(s->max_connections));
+        if (s->allowed_updates)
+                json_object_object_add(arguments, "allowed_updates", json_object_get(s->allowed_updates));
+        if (b->webhook_secret)
+                json_object_object_add(arguments, "secret_token", json_object_new_string(b->webhook_secret));
+        return arguments;
+}
+
+static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        WebhookOperation *o = userdata;
+        Bot *b = o->base.bot;
+        _cleanup_free_ char *said = NULL;
+        bool good = reply->transport == BOTAPI_REPLIED && reply->ok;
+
+        if (good) {
+                bot_set_error(b, NULL);
+        } else {
+                said = botapi_reply_describe(reply);
+                bot_set_error(b, "The webhook could not be set again at the %s server: %s. It is tried again.",
+                              seat_to_string(o->seat), said ?: "no memory");
+                b->retry_after_usec = reply->retry_after_usec;
+        }
+        o->call = botapi_call_free(o->call);
+        bot_post(b, good ? o->good : o->bad);
+}
+
+static int webhook_set(WebhookOperation *o)
+{
+        Bot *b = o->base.bot;
+        json_object *arguments = set_webhook_arguments(b);
+        int r = -ENOMEM;
+
+        if (arguments)
+                r = bot_call(b, o->seat, BOTAPI_SET_WEBHOOK, arguments, 0, NULL, on_webhook_set, o, &o->call);
+        json_object_put(arguments);
+        return r;
+}
+
+static int webhook_operation_new(Bot *b, Seat seat, CutoverEvent good, CutoverEvent bad, WebhookOperation **ret)
+{
+        WebhookOperation *o = calloc(1, sizeof(WebhookOperation));
+
+        if (!o)
+                return -ENOMEM;
+        *o = (WebhookOperation){
+                .base = { webhook_operation_free, b },
+                .seat = seat,
+                .good = good,
+                .bad = bad,
+        };
+        *ret = o;
+        return 0;
+}
+
+int op_restore_webhook_start(Bot *b, Operation **ret)
+{
+        WebhookOperation *o;
+        int r;
+
+        if (isempty(b->record.webhook.url)) {
+                bot_post(b, CUTOVER_WEBHOOK_RESTORED);
+                return 0;
+        }
+        r = webhook_operation_new(b, b->record.job.target, CUTOVER_WEBHOOK_RESTORED, CUTOVER_WEBHOOK_NOT_RESTORED, &o);
+        if (r < 0)
+                return r;
+        *ret = &o->base;
+        return webhook_set(o);
+}
+
+/* ---- restore-source: what the way here changed besides the workers ---- */
+
+static void on_discarded(DiskJob *job, int r, void *userdata)
+{
+        WebhookOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->disk_job = disk_job_free(o->disk_job);
+        if (r >= 0)
+                r = handover_prepare(b);
+        if (r >= 0) {
+                r = b->record.webhook_deleted && !isempty(b->record.webhook.url) ? webhook_set(o) : 1;
+                if (r == 0)
+                        return;
+        }
+        if (r < 0) {
+                errno = -r;
+                bot_set_error(b, "The roll-back could not go on: %m. It is tried again.");
+        }
+        bot_post(b, r < 0 ? o->bad : o->good);
+}
+
+int op_restore_source_start(Bot *b, Operation **ret)
+{
+        WebhookOperation *o;
+        int r;
+
+        late_poll_drop(b);
+        server_release(b);
+        r = webhook_operation_new(b, b->record.seat, CUTOVER_SOURCE_RESTORED, CUTOVER_SOURCE_NOT_RESTORED, &o);
+        if (r < 0)
+                return r;
+        *ret = &o->base;
+        /* The workers get from the server itself what it has not been told to forget; twice would be once too often. */
+        return spool_discard_from(b->spool, b->record.confirmed_offset, on_discarded, o, &o->disk_job);
+}
+
+/* ---- publish ---- */
+
+typedef struct PublishOperation {
+        Operation base;
+} PublishOperation;
+
+static void publish_operation_free(Operation *op)
+{
+        op->bot->late_poll_waiter = NULL;
+        op->bot->part_waiter = NULL;
+        free(op);
+}
+
+static void on_part_ready(Bot *b, int r)
+{
+        b->part_waiter = NULL;
+        if (r < 0) {
+                errno = -r;
+                bot_set_error(b, "The spooled updates could not be read: %m. It is tried again.");
+        }
+        bot_post(b, r < 0 ? CUTOVER_NOT_PUBLISHED : CUTOVER_PUBLISHED);
+}
+
+/* All that was spooled is on disk: now it can be read for the credential, and the endpoint be written. */
+static void publish(Bot *b)
+{
+        int r;
+
+        b->late_poll_waiter = NULL;
+        r = publish_environment(b, b->record.seat);
+        if (r >= 0) {
+                b->part_waiter = on_part_ready;
+                r = handover_prepare(b);
+        }
+        if (r < 0) {
+                errno = -r;
+                bot_set_error(b, "The endpoint could not be published: %m. It is tried again.");
+                bot_post(b, CUTOVER_NOT_PUBLISHED);
+        }
+}
+
+int op_publish_start(Bot *b, Operation **ret)
+{
+        PublishOperation *o;
+
+        o = calloc(1, sizeof(PublishOperation));
+        if (!o)
+                return -ENOMEM;
+        o->base = (Operation){ publish_operation_free, b };
+        *ret = &o->base;
+        if (late_poll_pending(b))
+                b->late_poll_waiter = publish;
+        else
+                publish(b);
+        return 0;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* The irreversible request. While it is under way a long poll is in flight on a second connection: the server answers
+ * it with whatever is queued when logOut closes the bot, so that only updates which arrive between the two are lost (the
+ * race). The long poll leaves first: its last byte has been written when logOut is sent, a little later, so that it also
+ * arrives first; then nothing with the token is behind logOut (L1). */
+
+#define LONG_POLL_SEC 50
+/* How much later: far more than two connections to one host differ by, far less than updates are apart. */
+#define AHEAD_USEC (5 * USEC_PER_MSEC)
+/* A busy bot answers every long poll at once; after so many the race is taken as it is. */
+#define LONG_POLLS_MAX 8
+/* The server answers the long poll when it closes the bot, that is before or with its answer to logOut. */
+#define LATE_POLL_USEC (2 * USEC_PER_SEC)
+
+typedef struct LogOutOperation {
+        Operation base;
+        unsigned polls;
+        ClockTimer *timer;
+        DiskJob *saving;
+        BotApiCall *call; /* logOut itself */
+} LogOutOperation;
+
+static void log_out_operation_free(Operation *op)
+{
+        LogOutOperation *o = (LogOutOperation *) op;
+
+        clock_timer_free(o->timer);
+        disk_job_free(o->saving);
+        botapi_call_free(o->call);
+        free(o);
+}
+
+/* ---- the long poll, which may outlive the operation ---- */
+
+bool late_poll_pending(const Bot *b)
+{
+        return b->late_poll || b->late_poll_saving;
+}
+
+void late_poll_drop(Bot *b)
+{
+        b->late_poll = botapi_call_free(b->late_poll);
+        b->late_poll_saving = disk_job_free(b->late_poll_saving);
+        b->late_poll_timer = clock_timer_free(b->late_poll_timer);
+}
+
+static void late_poll_over(Bot *b)
+{
+        b->late_poll_timer = clock_timer_free(b->late_poll_timer);
+        if (b->late_poll_waiter)
+                b->late_poll_waiter(b);
+        manager_maybe_exit(b->manager);
+}
+
+static void on_late_poll_saved(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->late_poll_saving = disk_job_free(b->late_poll_saving);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to spool the updates of the last getUpdates; %u are lost: %m",
+                              b->late_poll_updates);
+        else
+                b->record.job.spooled += b->late_poll_updates;
+        bot_changed(b);
+        late_poll_over(b);
+}
+
+/* Puts the updates of a reply into the spool. Returns how many, or a negative errno; `done` is called unless 0. */
+static int keep_updates(Bot *b, const BotApiReply *reply, disk_done_t done, void *userdata, DiskJob **ret)
+{
+        int64_t next = b->record.next_offset;
+        json_object *updates = NULL;
+        int r;
+
+        if (reply->transport != BOTAPI_REPLIED || !reply->ok)
+                return 0;
+        r = botapi_updates(reply, &updates, &next);
+        if (r < 0)
+                return r;
+        b->last_get_updates_usec = clock_boottime_usec();
+        r = (int) json_object_array_length(updates);
+        if (r > 0) {
+                int q = spool_append(b->spool, updates, done, userdata, ret);
+
+                if (q < 0)
+                        r = q;
+                else
+                        b->record.next_offset = next;
+        }
+        json_object_put(updates);
+        return r;
+}
+
+static void on_late_poll_timeout(void *userdata)
+{
+        Bot *b = userdata;
+
+        b->late_poll_timer = clock_timer_free(b->late_poll_timer);
+        if (!b->late_poll)
+                return;
+        b->late_poll = botapi_call_free(b->late_poll);
+        log_bot(LOG_WARNING, b->name, "The last getUpdates was not answered; what arrived during logOut may be lost.");
+        late_poll_over(b);
+}
+
+/* From now on the long poll belongs to the bot alone and has little time left. */
+static void late_poll_let_go(Bot *b)
+{
+        if (!b->late_poll || b->late_poll_timer)
+                return;
+        if (clock_timer_new(&b->late_poll_timer, b->manager->event, LATE_POLL_USEC, on_late_poll_timeout, b) < 0)
+                on_late_poll_timeout(b);
+}
+
+/* Nothing was carried out: worth another try, or not any more. */
+static CutoverEvent rejected_or_given_up(Bot *b, const BotApiReply *reply)
+{
+        usec_t now = clock_boottime_usec();
+        usec_t limit = b->config ? b->config->log_out_timeout_usec : 30 * USEC_PER_SEC;
+        usec_t wait = reply->retry_after_usec;
+
+        b->retry_after_usec = wait;
+        if (usec_add(usec_sub(now, b->log_out_began_usec), wait) > limit)
+                return CUTOVER_LOGOUT_GIVEN_UP;
+        return CUTOVER_LOGOUT_REJECTED;
+}
+
+static void send_log_out(LogOutOperation *o);
+static void send_long_poll(LogOutOperation *o);
+
+static void on_polled_batch_saved(DiskJob *job, int r, void *userdata)
+{
+        LogOutOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->saving = disk_job_free(o->saving);
+        if (r < 0) {
+                bot_set_error(b, "Updates could not be spooled: %s. Nothing was sent; look after the state directory.",
+                              strerror(-r));
+                bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
+                return;
+        }
+        b->record.job.spooled += b->late_poll_updates;
+        if (o->polls < LONG_POLLS_MAX)
+                send_long_poll(o);
+        else
+                send_log_out(o);
+}
+
+static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        Bot *b = userdata;
+        /* Only while logOut is not sent is there an operation that still counts on this poll. */
+        LogOutOperation *o = b->record.state == CUTOVER_LOG_OUT ? (LogOutOperation *) b->operation : NULL;
+        bool ahead = o && !o->call, answered = reply->transport == BOTAPI_REPLIED && reply->ok;
+        CutoverEvent event = rejected_or_given_up(b, reply);
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+        int r;
+
+        if (ahead && !answered)
+                bot_set_error(b, "The last getUpdates before logOut failed (%s). The bot was not logged out.",
+                              said ?: "no memory");
+        if (ahead) {
+                o->timer = clock_timer_free(o->timer);
+                r = keep_updates(b, reply, on_polled_batch_saved, o, &o->saving);
+        } else {
+                r = keep_updates(b, reply, on_late_poll_saved, b, &b->late_poll_saving);
+        }
+        b->late_poll = botapi_call_free(b->late_poll);
+        b->late_poll_updates = r > 0 ? (unsigned) r : 0;
+        if (r > 0)
+                return;
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to keep the answer of the last getUpdates: %m");
+        if (!ahead)
+                late_poll_over(b);
+        else if (answered && r == 0)
+                send_log_out(o);
+        else
+                /* What the server meant to give us is still in its queue, which a logOut would wipe. */
+                bot_post(b, event);
+}
+
+static void on_ahead(void *userdata)
+{
+        LogOutOperation *o = userdata;
+
+        o->timer = clock_timer_free(o->timer);
+        send_log_out(o);
+}
+
+static void on_long_poll_sent(BotApiCall *call, void *userdata)
+{
+        Bot *b = userdata;
+        LogOutOperation *o = (LogOutOperation *) b->operation;
+
+        if (b->record.state != CUTOVER_LOG_OUT || !o || o->call || o->timer)
+                return;
+        if (clock_timer_new(&o->timer, b->manager->event, AHEAD_USEC, on_ahead, o) < 0)
+                send_log_out(o);
+}
+
+static void send_long_poll(LogOutOperation *o)
+{
+        Bot *b = o->base.bot;
+        json_object *arguments = get_updates_arguments(b, LONG_POLL_SEC);
+        int r = -ENOMEM;
+
+        o->polls++;
+        /* The server may forget what is below the offset as soon as this is sent. */
+        b->record.confirmed_offset = b->record.next_offset;
+        if (arguments)
+                r = bot_call(b, b->record.seat, BOTAPI_GET_UPDATES, arguments, (LONG_POLL_SEC + 15) * USEC_PER_SEC,
+                             on_long_poll_sent, on_long_poll, b, &b->late_poll);
+        json_object_put(arguments);
+        if (r < 0) {
+                errno = -r;
+                bot_set_error(b, "The last getUpdates could not be sent: %m. Nothing was changed.");
+                bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
+        }
+}
+
+/* ---- logOut ---- */
+
+static CutoverEvent event_of(Bot *b, LogOutOutcome outcome, const BotApiReply *reply)
+{
+        switch (outcome) {
+        case LOGOUT_OUTCOME_APPLIED:
+                b->log_out_lengthens = true;
+                return CUTOVER_LOGOUT_APPLIED;
+        case LOGOUT_OUTCOME_APPLIED_BEFORE:
+                b->log_out_lengthens = false;
+                return CUTOVER_LOGOUT_APPLIED;
+        case LOGOUT_OUTCOME_REVOKED:
+                b->log_out_lengthens = false;
+                return CUTOVER_LOGOUT_REVOKED;
+        case LOGOUT_OUTCOME_NOT_SENT:
+        case LOGOUT_OUTCOME_FLOOD:
+                return rejected_or_given_up(b, reply);
+        default:
+                return CUTOVER_LOGOUT_LOST;
+        }
+}
+
+static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        LogOutOperation *o = userdata;
+        Bot *b = o->base.bot;
+        LogOutOutcome outcome = botapi_logout_outcome(reply);
+        CutoverEvent event = event_of(b, outcome, reply);
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+
+        o->call = botapi_call_free(o->call);
+        log_bot(LOG_INFO, b->name, "logOut: %s (%s).", logout_outcome_to_string(outcome), said ?: "no memory");
+        if (event == CUTOVER_LOGOUT_APPLIED)
+                bot_set_error(b, NULL);
+        else
+                bot_set_error(b, "logOut was answered by: %s.%s", said ?: "no memory",
+                              event == CUTOVER_LOGOUT_LOST ? " It may have been applied, so it is repeated." :
+                              event == CUTOVER_LOGOUT_REVOKED ? " The token is revoked: put the new one in place." :
+                                                                " The bot was not logged out.");
+        if (event == CUTOVER_LOGOUT_APPLIED || event == CUTOVER_LOGOUT_LOST)
+                late_poll_let_go(b);
+        else
+                late_poll_drop(b);
+        bot_post(b, event);
+}
+
+static void send_log_out(LogOutOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        r = bot_call(b, b->record.seat, BOTAPI_LOG_OUT, NULL, 0, NULL, on_logged_out, o, &o->call);
+        if (r < 0) {
+                errno = -r;
+                bot_set_error(b, "logOut could not be sent: %m. Nothing was changed.");
+                bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
+        }
+}
+
+static int begin(Bot *b, void (*first)(LogOutOperation *), Operation **ret)
+{
+        LogOutOperation *o;
+
+        o = calloc(1, sizeof(LogOutOperation));
+        if (!o)
+                return -ENOMEM;
+        o->base = (Operation){ log_out_operation_free, b };
+        *ret = &o->base;
+        b->record.logout_attempts++;
+        if (b->log_out_began_usec == 0)
+                b->log_out_began_usec = clock_boottime_usec();
+        first(o);
+        return 0;
+}
+
+int op_log_out_start(Bot *b, Operation **ret)
+{
+        late_poll_drop(b);
+        return begin(b, send_long_poll, ret);
+}
+
+int op_repeat_log_out_start(Bot *b, Operation **ret)
+{
+        return begin(b, send_log_out, ret);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* Takes what no worker is left to take: getUpdates until a reply is short, each batch on disk before the next request
+ * confirms it. Also the spool directly before a repeated logOut, of which L1 allows nothing else: no probe, no second
+ * request beside it. */
+
+#define BATCH_MAX 100
+/* A reply may end for its size instead of its number (4 MiB); one this long is not taken for the last. */
+#define SHORT_BYTES_MAX (1024u * 1024u)
+#define RETRY_USEC (250 * USEC_PER_MSEC)
+
+typedef struct SpoolOperation {
+        Operation base;
+        bool repeating; /* before a repeated logOut */
+        usec_t deadline_usec; /* CLOCK_BOOTTIME */
+        BotApiCall *updates_call;
+        BotApiCall *second_call;
+        BotApiCall *webhook_call;
+        ServerCall *server_call;
+        DiskJob *saving;
+        ClockTimer *timer;
+        json_object *batch;
+        int64_t batch_next_offset;
+        bool batch_short;
+        bool emptied; /* the last batch was short and is on disk */
+        bool server_ready;
+        bool second_done;
+} SpoolOperation;
+
+static void spool_operation_free(Operation *op)
+{
+        SpoolOperation *o = (SpoolOperation *) op;
+
+        botapi_call_free(o->updates_call);
+        botapi_call_free(o->second_call);
+        botapi_call_free(o->webhook_call);
+        server_call_free(o->server_call);
+        disk_job_free(o->saving);
+        clock_timer_free(o->timer);
+        json_object_put(o->batch);
+        free(o);
+}
+
+static void spool_failed(SpoolOperation *o, const char *what)
+{
+        bot_set_error(o->base.bot, "The pending updates could not be spooled: %s", what);
+        bot_post(o->base.bot, CUTOVER_SPOOL_FAILED);
+}
+
+/* What offset the next getUpdates carries. 0 confirms nothing; so does 1, since ids start far above it. The server
+ * answers the same offset within half a second with one update only, and within three seconds it waits: so the two take
+ * turns while there is nothing to confirm (Client.cpp, process_get_updates). */
+json_object *get_updates_arguments(Bot *b, unsigned timeout_sec)
+{
+        json_object *arguments = json_object_new_object();
+        int64_t offset = b->record.next_offset;
+
+        if (!arguments)
+                return NULL;
+        if (offset == 0) {
+                offset = b->blank_offset;
+                b->blank_offset = !b->blank_offset;
+        }
+        json_object_object_add(arguments, "offset", json_object_new_int64(offset));
+        json_object_object_add(arguments, "limit", json_object_new_int(BATCH_MAX));
+        json_object_object_add(arguments, "timeout", json_object_new_int((int) timeout_sec));
+        return arguments;
+}
+
+static void ask_updates(SpoolOperation *o);
+
+static void maybe_finished(SpoolOperation *o)
+{
+        Bot *b = o->base.bot;
+        bool hold = b->record.job.hold_at == HOLD_AT_LOG_OUT && !b->record.job.proceeded;
+
+        if (!o->emptied || !o->server_ready || !o->second_done)
+                return;
+        /* The first thing that log-out does is to confirm this; the record that is written now says so (bot.h). */
+        b->record.confirmed_offset = b->record.next_offset;
+        bot_set_error(b, NULL);
+        bot_post(b, hold ? CUTOVER_SPOOLED_HOLD : CUTOVER_SPOOLED);
+}
+
+static void on_retry(void *userdata)
+{
+        SpoolOperation *o = userdata;
+
+        o->timer = clock_timer_free(o->timer);
+        ask_updates(o);
+}
+
+static void again_or_fail(SpoolOperation *o, usec_t wait_usec, const char *what)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        if (usec_add(clock_boottime_usec(), wait_usec) >= o->deadline_usec) {
+                spool_failed(o, what);
+                return;
+        }
+        r = clock_timer_new(&o->timer, b->manager->event, wait_usec, on_retry, o);
+        if (r < 0)
+                spool_failed(o, what);
+}
+
+static void on_confirmable(DiskJob *job, int r, void *userdata)
+{
+        SpoolOperation *o = userdata;
+
+        o->saving = disk_job_free(o->saving);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+        else
+                ask_updates(o);
+}
+
+static void on_batch_saved(DiskJob *job, int r, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->saving = disk_job_free(o->saving);
+        if (r < 0) {
+                spool_failed(o, strerror(-r));
+                return;
+        }
+        b->record.job.spooled += json_object_array_length(o->batch);
+        b->record.next_offset = o->batch_next_offset;
+        json_object_put(TAKE_PTR(o->batch));
+        bot_changed(b);
+        if (o->batch_short) {
+                o->emptied = true;
+                maybe_finished(o);
+                return;
+        }
+        /* The next request makes the server forget this batch: a roll-back after a crash has to know. */
+        b->record.confirmed_offset = b->record.next_offset;
+        r = bot_save(b, on_confirmable, o, &o->saving);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+static void take_batch(SpoolOperation *o, const BotApiReply *reply)
+{
+        Bot *b = o->base.bot;
+        json_object *updates = NULL;
+        size_t n, size = 0;
+        int r;
+
+        o->batch_next_offset = b->record.next_offset;
+        r = botapi_updates(reply, &updates, &o->batch_next_offset);
+        if (r < 0) {
+                spool_failed(o, "the server's updates are not well formed, and none of them was confirmed. Look at the "
+                                "server, then start the cutover again.");
+                return;
+        }
+        b->last_get_updates_usec = clock_boottime_usec();
+        n = json_object_array_length(updates);
+        if (n == 0) {
+                json_object_put(updates);
+                o->emptied = true;
+                maybe_finished(o);
+                return;
+        }
+        (void) json_object_to_json_string_length(updates, JSON_C_TO_STRING_PLAIN, &size);
+        o->batch_short = n < BATCH_MAX && size < SHORT_BYTES_MAX;
+        o->batch = updates;
+        r = spool_append(b->spool, updates, on_batch_saved, o, &o->saving);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+/* "The bot is out" answers the question of the repeat already. */
+static bool says_logged_out(const BotApiReply *reply)
+{
+        LogOutOutcome outcome = botapi_logout_outcome(reply);
+
+        return outcome == LOGOUT_OUTCOME_APPLIED_BEFORE || outcome == LOGOUT_OUTCOME_REVOKED;
+}
+
+static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+        _cleanup_free_ char *said = NULL;
+        char what[512];
+
+        if (reply->transport == BOTAPI_REPLIED && reply->ok) {
+                take_batch(o, reply);
+                o->updates_call = botapi_call_free(o->updates_call);
+                return;
+        }
+        if (o->repeating && says_logged_out(reply)) {
+                o->updates_call = botapi_call_free(o->updates_call);
+                bot_post(b, CUTOVER_LOGOUT_APPLIED);
+                return;
+        }
+
+        said = botapi_reply_describe(reply);
+        snprintf(what, sizeof(what), "%s", said ?: "no memory");
+        if (reply->envelope && reply->error_code == 409) {
+                snprintf(what, sizeof(what),
+                         "%s. Another program polls this bot, here or on another host: find and stop it.",
+                         said ?: "conflict");
+                o->updates_call = botapi_call_free(o->updates_call);
+                spool_failed(o, what);
+                return;
+        }
+        if (reply->envelope && (reply->error_code == 401 || reply->error_code == 400)) {
+                o->updates_call = botapi_call_free(o->updates_call);
+                spool_failed(o, what);
+                return;
+        }
+        again_or_fail(o, MAX(reply->retry_after_usec, RETRY_USEC), what);
+        o->updates_call = botapi_call_free(o->updates_call);
+}
+
+static void ask_updates(SpoolOperation *o)
+{
+        Bot *b = o->base.bot;
+        json_object *arguments = get_updates_arguments(b, 0);
+        int r = -ENOMEM;
+
+        if (arguments)
+                r = bot_call(b, b->record.seat, BOTAPI_GET_UPDATES, arguments, 0, NULL, on_updates, o,
+                             &o->updates_call);
+        json_object_put(arguments);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        b->record.server_started = b->record.server_started || started;
+        if (answer == SERVER_READY) {
+                o->server_ready = true;
+                maybe_finished(o);
+        } else {
+                spool_failed(o, why);
+        }
+        o->server_call = server_call_free(o->server_call);
+}
+
+/* The answer does not matter: this request opens the second connection, on which the long poll of log-out will go out
+ * without a handshake. */
+static void on_second(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        SpoolOperation *o = userdata;
+
+        o->second_call = botapi_call_free(o->second_call);
+        o->second_done = true;
+        maybe_finished(o);
+}
+
+static void begin_polling(SpoolOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        ask_updates(o);
+        if (o->repeating) {
+                o->second_done = o->server_ready = true;
+                return;
+        }
+        r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_second, o, &o->second_call);
+        if (r >= 0)
+                r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        _cleanup_free_ char *said = NULL;
+
+        if (reply->transport == BOTAPI_REPLIED && reply->ok) {
+                o->webhook_call = botapi_call_free(o->webhook_call);
+                begin_polling(o);
+                return;
+        }
+        said = botapi_reply_describe(reply);
+        o->webhook_call = botapi_call_free(o->webhook_call);
+        spool_failed(o, said ?: "no memory");
+}
+
+static void on_deletion_recorded(DiskJob *job, int r, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->saving = disk_job_free(o->saving);
+        /* drop_pending_updates is not set: what is pending is what we are here for. */
+        if (r >= 0)
+                r = bot_call(b, b->record.seat, BOTAPI_DELETE_WEBHOOK, NULL, 0, NULL, on_webhook_deleted, o,
+                             &o->webhook_call);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+static void on_discarded(DiskJob *job, int r, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->saving = disk_job_free(o->saving);
+        b->record.next_offset = b->record.confirmed_offset;
+        b->record.job.spooled = spool_count(b->spool);
+        if (r >= 0 && (isempty(b->record.webhook.url) || b->record.webhook_deleted)) {
+                begin_polling(o);
+                return;
+        }
+        /* On record first: a roll-back has to set the webhook again even if this process does not live to see it. */
+        b->record.webhook_deleted = true;
+        if (r >= 0)
+                r = bot_save(b, on_deletion_recorded, o, &o->saving);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
+int op_spool_start(Bot *b, Operation **ret)
+{
+        SpoolOperation *o;
+        usec_t timeout = b->config ? b->config->spool_timeout_usec : 30 * USEC_PER_SEC;
+
+        o = calloc(1, sizeof(SpoolOperation));
+        if (!o)
+                return -ENOMEM;
+        o->base = (Operation){ spool_operation_free, b };
+        o->repeating = b->record.state == CUTOVER_LOG_OUT_RESPOOL;
+        o->deadline_usec = usec_add(clock_boottime_usec(), timeout);
+        *ret = &o->base;
+
+        if (o->repeating) {
+                /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. */
+                begin_polling(o);
+                return 0;
+        }
+        /* What the server has not been told to forget, it gives once more: after a crash or an attempt that was not
+         * carried out, the spool begins again from there and has nothing twice. */
+        return spool_discard_from(b->spool, b->record.confirmed_offset, on_discarded, o, &o->saving);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "manager/bot.h"
+
+/* The local server: its unit, whether it answers, and whether it can log bots in. "active" proves nothing: the real
+ * server keeps running when it cannot bind its port. GET /bot0:x/getMe is answered by its heart and logs nobody in. */
+
+/* Well formed, and nobody's: the server has to ask Telegram, and 401 "Unauthorized" shows that it did. */
+#define LOGIN_PROBE_TOKEN "1:tgswitch_probe_that_is_no_bots_token"
+
+#define PROBE_FIRST_USEC  (50 * USEC_PER_MSEC)
+#define PROBE_LONGEST_USEC (1 * USEC_PER_SEC)
+#define PROBE_LOGIN_TIMEOUT_USEC (20 * USEC_PER_SEC)
+
+struct ServerCall {
+        Manager *manager;
+        unsigned flags;
+        server_handler_t handler;
+        void *userdata;
+        bool started;
+        usec_t deadline_usec; /* CLOCK_BOOTTIME */
+        usec_t wait_usec;
+        uint8_t invocation[16];
+        BotToken *token;
+
+        UnitCall *unit_call;
+        BotApiCall *api_call;
+        ClockTimer *timer;
+};
+
+ServerCall *server_call_free(ServerCall *c)
+{
+        if (!c)
+                return NULL;
+        unit_call_free(c->unit_call);
+        botapi_call_free(c->api_call);
+        clock_timer_free(c->timer);
+        bot_token_free(c->token);
+        free(c);
+        return NULL;
+}
+
+/* The handler may free the call: nothing may be touched afterwards. */
+static void finish(ServerCall *c, ServerAnswer answer, const char *why)
+{
+        c->handler(answer, c->started, why, c->userdata);
+}
+
+static void fail_errno(ServerCall *c, int r, const char *what)
+{
+        char why[256];
+
+        snprintf(why, sizeof(why), "Failed to %s: %s.", what, strerror(-r));
+        finish(c, SERVER_FAILED, why);
+}
+
+static void on_login_probed(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        ServerCall *c = userdata;
+        LogInOutcome outcome = botapi_login_outcome(reply, 1);
+        char why[512];
+
+        c->api_call = botapi_call_free(c->api_call);
+        switch (outcome) {
+        case LOGIN_OUTCOME_REFUSED:
+        case LOGIN_OUTCOME_OK:
+        case LOGIN_OUTCOME_OTHER_BOT:
+                memcpy(c->manager->server_proven, c->invocation, sizeof(c->invocation));
+                finish(c, SERVER_READY, NULL);
+                return;
+        default:
+                snprintf(why, sizeof(why), "%s answers, but cannot log bots in (%s): %s",
+                         c->manager->config->server_unit, login_outcome_to_string(outcome),
+                         login_outcome_advice(outcome));
+                finish(c, SERVER_FAILED, why);
+        }
+}
+
+static bool login_path_is_proven(ServerCall *c)
+{
+        static const uint8_t none[16];
+        Manager *m = c->manager;
+
+        if (!(c->flags & SERVER_LOGIN_PROBE) || !m->config->login_probe)
+                return true;
+        return memcmp(c->invocation, none, sizeof(none)) != 0 &&
+               memcmp(c->invocation, m->server_proven, sizeof(c->invocation)) == 0;
+}
+
+static void probe_login(ServerCall *c)
+{
+        int r;
+
+        if (login_path_is_proven(c)) {
+                finish(c, SERVER_READY, NULL);
+                return;
+        }
+        r = c->token ? 0 : bot_token_new(&c->token, LOGIN_PROBE_TOKEN, strlen(LOGIN_PROBE_TOKEN));
+        if (r >= 0) {
+                BotApiRequest request = {
+                        .root = c->manager->config->local_root,
+                        .token = c->token,
+                        .method = BOTAPI_GET_ME,
+                        .timeout_usec = PROBE_LOGIN_TIMEOUT_USEC,
+                };
+
+                r = botapi_call(c->manager->api, &request, NULL, on_login_probed, c, &c->api_call);
+        }
+        if (r < 0)
+                fail_errno(c, r, "probe the local server's login");
+}
+
+static void probe(ServerCall *c);
+
+static void on_probe_timer(void *userdata)
+{
+        ServerCall *c = userdata;
+
+        c->timer = clock_timer_free(c->timer);
+        probe(c);
+}
+
+static void on_probed(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        ServerCall *c = userdata;
+        _cleanup_free_ char *said = NULL;
+        char why[512];
+        int r;
+
+        if (botapi_probe_alive(reply)) {
+                c->api_call = botapi_call_free(c->api_call);
+                probe_login(c);
+                return;
+        }
+
+        if ((c->flags & SERVER_START) && clock_boottime_usec() < c->deadline_usec) {
+                c->api_call = botapi_call_free(c->api_call);
+                r = clock_timer_new(&c->timer, c->manager->event, c->wait_usec, on_probe_timer, c);
+                c->wait_usec = MIN(c->wait_usec * 2, PROBE_LONGEST_USEC);
+                if (r < 0)
+                        fail_errno(c, r, "wait for the local server");
+                return;
+        }
+
+        said = botapi_reply_describe(reply);
+        c->api_call = botapi_call_free(c->api_call);
+        snprintf(why, sizeof(why),
+                 "%s is running, but nothing that is a Bot API server answers at LocalServer=%s (%s). See 'journalctl "
+                 "-u %s', and whether its --http-port and --http-ip-address agree with LocalServer=.",
+                 c->manager->config->server_unit, c->manager->config->local_root, said ?: "no memory",
+                 c->manager->config->server_unit);
+        finish(c, SERVER_FAILED, why);
+}
+
+static void probe(ServerCall *c)
+{
+        BotApiRequest request = { .root = c->manager->config->local_root, .method = BOTAPI_GET_ME };
+        int r;
+
+        r = botapi_call(c->manager->api, &request, NULL, on_probed, c, &c->api_call);
+        if (r < 0)
+                fail_errno(c, r, "probe the local server");
+}
+
+static void look_at_unit(ServerCall *c);
+
+static void on_started(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
+{
+        ServerCall *c = userdata;
+        char why[512];
+
+        if (result == UNIT_JOB_DONE) {
+                c->unit_call = unit_call_free(c->unit_call);
+                c->started = true;
+                /* Once more, for its new invocation id; a unit that a condition kept from starting shows there too. */
+                look_at_unit(c);
+                return;
+        }
+        snprintf(why, sizeof(why), "%s did not start (%s). %s%sSee 'systemctl status %s'.",
+                 c->manager->config->server_unit, unit_job_result_to_string(result), error ?: "", error ? " " : "",
+                 c->manager->config->server_unit);
+        c->unit_call = unit_call_free(c->unit_call);
+        finish(c, SERVER_FAILED, why);
+}
+
+static void start_unit(ServerCall *c)
+{
+        Manager *m = c->manager;
+        int r;
+
+        r = unit_client_job(m->units, m->config->server_unit, UNIT_START, m->config->server_start_timeout_usec,
+                            on_started, c, &c->unit_call);
+        if (r < 0)
+                fail_errno(c, r, "start the local server");
+}
+
+static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        ServerCall *c = userdata;
+        const char *unit = c->manager->config->server_unit;
+        UnitActiveState state;
+        UnitLoadState load;
+        char why[512];
+
+        if (r < 0) {
+                c->unit_call = unit_call_free(c->unit_call);
+                fail_errno(c, r, "look at the local server's unit");
+                return;
+        }
+        state = info->active_state;
+        load = info->load_state;
+        memcpy(c->invocation, info->invocation_id, sizeof(c->invocation));
+        c->unit_call = unit_call_free(c->unit_call);
+
+        if (load != UNIT_LOAD_LOADED) {
+                snprintf(why, sizeof(why),
+                         "There is no usable unit %s (LocalServerUnit=). Install the local Bot API server and its unit, "
+                         "see 'systemctl status %s'.", unit, unit);
+                finish(c, SERVER_FAILED, why);
+        } else if (state == UNIT_ACTIVE || state == UNIT_RELOADING) {
+                probe(c);
+        } else if (!(c->flags & SERVER_START)) {
+                snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);
+                finish(c, SERVER_NOT_RUNNING, why);
+        } else if (c->started) {
+                snprintf(why, sizeof(why),
+                         "%s was started and is not running: a condition of the unit is not met (is its program "
+                         "installed?), or it exited at once. See 'systemctl status %s'.", unit, unit);
+                finish(c, SERVER_FAILED, why);
+        } else {
+                start_unit(c);
+        }
+}
+
+static void look_at_unit(ServerCall *c)
+{
+        int r;
+
+        r = unit_client_get(c->manager->units, c->manager->config->server_unit, on_unit, c, &c->unit_call);
+        if (r < 0)
+                fail_errno(c, r, "look at the local server's unit");
+}
+
+static void on_begin(void *userdata)
+{
+        ServerCall *c = userdata;
+
+        c->timer = clock_timer_free(c->timer);
+        look_at_unit(c);
+}
+
+int server_call(Manager *m, unsigned flags, server_handler_t handler, void *userdata, ServerCall **ret)
+{
+        ServerCall *c;
+        int r;
+
+        c = calloc(1, sizeof(ServerCall));
+        if (!c)
+                return -ENOMEM;
+        c->manager = m;
+        c->flags = flags;
+        c->handler = handler;
+        c->userdata = userdata;
+        c->wait_usec = PROBE_FIRST_USEC;
+        c->deadline_usec = usec_add(clock_boottime_usec(), m->config->server_start_timeout_usec);
+
+        /* From the loop, so that the handler is never called from within this function. */
+        r = clock_timer_new(&c->timer, m->event, 0, on_begin, c);
+        if (r < 0) {
+                server_call_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_state, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->server_state == active)
+                return;
+        m->server_state = active;
+        manager_status_changed(m);
+        if (m->observer)
+                m->observer->manager_changed(m, m->observer->userdata);
+}
+
+int server_watch(Manager *m)
+{
+        m->server_watch = unit_call_free(m->server_watch);
+        return unit_client_watch(m->units, m->config->server_unit, on_watch, m, &m->server_watch);
+}
+
+const char *manager_local_server_state(const Manager *m)
+{
+        return unit_active_state_to_string(m->server_state);
+}
+
+/* Whether a bot lives at the local server or is on its way there: a job counts from `check` on. */
+static bool uses_server(const Bot *b)
+{
+        return b->record.seat == SEAT_LOCAL ||
+               (bot_job_running(b) && b->record.job.target == SEAT_LOCAL && b->record.job.result == JOB_RESULT_NONE);
+}
+
+static void on_done_with(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
+{
+        Bot *b = userdata;
+
+        if (result != UNIT_JOB_DONE)
+                log_bot(LOG_WARNING, b->name, "Failed to stop %s again (%s), ignoring.%s%s",
+                        b->manager->config->server_unit, unit_job_result_to_string(result), error ? " " : "",
+                        error ?: "");
+        b->release_call = unit_call_free(b->release_call);
+}
+
+void server_release(Bot *b)
+{
+        Manager *m = b->manager;
+        int r;
+
+        if (!b->record.server_started)
+                return;
+        b->record.server_started = false;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                if (m->bots[i] == b || !uses_server(m->bots[i]))
+                        continue;
+                /* Whoever uses it now has to put it back then. */
+                m->bots[i]->record.server_started = bot_job_running(m->bots[i]);
+                return;
+        }
+        b->release_call = unit_call_free(b->release_call);
+        r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
+                            &b->release_call);
+        if (r < 0)
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s again, ignoring: %m", m->config->server_unit);
+}
+
+static void on_used(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (answer != SERVER_READY)
+                log_error("Bots live at the local server, but it cannot be used. %s", why);
+        m->server_call = server_call_free(m->server_call);
+}
+
+void server_start_if_used(Manager *m)
+{
+        int r;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                Seat seat = bot_seat(m->bots[i]);
+
+                if (seat != SEAT_LOCAL && seat != SEAT_NONE)
+                        continue;
+                r = server_call(m, SERVER_START, on_used, m, &m->server_call);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to look after the local server, ignoring: %m");
+                return;
+        }
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "manager/bot.h"
+
+/* The STATUS= line of 'systemctl status tgswitchd': what an administrator wants to know first. */
+
+/* Beyond that many, bots without news are only counted. */
+#define NAMED_MAX 6
+
+static void put_bot(FILE *f, const Bot *b)
+{
+        usec_t allowed = bot_cloud_allowed_usec(b);
+        time_t when = (time_t) (allowed / USEC_PER_SEC);
+        struct tm tm;
+        char at[16];
+
+        fprintf(f, "; %s ", b->name);
+        if (bot_job_running(b))
+                fprintf(f, "moving to %s (%s)", seat_to_string(b->record.job.target), bot_phase(b));
+        else if (!b->record_ok || !b->token || b->config_error)
+                fprintf(f, "%s, needs attention", seat_to_string(bot_seat(b)));
+        else
+                fprintf(f, "%s", seat_to_string(bot_seat(b)));
+        if (allowed == USEC_INFINITY)
+                fprintf(f, ", cloud closed");
+        else if (allowed > 0 && localtime_r(&when, &tm) && strftime(at, sizeof(at), "%H:%M:%S", &tm) > 0)
+                fprintf(f, ", cloud not before %s", at);
+}
+
+static char *compose(Manager *m)
+{
+        size_t cloud = 0, local = 0, named = 0;
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return NULL;
+        for (size_t i = 0; i < m->n_bots; i++) {
+                cloud += bot_seat(m->bots[i]) == SEAT_CLOUD;
+                local += bot_seat(m->bots[i]) == SEAT_LOCAL;
+        }
+        fprintf(f, "%zu bot%s: %zu cloud, %zu local", m->n_bots, m->n_bots == 1 ? "" : "s", cloud, local);
+        if (cloud + local < m->n_bots)
+                fprintf(f, ", %zu neither", m->n_bots - cloud - local);
+        for (size_t i = 0; i < m->n_bots; i++) {
+                const Bot *b = m->bots[i];
+                bool news = bot_job_running(b) || bot_cloud_allowed_usec(b) > 0 || !b->record_ok || !b->token ||
+                            b->config_error;
+
+                if (named < NAMED_MAX && (news || m->n_bots <= NAMED_MAX)) {
+                        put_bot(f, b);
+                        named++;
+                }
+        }
+        if (fclose(f) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
+}
+
+void manager_status_now(Manager *m)
+{
+        char *status = compose(m);
+
+        if (!status)
+                return;
+        if (streq_ptr(status, m->status)) {
+                free(status);
+                return;
+        }
+        free(m->status);
+        m->status = status;
+        (void) sd_notifyf(false, "STATUS=%s", status);
+}
+
+static int on_status(sd_event_source *s, void *userdata)
+{
+        manager_status_now(userdata);
+        return 0;
+}
+
+/* Once a loop iteration is enough. */
+void manager_status_changed(Manager *m)
+{
+        int r;
+
+        if (m->status_source)
+                r = sd_event_source_set_enabled(m->status_source, SD_EVENT_ONESHOT);
+        else
+                r = sd_event_add_defer(m->event, &m->status_source, on_status, m);
+        if (r < 0)
+                manager_status_now(m);
+}
