@@ -3,24 +3,32 @@
 #   make            build tgswitchd and tgswitchctl
 #   make check      install what the tests need, run every tier, close with "N passed, N failed"
 #   make demo       move a bot from the cloud to the local server on a scratch host and show what happened
-#   make lint       format, static analysis, shell scripts, units
-#   make install    into DESTDIR, below PREFIX
+#   make lint       format, shell scripts, layers of the code
+#   make install    into DESTDIR, below PREFIX; files in SYSCONFDIR that are there already stay as they are
 
 VERSION     := 0.1
 CONFIG      ?= release
-BUILD       := build/$(CONFIG)
+BUILDROOT   ?= build
+BUILD       := $(BUILDROOT)/$(CONFIG)
 
 PREFIX      ?= /usr
 SYSCONFDIR  ?= /etc
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
 
 PACKAGES       := libsystemd libcurl json-c inih zlib
 TEST_PACKAGES  := cmocka libmicrohttpd openssl
 
+# Asked once and only when something is compiled: before `make deps` there may be no pkg-config.
+lazily       = $(eval $(1) := $$(shell $(2)))$($(1))
+PKG_CFLAGS   = $(call lazily,PKG_CFLAGS,pkg-config --cflags $(PACKAGES))
+PKG_LIBS     = $(call lazily,PKG_LIBS,pkg-config --libs $(PACKAGES))
+TEST_LIBS    = $(call lazily,TEST_LIBS,pkg-config --libs $(TEST_PACKAGES))
+
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
-CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Idaemon $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL   = -std=gnu17 -g -fno-omit-frame-pointer -fstack-protector-strong $(WARNINGS) $(CONFIG_CFLAGS) $(CFLAGS)
-LDLIBS_ALL   = $(shell pkg-config --libs $(PACKAGES)) -lpthread
+LDLIBS_ALL   = $(PKG_LIBS) -lpthread
 
 ifeq ($(CONFIG),release)
 CONFIG_CFLAGS := -O2 -D_FORTIFY_SOURCE=2 -fPIE
@@ -38,20 +46,31 @@ endif
 
 LIB_SOURCES  := $(sort $(wildcard daemon/base/*.c daemon/core/*.c daemon/io/*.c daemon/manager/*.c daemon/bus/*.c))
 CTL_SOURCES  := $(sort $(wildcard daemon/ctl/*.c))
-SIM_SOURCES  := $(sort $(wildcard tests/telegram/*.c))
-UNIT_TESTS   := $(sort $(wildcard tests/unit/test-*.c tests/adapter/test-*.c))
-# Every program of the tests that is not a test by itself stands alone in one file.
-TEST_PROGRAMS := $(sort $(wildcard tests/worker/*.c))
+# cmocka tests, and the rest of tests/DIR/*.c which several of them share.
+TEST_SOURCES := $(sort $(wildcard tests/unit/test-*.c tests/adapter/test-*.c tests/simulation/test-*.c))
+TEST_SHARED  := $(sort $(filter-out $(TEST_SOURCES),$(wildcard tests/unit/*.c tests/adapter/*.c tests/simulation/*.c)))
+# The two roles of the simulated Telegram differ in their main() alone.
+TELEGRAM_MAINS  := tests/telegram/telegram-sim.c tests/telegram/telegram-bot-api.c
+TELEGRAM_SHARED := $(sort $(filter-out $(TELEGRAM_MAINS),$(wildcard tests/telegram/*.c)))
 
 objects       = $(patsubst %.c,$(BUILD)/%.o,$(1))
-TEST_BINARIES := $(patsubst %.c,$(BUILD)/%,$(UNIT_TESTS))
+programs      = $(patsubst %.c,$(BUILD)/%,$(1))
+TEST_BINARIES     := $(call programs,$(TEST_SOURCES))
+TELEGRAM_BINARIES := $(call programs,$(wildcard $(TELEGRAM_MAINS)))
+WORKER_BINARIES   := $(call programs,$(wildcard tests/worker/worker.c))
 
-.PHONY: all tests clean
-all: $(BUILD)/tgswitchd $(BUILD)/tgswitchctl
+BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl)
+MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
-tests: all $(TEST_BINARIES) $(patsubst %.c,$(BUILD)/%,$(TEST_PROGRAMS))
+.PHONY: all tests man check demo lint install uninstall clean deps
+all: $(BINARIES)
+
+tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES)
+
+man: $(MANPAGES)
 
 $(BUILD)/libtgswitch.a: $(call objects,$(LIB_SOURCES))
+	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -61,15 +80,81 @@ $(BUILD)/tgswitchd: $(BUILD)/daemon/main.o $(BUILD)/libtgswitch.a
 $(BUILD)/tgswitchctl: $(call objects,$(CTL_SOURCES)) $(BUILD)/libtgswitch.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtgswitch.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) $(shell pkg-config --libs $(TEST_PACKAGES))
+# An archive, so that a test gets the helpers it uses and no others.
+$(BUILD)/libtests.a: $(call objects,$(TEST_SHARED))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(TEST_BINARIES): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/libtests.a $(BUILD)/libtgswitch.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL) $(TEST_LIBS)
+
+$(TELEGRAM_BINARIES) $(WORKER_BINARIES): $(BUILD)/tests/%: $(BUILD)/tests/%.o
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd $(LDLIBS_ALL)
+
+$(TELEGRAM_BINARIES): $(call objects,$(TELEGRAM_SHARED))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+$(BUILD)/man/%: packaging/man/%.scd
+	@mkdir -p $(@D)
+	scdoc <$< >$@
+
+deps:
+	@tests/install-deps
+
+# The scripts call make themselves, once for each CONFIG, so nothing of this one's flags goes down to them.
+check: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/run
+
+demo: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo
+
+lint:
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/run-lint
+
+# Programs and units name each other by absolute paths, written for the default PREFIX and SYSCONFDIR.
+relocate = sed -e 's|/usr/bin/tgswitch|$(PREFIX)/bin/tgswitch|g' -e 's|/usr/libexec/tgswitch|$(PREFIX)/libexec/tgswitch|g' \
+               -e 's|/etc/tgswitch|$(SYSCONFDIR)/tgswitch|g'
+
+UNITS := $(notdir $(wildcard units/*.service units/*.socket units/*.timer))
+# What is installed and belongs to nobody but us; the administrator's files below SYSCONFDIR are not among them.
+INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/bin/tgswitchctl $(addprefix $(UNITDIR)/,$(UNITS)) \
+            $(PREFIX)/lib/sysusers.d/tgswitch.conf $(PREFIX)/lib/tmpfiles.d/tgswitch.conf \
+            $(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset \
+            $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
+            $(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service \
+            $(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy \
+            $(foreach m,$(notdir $(MANPAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(m))
+
+install: all man
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/share/doc/tgswitch
+	$(if $(filter %/tgswitchd,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitchd $(DESTDIR)$(PREFIX)/libexec/tgswitch/tgswitchd)
+	$(if $(filter %/tgswitchctl,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitchctl $(DESTDIR)$(PREFIX)/bin/tgswitchctl)
+	set -e; for u in $(UNITS); do $(relocate) units/$$u | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$u; done
+	install -D -m 644 units/tgswitch.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tgswitch.conf
+	install -D -m 644 units/tgswitch.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset
+	$(relocate) units/tgswitch.tmpfiles | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgswitch.conf
+	install -D -m 644 conf/org.tgswitch1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf
+	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
+	install -D -m 644 conf/org.tgswitch1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy
+	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/bots.d $(DESTDIR)$(SYSCONFDIR)/tgswitch/tgswitch.conf.d
+	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/tgswitch/tokens $(DESTDIR)$(SYSCONFDIR)/tgswitch/secrets
+	set -e; for f in $(wildcard conf/tgswitch.conf conf/bots.d/*); do \
+		t=$(DESTDIR)$(SYSCONFDIR)/tgswitch/$${f#conf/}; test -e $$t || install -m 644 $$f $$t; done
+	install -m 644 $(wildcard README.md LICENSE) units/worker-drop-in.conf.example $(DESTDIR)$(PREFIX)/share/doc/tgswitch
+	set -e; for m in $(notdir $(MANPAGES)); do \
+		install -D -m 644 $(BUILD)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tgswitch
+	-rmdir $(DESTDIR)$(PREFIX)/libexec/tgswitch
+
 clean:
-	rm -rf build
+	rm -rf $(BUILDROOT)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

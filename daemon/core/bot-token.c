@@ -34,7 +34,8 @@ static int token_parse(BotToken *t, size_t length)
                 return -EINVAL;
         p++;
 
-        /* A byte of zero ends what strspn() sees too early, so an embedded one does not get past the comparison. */
+        /* A byte of zero ends what strspn() sees too early, so an embedded one does not get past the
+         * comparison. */
         size_t secret_size = strspn(p, BASE64URL);
         if (secret_size < SECRET_SIZE_MIN || (size_t) (p - t->text) + secret_size != length)
                 return -EINVAL;
@@ -58,8 +59,8 @@ int bot_token_new(BotToken **ret, const char *bytes, size_t size)
                 return -errno;
         t = page;
 
-        /* Both may fail, by RLIMIT_MEMLOCK or an old kernel: a token that could be swapped is better than a bot that
-         * can't be moved. */
+        /* Both may fail, by RLIMIT_MEMLOCK or an old kernel: a token that could be swapped is better than a
+         * bot that can't be moved. */
         (void) mlock(page, sizeof(*t));
         (void) madvise(page, sizeof(*t), MADV_DONTDUMP);
 

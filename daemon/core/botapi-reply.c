@@ -3,32 +3,27 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "core/botapi-reply.h"
 
-#define DESCRIPTION_SIZE_MAX 256
-#define RETRY_AFTER_SEC_MAX  3600
+#define DESCRIPTION_SIZE_MAX    256
+#define RETRY_AFTER_SEC_MAX     3600
 #define WEBHOOK_CONNECTIONS_MAX 100000
 
 /* What JSON carries without loss between any two implementations. */
 #define JSON_INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 /* How long one character is that people may be shown; 0 where no such character begins here. */
-static size_t character_size(const unsigned char *p, size_t n)
+static size_t printable_length(const char *p, size_t n)
 {
-        static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        size_t size = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-        uint32_t code = size == 1 ? p[0] : p[0] & (0x7fu >> size);
+        size_t length = utf8_sequence_length(p, n);
+        uint8_t first = (uint8_t) p[0];
 
-        if (size == 0 || size > n)
+        if (length == 1 && (first < 0x20 || first == 0x7f))
                 return 0;
-        for (size_t i = 1; i < size; i++) {
-                if ((p[i] & 0xc0) != 0x80)
-                        return 0;
-                code = code << 6 | (p[i] & 0x3f);
-        }
-        if (code < smallest[size] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        if (length == 2 && first == 0xc2 && (uint8_t) p[1] < 0xa0) /* the C1 controls, U+0080 to U+009F */
                 return 0;
-        return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : size;
+        return length;
 }
 
 char *botapi_clean_text(const char *text, size_t size_max)
@@ -40,7 +35,7 @@ char *botapi_clean_text(const char *text, size_t size_max)
         if (!out)
                 return NULL;
         for (size_t i = 0; i < size;) {
-                size_t n = character_size((const unsigned char *) text + i, size - i);
+                size_t n = printable_length(text + i, size - i);
 
                 if (length + MAX(n, (size_t) 1) > size_max)
                         break;
@@ -60,11 +55,12 @@ static json_object *member(json_object *object, const char *key, json_type type)
 {
         json_object *value;
 
-        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, type) ? value : NULL;
+        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, type) ? value
+                                                                                                  : NULL;
 }
 
-/* Absent, null and wrong types are all false: no number. json-c saturates what does not fit, so a range that ends short
- * of INT64_MIN and INT64_MAX refuses that as well. */
+/* Absent, null and wrong types are all false: no number. json-c saturates what does not fit, so a range that
+ * ends short of INT64_MIN and INT64_MAX refuses that as well. */
 static bool member_int(json_object *object, const char *key, int64_t min, int64_t max, int64_t *ret)
 {
         json_object *value = member(object, key, json_type_int);
@@ -90,7 +86,8 @@ static bool has_member(json_object *object, const char *key)
 static int parse_object(const char *body, size_t size, json_object **ret)
 {
         *ret = NULL;
-        if (size == 0 || size > INT_MAX)
+        /* json-c stops at a NUL, whatever comes behind it; JSON text has none. */
+        if (size == 0 || size > INT_MAX || memchr(body, '\0', size))
                 return 0;
 
         json_tokener *tokener = json_tokener_new_ex(BOTAPI_JSON_DEPTH_MAX);
@@ -99,8 +96,8 @@ static int parse_object(const char *body, size_t size, json_object **ret)
 
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         json_object *value = json_tokener_parse_ex(tokener, body, (int) size);
-        /* json-c 0.16 has no error of its own for memory: what it returns then is no object either, and the caller
-         * takes the reply for an unknown one, which is the safe reading. */
+        /* json-c 0.16 has no error of its own for memory: what it returns then is no object either, and the
+         * caller takes the reply for an unknown one, which is the safe reading. */
         json_tokener_free(tokener);
 
         if (!json_object_is_type(value, json_type_object)) {
@@ -123,7 +120,8 @@ static void take_retry_after(BotApiReply *reply, json_object *envelope, int64_t 
         reply->retry_after_usec = (usec_t) MIN(MAX(sec, 0), RETRY_AFTER_SEC_MAX) * USEC_PER_SEC;
 }
 
-int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t retry_after_header, BotApiReply *ret)
+int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t retry_after_header,
+                       BotApiReply *ret)
 {
         BotApiReply reply = { .transport = BOTAPI_REPLIED, .http_status = http_status };
         json_object *envelope, *ok;
@@ -141,7 +139,8 @@ int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t r
                 if (member_int(envelope, "error_code", 100, 999, &error_code))
                         reply.error_code = (int) error_code;
                 if (member(envelope, "description", json_type_string))
-                        description = json_object_get_string(member(envelope, "description", json_type_string));
+                        description = json_object_get_string(
+                                        member(envelope, "description", json_type_string));
                 if (json_object_object_get_ex(envelope, "result", &reply.result))
                         json_object_get(reply.result);
         }
@@ -189,10 +188,12 @@ char *botapi_reply_describe(const BotApiReply *reply)
 
 static bool reply_is_good(const BotApiReply *reply)
 {
-        return reply->transport == BOTAPI_REPLIED && reply->envelope && reply->ok && reply->http_status == 200;
+        return reply->transport == BOTAPI_REPLIED && reply->envelope && reply->ok &&
+               reply->http_status == 200;
 }
 
-/* The error that a Bot API server reported itself. 0: it reported none, or somebody between changed the status. */
+/* The error that a Bot API server reported itself. 0: it reported none, or somebody between changed the
+ * status. */
 static int reply_error(const BotApiReply *reply)
 {
         if (reply->transport != BOTAPI_REPLIED || !reply->envelope || reply->ok)
@@ -225,12 +226,9 @@ LogOutOutcome botapi_logout_outcome(const BotApiReply *reply)
 const char *logout_outcome_to_string(LogOutOutcome o)
 {
         static const char *const table[LOGOUT_OUTCOME_MAX] = {
-                [LOGOUT_OUTCOME_APPLIED] = "applied",
-                [LOGOUT_OUTCOME_APPLIED_BEFORE] = "applied-before",
-                [LOGOUT_OUTCOME_REVOKED] = "revoked",
-                [LOGOUT_OUTCOME_NOT_SENT] = "not-sent",
-                [LOGOUT_OUTCOME_FLOOD] = "flood",
-                [LOGOUT_OUTCOME_UNKNOWN] = "unknown",
+                [LOGOUT_OUTCOME_APPLIED] = "applied", [LOGOUT_OUTCOME_APPLIED_BEFORE] = "applied-before",
+                [LOGOUT_OUTCOME_REVOKED] = "revoked", [LOGOUT_OUTCOME_NOT_SENT] = "not-sent",
+                [LOGOUT_OUTCOME_FLOOD] = "flood",     [LOGOUT_OUTCOME_UNKNOWN] = "unknown",
         };
 
         return o >= 0 && o < LOGOUT_OUTCOME_MAX ? table[o] : NULL;
@@ -240,17 +238,19 @@ static LogInOutcome login_outcome_of_error(const BotApiReply *reply)
 {
         switch (reply_error(reply)) {
         case 400:
-                return streq(reply->description, "Logged out") ? LOGIN_OUTCOME_LOGGED_OUT : LOGIN_OUTCOME_ODD;
+                return streq(reply->description, "Logged out") ? LOGIN_OUTCOME_LOGGED_OUT
+                                                               : LOGIN_OUTCOME_ODD;
         case 401:
-                return streq(reply->description, "Unauthorized: invalid api-id/api-hash") ? LOGIN_OUTCOME_API_ID :
-                                                                                            LOGIN_OUTCOME_REFUSED;
+                return streq(reply->description, "Unauthorized: invalid api-id/api-hash")
+                                       ? LOGIN_OUTCOME_API_ID
+                                       : LOGIN_OUTCOME_REFUSED;
         case 421:
                 return LOGIN_OUTCOME_MISDIRECTED;
         case 429:
                 return LOGIN_OUTCOME_FLOOD;
         case 500:
-                return streq(reply->description, "Internal Server Error: restart") ? LOGIN_OUTCOME_RESTARTING :
-                                                                                     LOGIN_OUTCOME_ODD;
+                return streq(reply->description, "Internal Server Error: restart") ? LOGIN_OUTCOME_RESTARTING
+                                                                                   : LOGIN_OUTCOME_ODD;
         default:
                 return LOGIN_OUTCOME_ODD;
         }
@@ -408,7 +408,8 @@ static int take_last_error(json_object *object, WebhookInfo *info)
         info->last_error_usec = (usec_t) sec * USEC_PER_SEC;
 
         if (message) {
-                info->last_error_message = botapi_clean_text(json_object_get_string(message), DESCRIPTION_SIZE_MAX);
+                info->last_error_message =
+                                botapi_clean_text(json_object_get_string(message), DESCRIPTION_SIZE_MAX);
                 if (!info->last_error_message)
                         return -ENOMEM;
         }

@@ -6,8 +6,8 @@
 
 #define RANDOM_DIGITS_MAX 16
 
-/* The next part of the path, up to `separator` or, where that is '\0', to the end. NULL if it does not come, or only
- * after more than `size_max` bytes, or at once. */
+/* The next part of the path, up to `separator` or, where that is '\0', to the end. NULL if it does not come,
+ * or only after more than `size_max` bytes, or at once. */
 static const char *part_end(const char *s, const char *end, char separator, size_t size_max)
 {
         const char *e = separator ? memchr(s, separator, (size_t) (end - s)) : end;
@@ -40,7 +40,8 @@ int credential_peer_parse(const struct sockaddr *address, socklen_t size, Creden
         if (un.sun_family != AF_UNIX || un.sun_path[0] != '\0')
                 return -EINVAL;
 
-        /* The size alone says where an abstract name ends: a NUL in it is a character like another, and not ours. */
+        /* The size alone says where an abstract name ends: a NUL in it is a character like another, and not
+         * ours. */
         p = un.sun_path + 1;
         end = (const char *) &un + size;
         if (memchr(p, '\0', (size_t) (end - p)))

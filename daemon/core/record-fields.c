@@ -80,27 +80,60 @@ static int encode_string(const char *s, size_t size_max, json_object **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+static int append_string(json_object *array, const char *s, size_t size_max)
+{
+        json_object *element;
+        int r;
+
+        r = encode_string(s, size_max, &element);
+        if (r < 0)
+                return r;
+        if (json_object_array_add(array, element) == 0)
+                return 0;
+        json_object_put(element);
+        return -ENOMEM;
+}
+
 static int encode_units(char *const *units, json_object **ret)
 {
-        json_object *array, *element;
-        int r;
+        json_object *array;
+        int r = 0;
 
         if (strv_length(units) > RECORD_UNITS_MAX)
                 return -E2BIG;
         array = json_object_new_array();
         if (!array)
                 return -ENOMEM;
-        for (; units && *units; units++) {
-                r = encode_string(*units, UNIT_NAME_MAX, &element);
-                if (r < 0) {
-                        json_object_put(array);
-                        return r;
-                }
-                if (json_object_array_add(array, element) < 0) {
-                        json_object_put(element);
-                        json_object_put(array);
-                        return -ENOMEM;
-                }
+        for (; units && *units && r >= 0; units++)
+                r = isempty(*units) ? -EINVAL : append_string(array, *units, UNIT_NAME_MAX);
+        if (r < 0) {
+                json_object_put(array);
+                return r;
+        }
+        *ret = array;
+        return 0;
+}
+
+static int encode_string_array(json_object *strings, json_object **ret)
+{
+        json_object *array;
+        int r = 0;
+
+        if (!json_object_is_type(strings, json_type_array))
+                return -EINVAL;
+        array = json_object_new_array();
+        if (!array)
+                return -ENOMEM;
+        for (size_t i = 0; i < json_object_array_length(strings) && r >= 0; i++) {
+                json_object *s = json_object_array_get_idx(strings, i);
+
+                r = json_object_is_type(s, json_type_string)
+                            ? append_string(array, json_object_get_string(s), RECORD_STRING_MAX)
+                            : -EINVAL;
+        }
+        if (r < 0) {
+                json_object_put(array);
+                return r;
         }
         *ret = array;
         return 0;
@@ -157,7 +190,9 @@ int record_field_encode(const RecordField *field, const Record *r, json_object *
         case FIELD_UNITS:
                 return encode_units(*(char **const *) p, ret);
         case FIELD_STRING_ARRAY:
-                *ret = json_object_get(*(json_object *const *) p);
+                if (*(json_object *const *) p)
+                        return encode_string_array(*(json_object *const *) p, ret);
+                *ret = NULL;
                 return 0;
         case FIELD_BOOT_ID:
                 value = encode_boot_id(p);

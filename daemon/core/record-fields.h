@@ -75,8 +75,9 @@ typedef struct RecordField {
         size_t offset; /* in Record */
 } RecordField;
 
-/* The value of one field as JSON; NULL stands for null. -E2BIG: longer than its bound. Aborts on a value that no caller
- * may have put there, such as an enum out of range. */
+/* The value of one field as JSON; NULL stands for null. -E2BIG: longer than its bound. -EINVAL: an empty unit name, or
+ * an allowed_updates that is no array of strings. Aborts on a value that no caller may have put there, such as an enum
+ * out of range. */
 int record_field_encode(const RecordField *field, const Record *r, json_object **ret) _must_check_;
 
 /* Reads into `r`, whose pointers must be NULL. -EBADMSG: not what record_field_encode() gives for any value. */

@@ -103,7 +103,8 @@ int record_copy(const Record *r, Record *ret) _must_check_;
 
 /* The bytes for the disk; at most RECORD_SIZE_MAX. `bot` is the bot's name, checked again on reading, so that a file
  * under another name is not believed. What is encoded can always be decoded: a byte that is not UTF-8 becomes '?'.
- * Returns 0, -ENOMEM, or -E2BIG: more text, workers or triggers than the bounds below allow. */
+ * Returns 0; -ENOMEM; -E2BIG: more text, workers or triggers than the bounds below allow; -EINVAL: a unit without a name,
+ * or allowed_updates that is no array of strings. */
 #define RECORD_SIZE_MAX   (256u * 1024u)
 #define RECORD_STRING_MAX (16u * 1024u)
 #define RECORD_UNITS_MAX  1024u /* workers, and triggers */

@@ -5,10 +5,9 @@
 
 #define UNIT_NAME_LENGTH_MAX 255
 
-#define DIGITS         "0123456789"
-#define LETTERS        "abcdefghijklmnopqrstuvwxyz" "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define UNIT_CHARS     DIGITS LETTERS ":-_.\\@"
-#define GLOB_ONLY_CHARS "*?[]!"
+#define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define UNIT_CHARS         LETTERS_AND_DIGITS ":-_.\\@"
+#define GLOB_ONLY_CHARS    "*?[]!"
 
 /* What may stand as the last part of a unit's name (systemd.unit(5)). */
 static const char *const unit_types[] = {
@@ -33,8 +32,8 @@ UnitLoadState unit_load_state_from_string(const char *s)
 }
 
 static const char *const active_state_names[UNIT_ACTIVE_STATE_MAX] = {
-        [UNIT_INACTIVE] = "inactive",   [UNIT_FAILED] = "failed",
-        [UNIT_ACTIVE] = "active",       [UNIT_RELOADING] = "reloading",
+        [UNIT_INACTIVE] = "inactive",     [UNIT_FAILED] = "failed",
+        [UNIT_ACTIVE] = "active",         [UNIT_RELOADING] = "reloading",
         [UNIT_ACTIVATING] = "activating", [UNIT_DEACTIVATING] = "deactivating",
         [UNIT_OTHER] = "other",
 };
@@ -56,10 +55,14 @@ const char *unit_active_state_to_string(UnitActiveState s)
 }
 
 static const char *const job_result_names[UNIT_JOB_RESULT_MAX] = {
-        [UNIT_JOB_DONE] = "done",             [UNIT_JOB_CANCELED] = "canceled",
-        [UNIT_JOB_TIMEOUT] = "timeout",       [UNIT_JOB_FAILED] = "failed",
-        [UNIT_JOB_DEPENDENCY] = "dependency", [UNIT_JOB_SKIPPED] = "skipped",
-        [UNIT_JOB_REFUSED] = "refused",       [UNIT_JOB_DENIED] = "denied",
+        [UNIT_JOB_DONE] = "done",
+        [UNIT_JOB_CANCELED] = "canceled",
+        [UNIT_JOB_TIMEOUT] = "timeout",
+        [UNIT_JOB_FAILED] = "failed",
+        [UNIT_JOB_DEPENDENCY] = "dependency",
+        [UNIT_JOB_SKIPPED] = "skipped",
+        [UNIT_JOB_REFUSED] = "refused",
+        [UNIT_JOB_DENIED] = "denied",
         [UNIT_JOB_SHUTDOWN] = "shutdown",
 };
 
@@ -70,11 +73,14 @@ UnitJobResult unit_job_result_from_string(const char *s)
         for (size_t i = 0; i < UNIT_JOB_RESULT_MAX; i++)
                 if (streq(s, job_result_names[i]))
                         return (UnitJobResult) i;
-        if (streq(s, "invalid")) /* the job did not apply to the state that the unit had when its turn came */
+        /* The job did not apply to the state that the unit had when its turn came; nobody needed it any
+         * longer. */
+        if (streq(s, "invalid"))
                 return UNIT_JOB_SKIPPED;
-        if (streq(s, "collected")) /* nobody needed it any longer */
+        if (streq(s, "collected"))
                 return UNIT_JOB_CANCELED;
-        /* "assert", "unsupported", "once", and the words of a newer systemd: whatever it is, it is not "done". */
+        /* "assert", "unsupported", "once", and the words of a newer systemd: whatever it is, it is not
+         * "done". */
         return UNIT_JOB_FAILED;
 }
 
@@ -89,8 +95,8 @@ bool unit_active_state_may_run(UnitActiveState s)
         return s != UNIT_INACTIVE && s != UNIT_FAILED;
 }
 
-/* Checks what names and globs have in common: length, characters, and a known type behind the last dot. On success
- * *ret_dot is where that dot stands. */
+/* Checks what names and globs have in common: length, characters, and a known type behind the last dot. On
+ * success *ret_dot is where that dot stands. */
 static bool has_unit_form(const char *name, const char *chars, const char **ret_dot)
 {
         const char *dot;
@@ -105,7 +111,7 @@ static bool has_unit_form(const char *name, const char *chars, const char **ret_
         dot = strrchr(name, '.');
         if (!dot || dot == name || name[0] == '@')
                 return false;
-        FOREACH_ELEMENT(type, unit_types)
+        FOREACH_ELEMENT (type, unit_types)
                 if (streq(dot + 1, *type)) {
                         *ret_dot = dot;
                         return true;
@@ -124,8 +130,8 @@ bool unit_name_is_valid(const char *name)
         return !at || at + 1 != dot;
 }
 
-/* A bracket that is never closed, or closed before it has something in it, matches only itself (glob(7)): no unit has
- * that character in its name. */
+/* A bracket that is never closed, or closed before it has something in it, matches only itself (glob(7)): no
+ * unit has that character in its name. */
 static bool brackets_are_closed(const char *pattern)
 {
         for (const char *p = pattern; *p; p++) {
@@ -152,6 +158,7 @@ bool unit_name_matches(const char *pattern, const char *unit)
 {
         if (streq(pattern, unit))
                 return true;
-        /* A backslash is part of an escaped name, not of the pattern language. So does systemd itself compare. */
+        /* A backslash is part of an escaped name, not of the pattern language. So does systemd itself
+         * compare. */
         return unit_name_is_glob(pattern) && fnmatch(pattern, unit, FNM_NOESCAPE) == 0;
 }

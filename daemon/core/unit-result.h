@@ -37,23 +37,25 @@ typedef enum UnitJobResult {
         UNIT_JOB_SKIPPED,  /* a condition of the unit was not met, or the job did not apply */
         UNIT_JOB_REFUSED,  /* systemd did not queue it: no such unit, masked, access denied */
         UNIT_JOB_DENIED,   /* polkit said no */
-        UNIT_JOB_SHUTDOWN, /* the host is going down: asked again at the next boot */
+        UNIT_JOB_SHUTDOWN, /* the host is going down, or the bus is: asked again by the next process */
         UNIT_JOB_RESULT_MAX,
         UNIT_JOB_RESULT_INVALID = -EINVAL,
 } UnitJobResult;
 
-/* Words that are not known become _OTHER, and UNIT_JOB_FAILED: what is new in systemd is never taken for a success. NULL
- * is _INVALID. */
+/* Words that are not known become _OTHER, and UNIT_JOB_FAILED: what is new in systemd is never taken for a
+ * success. NULL is _INVALID. */
 UnitLoadState unit_load_state_from_string(const char *s);
 UnitActiveState unit_active_state_from_string(const char *s);
 const char *unit_active_state_to_string(UnitActiveState s);
 UnitJobResult unit_job_result_from_string(const char *s);
 const char *unit_job_result_to_string(UnitJobResult r);
 
-/* Whether a unit in this state may be running its code or be about to: everything but inactive and failed. */
+/* Whether a unit in this state may be running its code or be about to: everything but inactive and failed.
+ */
 bool unit_active_state_may_run(UnitActiveState s);
 
-/* Names as systemd takes them: "name.type" or "name@instance.type", at most 255 characters, known unit types. No templates. */
+/* Names as systemd takes them: "name.type" or "name@instance.type", at most 255 characters, known unit
+ * types. No templates. */
 bool unit_name_is_valid(const char *name);
 /* The same, but with at least one of *, ?, [] in it. A known type has to stand at its end as well. */
 bool unit_name_is_glob(const char *name);

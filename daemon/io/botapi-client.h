@@ -8,14 +8,14 @@
 #include "core/bot-token.h"
 #include "core/botapi-reply.h"
 
-/* Requests to Bot API servers: libcurl's multi interface on the sd-event loop, HTTP/1.1 with keep-alive. https with a
- * verified certificate, or http to loopback only; never by way of a proxy, whatever the environment says; no redirect is
- * followed; replies are bounded. Knows what may be sent, never whether it should be. Nothing is ever logged or reported
- * that contains a URL.
+/* Requests to Bot API servers: libcurl's multi interface on the sd-event loop, HTTP/1.1 with keep-alive.
+ * https with a verified certificate, or http to loopback only; never by way of a proxy, whatever the
+ * environment says; no redirect is followed; replies are bounded. Knows what may be sent, never whether it
+ * should be. Nothing is ever logged or reported that contains a URL.
  *
- * One call is one request: it is handed to one connection, once. libcurl would send a request again by itself when a
- * kept connection turns out to be closed; here that is a lost reply, since the server may have acted on the first one,
- * and whether to repeat is for the protocol to say. */
+ * One call is one request: it is handed to one connection, once. libcurl would send a request again by
+ * itself when a kept connection turns out to be closed; here that is a lost reply, since the server may have
+ * acted on the first one, and whether to repeat is for the protocol to say. */
 
 typedef struct BotApiClient BotApiClient;
 typedef struct BotApiCall BotApiCall;
@@ -33,27 +33,29 @@ typedef enum BotApiMethod {
 
 const char *botapi_method_to_string(BotApiMethod m);
 
-/* How long one request may take, connection included, unless the caller says otherwise. A long poll needs more: its own
- * "timeout" and about 15 s. */
+/* How long one request may take, connection included, unless the caller says otherwise. A long poll needs
+ * more: its own "timeout" and about 15 s. */
 usec_t botapi_method_timeout_usec(BotApiMethod m);
 
 typedef struct BotApiRequest {
         /* All of it is borrowed for the time of botapi_call() alone. */
-        const char *root;       /* "https://api.telegram.org", no slash at the end */
-        const BotToken *token;  /* NULL: the token "0:x", which belongs to nobody and logs nobody in */
+        const char *root;      /* "https://api.telegram.org", no slash at the end */
+        const BotToken *token; /* NULL: the token "0:x", which belongs to nobody and logs nobody in */
         BotApiMethod method;
         json_object *arguments; /* sent as a JSON body with POST; NULL: none, and GET */
         usec_t timeout_usec;    /* 0: botapi_method_timeout_usec(), or 5 s where there is no token */
 } BotApiRequest;
 
-/* `reply` is valid during the callback. The call may be freed in it. Exactly one callback for each call that was
- * started and not freed before, always from the event loop, never from within botapi_call(). */
+/* `reply` is valid during the callback. The call may be freed in it. Exactly one callback for each call that
+ * was started and not freed before, always from the event loop, never from within botapi_call(). */
 typedef void (*botapi_reply_handler_t)(BotApiCall *call, const BotApiReply *reply, void *userdata);
 
-/* The request's last byte has been handed to the kernel on a connection that stands. At most once, before the reply. */
+/* The request's last byte has been handed to the kernel on a connection that stands. At most once, before
+ * the reply. */
 typedef void (*botapi_sent_handler_t)(BotApiCall *call, void *userdata);
 
-/* Has the process ignore SIGPIPE unless it handles that signal: OpenSSL writes to sockets without MSG_NOSIGNAL. */
+/* Has the process ignore SIGPIPE unless it handles that signal: OpenSSL writes to sockets without
+ * MSG_NOSIGNAL. */
 int botapi_client_new(BotApiClient **ret, sd_event *event) _must_check_;
 BotApiClient *botapi_client_free(BotApiClient *c); /* frees no calls: they must be gone */
 DEFINE_CLEANUP(BotApiClient *, botapi_client_free);
@@ -66,13 +68,17 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
 BotApiCall *botapi_call_free(BotApiCall *call);
 DEFINE_CLEANUP(BotApiCall *, botapi_call_free);
 
-/* CLOCK_BOOTTIME of the moments that downtime and windows are computed from; 0 while not reached. */
+/* CLOCK_BOOTTIME of the moments that downtime and windows are computed from: the request was written; the
+ * reply was whole, or was given up. 0 while not reached. */
 usec_t botapi_call_sent_usec(const BotApiCall *call);
 usec_t botapi_call_replied_usec(const BotApiCall *call);
 
 /* Whether the call went out on a connection that an earlier one had opened. Valid once sent. */
 bool botapi_call_reused_connection(const BotApiCall *call);
 
-/* https with a host, or http with a loopback address literal or "localhost"; no user, query or fragment; a path is
- * allowed, a trailing slash is not. Returns 0, or -EINVAL with *ret_why a static sentence fragment, or -ENOMEM. */
+/* ---- io/botapi-root.c ---- */
+
+/* https with a host, or http with a loopback address literal or "localhost"; no user, query or fragment; a
+ * path is allowed, a trailing slash is not. Returns 0, or -EINVAL with *ret_why a static sentence fragment,
+ * or -ENOMEM. */
 int botapi_root_check(const char *root, const char **ret_why) _must_check_;

@@ -7,9 +7,15 @@
 #include "core/seat.h"
 
 /* tgswitch.conf, its drop-ins, and bots.d/NAME.conf: syntax and precedence of systemd (systemd.unit(5): /etc over /run
- * over /usr/lib, a file masks one of the same name of a lower directory, drop-ins sorted by name over all directories).
- * Read with libinih behind a strict reader: whatever is not understood is an error with file, line and what was
- * expected, and a file with an error gives nothing at all. */
+ * over /usr/lib, a file masks one of the same name of a lower directory, drop-ins sorted by name over all directories, a
+ * symlink to /dev/null or an empty file is as if there were none). Read with libinih behind a strict reader: whatever is
+ * not understood is an error with file, line and what was expected, and a file with an error gives nothing at all.
+ * A key with one value stands once in a file; a list is split at blanks, grows with every assignment, and is emptied by
+ * "Key=". A file in bots.d of comments alone declares no bot.
+ *
+ *   config.c         which files there are, what they are together, and the copy of the last good ones
+ *   config-reader.c  lines
+ *   config-parse.c   the table of keys, and values */
 
 typedef enum WorkerMove {
         WORKER_MOVE_RESTART,
@@ -18,13 +24,14 @@ typedef enum WorkerMove {
 } WorkerMove;
 
 /* One bot's settings. Every key of [Bot] may also stand in [BotDefaults] of tgswitch.conf, but for Worker=, SpoolTo=
- * and InitialSeat=. */
+ * and InitialSeat=; Export= of both add up. */
 typedef struct BotConfig {
         char *name;
         char *path; /* of bots.d/NAME.conf */
         Seat initial_seat;    /* InitialSeat=cloud|local; SEAT_UNDECLARED if absent */
         char **workers;       /* Worker=UNIT [UNIT…], may repeat; names or globs */
-        char *spool_to;       /* SpoolTo=UNIT; NULL: none, unless there is exactly one worker and it is no glob: that */
+        char *spool_to;       /* SpoolTo=UNIT, by default the worker where there is exactly one and it is no glob;
+                               * NULL: none, also by SpoolTo=none */
         OnUndrained on_undrained; /* OnUndrained=fail|spool|wait; default spool where spool_to, else fail */
         usec_t drain_timeout_usec;   /* DrainTimeoutSec=30 */
         usec_t stop_timeout_usec;    /* StopTimeoutSec=90 */
@@ -68,22 +75,29 @@ typedef struct ConfigProblems {
 /* The directories that hold tgswitch.conf, tgswitch.conf.d/ and bots.d/, highest precedence first; NULL-terminated. */
 extern const char *const config_directories[];
 
-/* Reads everything. A bad bots.d file puts a problem with that bot's name into *ret_problems and leaves the bot out; a
- * bad tgswitch.conf, or a worker that two bots name, puts one without (or with the second bot's) name there. Returns 0
- * where *ret is usable, though *ret_problems may name bots; -EINVAL where it is not: *ret is untouched. Both outputs
- * are owned by the caller. */
+/* Reads everything. A bad bots.d file puts a problem with that bot's name into *ret_problems and leaves the bot out, and
+ * so does the second of two that name the same worker; what is wrong with tgswitch.conf, or keeps a directory from being
+ * read, puts one without. Returns 0 where *ret is usable, though *ret_problems may name bots; -EINVAL where it is not:
+ * *ret is untouched; -ENOMEM. Both outputs are owned by the caller. Synchronous. */
 int config_load(const char *const *directories, Config **ret, ConfigProblems *ret_problems) _must_check_;
 Config *config_free(Config *c);
 DEFINE_CLEANUP(Config *, config_free);
+BotConfig *bot_config_free(BotConfig *b);
+DEFINE_CLEANUP(BotConfig *, bot_config_free);
 void config_problems_done(ConfigProblems *p);
 
 const BotConfig *config_find_bot(const Config *c, const char *name);
 
-/* Writes all that was read into a directory of its own (the last good configuration), readable by config_load(). */
+/* The last good configuration, as a directory that config_load() reads: a copy of all files that count, replaced in one
+ * step and synced. In it a bot's file stays as it was where the new one is bad, and also where there is no new one, since
+ * a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone. -EINVAL:
+ * what is in `directories` cannot be used, and nothing was copied. Both block; they may run on the disk queue. */
 int config_save_copy(const char *const *directories, const char *copy) _must_check_;
+int config_copy_forget_bot(const char *copy, const char *bot) _must_check_;
 
 /* NAME of bots.d/NAME.conf: [a-z][a-z0-9_]{0,31} */
+#define BOT_NAME_MAX 32u
 bool bot_name_is_valid(const char *name);
 
-/* "5", "5s", "2min 30s", "1h", "infinity": systemd.time(7). */
+/* "5", "1.5s", "2min 30s", "1h", "infinity": systemd.time(7). -EINVAL: it is none; -ERANGE: too long to be counted. */
 int parse_sec(const char *s, usec_t *ret) _must_check_;

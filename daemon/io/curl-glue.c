@@ -6,8 +6,8 @@
 #include "base/time-util.h"
 #include "io/curl-glue.h"
 
-/* Without a number libcurl keeps four times as many connections as there are transfers, so that the pool would shrink
- * under those that rest between two requests. */
+/* Without a number libcurl keeps four times as many connections as there are transfers, so that the pool
+ * would shrink under those that rest between two requests. */
 #define CONNECTIONS_IDLE_MAX 64L
 
 typedef struct GlueSocket GlueSocket;
@@ -193,7 +193,8 @@ int curl_glue_new(CurlGlue **ret, sd_event *event, curl_glue_done_t done, void *
                 return -ENOMEM;
         *g = (CurlGlue){ .event = sd_event_ref(event), .done = done, .userdata = userdata };
 
-        /* CLOCK_MONOTONIC is what libcurl measures its own deadlines with; accuracy of 1 ms is what it asks in. */
+        /* CLOCK_MONOTONIC is what libcurl measures its own deadlines with; accuracy of 1 ms is what it asks
+         * in. */
         r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer, g);
         if (r < 0)
                 return r;

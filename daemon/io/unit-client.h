@@ -7,13 +7,17 @@
 #include "base/time-util.h"
 #include "core/unit-result.h"
 
-/* The service manager's units over D-Bus (org.freedesktop.systemd1(5)), asynchronously: every call has one handle, one
- * callback, and is cancelled by freeing the handle. Cancelling forgets the answer; it does not cancel a job of systemd. */
+/* The service manager's units over D-Bus (org.freedesktop.systemd1(5)), asynchronously: every call has one
+ * handle, one callback, and is cancelled by freeing the handle. Cancelling forgets the answer; it does not
+ * cancel a job of systemd. Handlers are called from the event loop only, and may free any call. Unit names
+ * that are not valid are -EINVAL. */
 
 typedef struct UnitClient UnitClient;
 typedef struct UnitCall UnitCall;
 
-/* Subscribes to the manager's signals. `bus` is referenced. */
+/* Subscribes to the manager's signals. `bus` is referenced, and attached to the event loop before the first
+ * call with a timeout. Signals count only if the broker says that they come from the owner of systemd's
+ * name. */
 int unit_client_new(UnitClient **ret, sd_bus *bus) _must_check_;
 UnitClient *unit_client_free(UnitClient *c); /* its calls must be gone */
 DEFINE_CLEANUP(UnitClient *, unit_client_free);
@@ -30,19 +34,26 @@ typedef enum UnitVerb {
         UNIT_VERB_INVALID = -EINVAL,
 } UnitVerb;
 
-/* `error` is NULL, or what systemd said when it refused to queue the job (access denied, no such unit, masked). */
+/* `error` is NULL, or what systemd said when it refused to queue the job (access denied, no such unit,
+ * masked). */
 typedef void (*unit_job_handler_t)(UnitCall *call, UnitJobResult result, const char *error, void *userdata);
 
-/* Queues a job in mode "replace" and waits for its JobRemoved, matched by job path; a signal that overtakes the reply is
- * kept. START resets the unit's failed state and start limit first (ResetFailedUnit), so that a worker that used up its
- * restarts is not stranded. `timeout_usec` bounds the whole; then the result is UNIT_JOB_TIMEOUT and the job goes on in
- * systemd. A restart of systemd's bus connection or `daemon-reexec` in between is survived: the unit's own state decides
- * then. */
-int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
-                    void *userdata, UnitCall **ret) _must_check_;
+/* Queues a job in mode "replace" and waits for its JobRemoved, matched by job path; a signal that overtakes
+ * the reply is kept. START resets the unit's failed state and start limit first (ResetFailed), so that a
+ * worker that used up its restarts is not stranded. After `timeout_usec` (CLOCK_MONOTONIC; USEC_INFINITY:
+ * never) systemd is asked once more, and the result is UNIT_JOB_TIMEOUT if the job is still there; it goes
+ * on in systemd then. A `daemon-reload` or `daemon-reexec` in between is survived: where the end may have
+ * been missed the job is looked for, and if it is gone the unit's own state decides.
+ *
+ * UNIT_JOB_DONE of a START says that the job is done, not that the unit runs: a oneshot has ended, and
+ * systemd also calls it done where a Condition…= of the unit was not met. STOP of a unit that does not exist
+ * is UNIT_JOB_REFUSED. */
+int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec,
+                    unit_job_handler_t handler, void *userdata, UnitCall **ret) _must_check_;
 
-/* ResetFailedUnit alone. On a unit that has not failed it changes nothing and still asks polkit: so it shows whether
- * the rule names this unit. `r` is 0, -EACCES, -ENOENT or another errno. */
+/* ResetFailed alone. On a unit that has not failed it changes nothing and still asks polkit: so it shows
+ * whether the rule names this unit, be it loaded or not. `r` is 0, also for a unit that does not exist,
+ * -EACCES, or another errno; `error` is a sentence if r < 0. */
 typedef void (*unit_reset_handler_t)(UnitCall *call, int r, const char *error, void *userdata);
 int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler_t handler, void *userdata,
                              UnitCall **ret) _must_check_;
@@ -58,16 +69,16 @@ typedef struct UnitInfo {
         UnitLoadState load_state;
         UnitActiveState active_state;
         char *sub_state;
-        char *type;       /* of a service: simple, exec, notify, oneshot, …; "" otherwise */
-        char *result;     /* of a service: success, exit-code, …; "" otherwise */
+        char *type;   /* of a service: simple, exec, notify, oneshot, …; "" otherwise */
+        char *result; /* of a service: success, exit-code, …; "" otherwise */
         char *fragment_path;
         uint8_t invocation_id[16];
         bool need_daemon_reload;
-        uint32_t job_id;  /* 0: no job is queued for it */
+        uint32_t job_id; /* 0: no job is queued for it */
         uint32_t main_pid;
         usec_t main_start_usec; /* ExecMainStartTimestampMonotonic: CLOCK_MONOTONIC; 0: never */
         usec_t timeout_start_usec;
-        char **exec_start_pre; /* one string a command, argv joined by spaces */
+        char **exec_start_pre;       /* one string a command, argv joined by spaces */
         UnitCredential *credentials; /* LoadCredential= */
         size_t n_credentials;
         char **requires; /* Requires=, Requisite=, BindsTo= and PartOf= together */
@@ -77,13 +88,14 @@ typedef struct UnitInfo {
 
 void unit_info_done(UnitInfo *info);
 
-/* Loads the unit if need be (LoadUnit) and reads its properties. `info` is NULL if r < 0. A unit that does not exist is
- * no error: load_state says UNIT_LOAD_NOT_FOUND. */
+/* Loads the unit if need be (LoadUnit) and reads its properties. `info` is NULL if r < 0. A unit that does
+ * not exist is no error: load_state says UNIT_LOAD_NOT_FOUND. */
 typedef void (*unit_info_handler_t)(UnitCall *call, int r, const UnitInfo *info, void *userdata);
 int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata,
                     UnitCall **ret) _must_check_;
 
-/* One row a unit that is loaded now and matches a pattern or name: all that ListUnitsByPatterns tells. */
+/* One row a unit that is loaded now and matches a pattern or name: all that ListUnitsByPatterns tells. No
+ * pattern at all is -EINVAL. */
 typedef struct UnitRow {
         char *name;
         UnitLoadState load_state;
@@ -92,11 +104,15 @@ typedef struct UnitRow {
         uint32_t job_id;
 } UnitRow;
 
-typedef void (*unit_list_handler_t)(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata);
+typedef void (*unit_list_handler_t)(UnitCall *call, int r, const UnitRow *rows, size_t n_rows,
+                                    void *userdata);
 int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata,
                      UnitCall **ret) _must_check_;
 
-/* Calls back for every change of the unit's ActiveState or SubState from now on, and once at the start. */
-typedef void (*unit_watch_handler_t)(UnitCall *call, UnitActiveState active, const char *sub_state, void *userdata);
+/* Calls back for every change of the unit's ActiveState or SubState from now on, and once at the start.
+ * `unit` is its primary name (UnitInfo.name): signals come under that. It may be unloaded and loaded again
+ * meanwhile. UNIT_OTHER and "" if systemd does not tell. */
+typedef void (*unit_watch_handler_t)(UnitCall *call, UnitActiveState active, const char *sub_state,
+                                     void *userdata);
 int unit_client_watch(UnitClient *c, const char *unit, unit_watch_handler_t handler, void *userdata,
                       UnitCall **ret) _must_check_;

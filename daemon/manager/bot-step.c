@@ -161,6 +161,9 @@ static void bot_act(Bot *b)
 
         if (actions & CUTOVER_DO_JOB_BEGIN)
                 job_begin(b);
+        if (b->entered)
+                log_bot(LOG_INFO, b->name, "%s: %s.", bot_phase(b), b->entered);
+        b->entered = NULL;
         if (bot_gate_open(b))
                 credential_socket_reconsider(b->manager->gate);
         start_operation(b, actions);
@@ -281,8 +284,7 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
                 b->retries = 0;
         if (!streq(phase, cutover_facts(from)->phase)) {
                 b->record.job.phase_started_usec = clock_realtime_usec();
-                if (*phase)
-                        log_bot(LOG_INFO, b->name, "%s: %s.", phase, step->why);
+                b->entered = *phase ? step->why : NULL;
         }
         log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from),
                 cutover_event_to_string(event), cutover_state_to_string(step->state), step->why);

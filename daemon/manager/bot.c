@@ -36,6 +36,7 @@ Bot *bot_free(Bot *b)
 
         operation_free(b->operation);
         late_poll_drop(b);
+        warm_up_cancel(b);
         handover_cancel(b);
         clock_timer_free(b->retry_timer);
         sd_event_source_disable_unref(b->dispatch_source);

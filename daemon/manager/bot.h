@@ -77,12 +77,16 @@ struct Bot {
         sd_event_source *dispatch_source;
         DiskJob *saving;
         unsigned actions; /* of the step whose record is being written */
+        const char *entered; /* why a new phase was entered, until it has been logged */
         Operation *operation;
         ClockTimer *retry_timer;
         unsigned retries; /* in the present state */
         usec_t retry_after_usec; /* the server's own word for the next wait; 0: none */
 
         /* the request that leaves: op-log-out.c */
+        BotApiCall *warm_calls[2]; /* open the two connections that spool and log-out need: warm-up.c */
+        bool warm;                 /* they are open, or will be when the calls are answered */
+        void (*warm_waiter)(Bot *b); /* told when they have been answered */
         BotApiCall *late_poll;      /* the long poll that was in flight during logOut */
         DiskJob *late_poll_saving;
         ClockTimer *late_poll_timer;
@@ -150,6 +154,11 @@ int op_publish_start(Bot *b, Operation **ret) _must_check_;
 int op_start_workers_start(Bot *b, Operation **ret) _must_check_;
 int op_next_part_start(Bot *b, Operation **ret) _must_check_;
 int op_confirm_start(Bot *b, Operation **ret) _must_check_;
+
+/* ---- warm-up.c ---- */
+void warm_up(Bot *b);
+bool warm_up_pending(const Bot *b);
+void warm_up_cancel(Bot *b);
 
 /* ---- op-log-out.c ---- */
 /* The long poll of the logOut is still to be answered or written. */

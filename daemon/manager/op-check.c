@@ -87,7 +87,7 @@ int op_check_start(Bot *b, Operation **ret)
 /* ---- drain ---- */
 
 #define DRAIN_FIRST_USEC   (50 * USEC_PER_MSEC)
-#define DRAIN_LONGEST_USEC (1 * USEC_PER_SEC)
+#define DRAIN_LONGEST_USEC (250 * USEC_PER_MSEC)
 
 typedef struct DrainOperation {
         Operation base;

@@ -304,6 +304,8 @@ static int begin(Bot *b, void (*first)(LogOutOperation *), Operation **ret)
 int op_log_out_start(Bot *b, Operation **ret)
 {
         late_poll_drop(b);
+        /* Nothing else of ours may still be on its way; and whatever comes of this, the connections are used up. */
+        warm_up_cancel(b);
         return begin(b, send_long_poll, ret);
 }
 

@@ -18,7 +18,6 @@ typedef struct SpoolOperation {
         bool repeating; /* before a repeated logOut */
         usec_t deadline_usec; /* CLOCK_BOOTTIME */
         BotApiCall *updates_call;
-        BotApiCall *second_call;
         BotApiCall *webhook_call;
         ServerCall *server_call;
         DiskJob *saving;
@@ -28,15 +27,14 @@ typedef struct SpoolOperation {
         bool batch_short;
         bool emptied; /* the last batch was short and is on disk */
         bool server_ready;
-        bool second_done;
 } SpoolOperation;
 
 static void spool_operation_free(Operation *op)
 {
         SpoolOperation *o = (SpoolOperation *) op;
 
+        op->bot->warm_waiter = NULL;
         botapi_call_free(o->updates_call);
-        botapi_call_free(o->second_call);
         botapi_call_free(o->webhook_call);
         server_call_free(o->server_call);
         disk_job_free(o->saving);
@@ -73,13 +71,26 @@ json_object *get_updates_arguments(Bot *b, unsigned timeout_sec)
 
 static void ask_updates(SpoolOperation *o);
 
+static void maybe_finished(SpoolOperation *o);
+
+static void on_warm(Bot *b)
+{
+        b->warm_waiter = NULL;
+        maybe_finished((SpoolOperation *) b->operation);
+}
+
 static void maybe_finished(SpoolOperation *o)
 {
         Bot *b = o->base.bot;
         bool hold = b->record.job.hold_at == HOLD_AT_LOG_OUT && !b->record.job.proceeded;
 
-        if (!o->emptied || !o->server_ready || !o->second_done)
+        if (!o->emptied || !o->server_ready)
                 return;
+        if (warm_up_pending(b)) {
+                /* Without it, logOut would wait for a handshake while the long poll has long been answered. */
+                b->warm_waiter = on_warm;
+                return;
+        }
         /* The first thing that log-out does is to confirm this; the record that is written now says so (bot.h). */
         b->record.confirmed_offset = b->record.next_offset;
         bot_set_error(b, NULL);
@@ -249,17 +260,6 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         o->server_call = server_call_free(o->server_call);
 }
 
-/* The answer does not matter: this request opens the second connection, on which the long poll of log-out will go out
- * without a handshake. */
-static void on_second(BotApiCall *call, const BotApiReply *reply, void *userdata)
-{
-        SpoolOperation *o = userdata;
-
-        o->second_call = botapi_call_free(o->second_call);
-        o->second_done = true;
-        maybe_finished(o);
-}
-
 static void begin_polling(SpoolOperation *o)
 {
         Bot *b = o->base.bot;
@@ -267,12 +267,12 @@ static void begin_polling(SpoolOperation *o)
 
         ask_updates(o);
         if (o->repeating) {
-                o->second_done = o->server_ready = true;
+                o->server_ready = true;
                 return;
         }
-        r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_second, o, &o->second_call);
-        if (r >= 0)
-                r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
+        if (!b->warm)
+                warm_up(b);
+        r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
         if (r < 0)
                 spool_failed(o, strerror(-r));
 }

@@ -340,6 +340,7 @@ int op_stop_workers_start(Bot *b, Operation **ret)
                 return -ENOMEM;
         o->base = (Operation){ stop_operation_free, b };
         *ret = &o->base;
+        warm_up(b);
         list_workers(o);
         return 0;
 }

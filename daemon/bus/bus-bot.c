@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "bus/bus-error.h"
+#include "bus/bus-internal.h"
+#include "bus/bus-options.h"
+
+void bus_bot_path(const Bot *b, char path[static 64])
+{
+        /* NAME is [a-z][a-z0-9_]{0,31}: it is a path element as it stands */
+        (void) snprintf(path, 64, BUS_BOT_PREFIX "%s", bot_name(b));
+}
+
+/* The bot that a call is for; it may have gone while we found out who asks. */
+static int find_bot(BusCall *call, Bot **ret, sd_bus_error *error)
+{
+        const char *name = startswith(sd_bus_message_get_path(call->message), BUS_BOT_PREFIX);
+        Bot *b = name ? manager_find_bot(call->manager, name) : NULL;
+
+        if (!b)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT, "The bot %s is not configured any more.",
+                                         name ?: "?");
+        *ret = b;
+        return 0;
+}
+
+/* Reads a seat that a bot can be moved to or declared at. */
+static int read_seat(sd_bus_message *m, Seat *ret, sd_bus_error *error)
+{
+        const char *s;
+        Seat seat;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &s);
+        if (r < 0)
+                return r;
+        seat = seat_from_string(s);
+        if (seat != SEAT_CLOUD && seat != SEAT_LOCAL)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "A seat is either cloud or local.");
+        *ret = seat;
+        return 0;
+}
+
+static int begin(sd_bus_message *m, BusBot *bb, unsigned flags, bus_call_handler_t handler, sd_bus_error *error)
+{
+        return bus_call_begin(&bb->service->calls, bb->service->manager, m, flags, handler, error);
+}
+
+/* ---- methods ---- */
+
+static int switch_to_local(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        char path[BUS_JOB_PATH_SIZE];
+        SwitchOptions options;
+        AskResult result;
+        uint32_t id;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+        r = bus_options_read(call->message, &options, error);
+        if (r < 0)
+                return r;
+        options.requester = call->requester;
+
+        result = bus_switch(b, SEAT_LOCAL, &options, path, &id, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, "o", path);
+}
+
+static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, BUS_CALL_REQUESTER, switch_to_local, error);
+}
+
+static int reply_checks(BusCall *call, const CheckItem *items, size_t n_items)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(ssss)");
+        if (r < 0)
+                return r;
+        for (const CheckItem *i = items; i < items + n_items; i++) {
+                r = sd_bus_message_open_container(reply, 'r', "ssss");
+                if (r < 0)
+                        return r;
+                r = bus_append_text(reply, i->check);
+                if (r < 0)
+                        return r;
+                r = bus_append_text(reply, i->subject);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_append(reply, "s", check_verdict_to_string(i->verdict));
+                if (r < 0)
+                        return r;
+                r = bus_append_text(reply, i->explanation);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_close_container(reply);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static void on_checked(const CheckItem *items, size_t n_items, void *userdata)
+{
+        BusCall *call = userdata;
+        int r;
+
+        r = reply_checks(call, items, n_items);
+        if (r < 0)
+                bus_call_fail(call, r, NULL);
+        else
+                bus_call_free(call);
+}
+
+static int check(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        AskResult result;
+        Seat target;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+        r = read_seat(call->message, &target, error);
+        if (r < 0)
+                return r;
+
+        result = bot_check(b, target, on_checked, call, &call->check, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        call->checked = b;
+        return 1;
+}
+
+static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, check, error);
+}
+
+void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
+{
+        for (BusCall *call = calls->first, *next; call; call = next) {
+                next = call->next;
+                if (call->checked != b)
+                        continue;
+                (void) sd_bus_reply_method_errorf(call->message, BUS_ERROR_NO_SUCH_BOT,
+                                                  "The bot %s was removed from the configuration meanwhile.", bot_name(b));
+                bus_call_free(call);
+        }
+}
+
+static int set_seat(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        AskResult result;
+        Seat seat;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+        r = read_seat(call->message, &seat, error);
+        if (r < 0)
+                return r;
+
+        result = bot_set_seat(b, seat, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, NULL);
+}
+
+static int method_set_seat(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, set_seat, error);
+}
+
+static int read_spool(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        AskResult result;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+
+        result = bot_read_spool(b, &fd, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, "h", fd);
+}
+
+static int method_read_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, read_spool, error);
+}
+
+static int clear_spool(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        AskResult result;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+
+        result = bot_clear_spool(b, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, NULL);
+}
+
+static int method_clear_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, clear_spool, error);
+}
+
+/* ---- properties ---- */
+
+#define DEFINE_BOT_PROPERTY(name, append)                                                                    \
+        static int property_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)               \
+        {                                                                                                    \
+                const Bot *b = ((const BusBot *) userdata)->bot;                                             \
+                                                                                                             \
+                return append;                                                                               \
+        }                                                                                                    \
+        struct _swallow_semicolon_
+
+static const char *target_name(const Bot *b)
+{
+        return bot_job_running(b) ? seat_to_string(bot_target(b)) : "";
+}
+
+static const char *last_result(const Bot *b)
+{
+        const RecordJob *job = bot_job(b);
+
+        return job->result == JOB_RESULT_NONE ? "" : job_result_to_string(job->result);
+}
+
+static int append_job(sd_bus_message *reply, const Bot *b)
+{
+        uint32_t id = bot_job(b)->id;
+        char path[BUS_JOB_PATH_SIZE];
+
+        if (!bot_job_running(b))
+                return sd_bus_message_append(reply, "(uo)", (uint32_t) 0, BUS_NO_JOB);
+        bus_job_path(id, path);
+        return sd_bus_message_append(reply, "(uo)", id, path);
+}
+
+static int append_entry_text(sd_bus_message *reply, const char *key, const char *text)
+{
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'e', "sv");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "s", key);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'v', "s");
+        if (r < 0)
+                return r;
+        r = bus_append_text(reply, text);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_message_close_container(reply);
+}
+
+static int append_last_job_entries(sd_bus_message *reply, const RecordJob *job)
+{
+        int r;
+
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "u", job->id,
+                                  "target", "s", seat_to_string(job->target),
+                                  "result", "s", job_result_to_string(job->result),
+                                  "started-usec", "t", job->started_usec, "ended-usec", "t", job->ended_usec,
+                                  "drained", "t", job->drained, "spooled", "t", job->spooled,
+                                  "handed-over", "t", job->handed_over, "blind-usec", "t", job->blind_usec,
+                                  "downtime-usec", "t", job->downtime_usec);
+        if (r < 0)
+                return r;
+        r = append_entry_text(reply, "reason", job->reason);
+        if (r < 0)
+                return r;
+        r = append_entry_text(reply, "requester", job->requester);
+        if (r < 0)
+                return r;
+        return append_entry_text(reply, "error", job->error);
+}
+
+/* The object of a job goes with it. Who comes too late for JobRemoved, or was away while the daemon restarted, finds
+ * here how it ended. */
+static int append_last_job(sd_bus_message *reply, const Bot *b)
+{
+        const RecordJob *job = bot_job(b);
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        if (job->id > 0 && !bot_job_running(b)) {
+                r = append_last_job_entries(reply, job);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+DEFINE_BOT_PROPERTY(name, sd_bus_message_append(reply, "s", bot_name(b)));
+DEFINE_BOT_PROPERTY(id, sd_bus_message_append(reply, "x", bot_id(b)));
+DEFINE_BOT_PROPERTY(seat, sd_bus_message_append(reply, "s", seat_to_string(bot_seat(b))));
+DEFINE_BOT_PROPERTY(phase, sd_bus_message_append(reply, "s", bot_phase(b)));
+DEFINE_BOT_PROPERTY(target, sd_bus_message_append(reply, "s", target_name(b)));
+DEFINE_BOT_PROPERTY(endpoint, bus_append_text(reply, bot_endpoint(b)));
+DEFINE_BOT_PROPERTY(workers, sd_bus_message_append_strv(reply, (char **) bot_workers(b)));
+DEFINE_BOT_PROPERTY(logged_out, sd_bus_message_append(reply, "t", bot_logged_out_usec(b)));
+DEFINE_BOT_PROPERTY(cloud_allowed, sd_bus_message_append(reply, "t", bot_cloud_allowed_usec(b)));
+DEFINE_BOT_PROPERTY(pending, sd_bus_message_append(reply, "t", bot_pending_updates(b)));
+DEFINE_BOT_PROPERTY(pending_usec, sd_bus_message_append(reply, "t", bot_pending_updates_usec(b)));
+DEFINE_BOT_PROPERTY(spooled, sd_bus_message_append(reply, "t", bot_spooled_updates(b)));
+DEFINE_BOT_PROPERTY(job, append_job(reply, b));
+DEFINE_BOT_PROPERTY(last_job, append_last_job(reply, b));
+DEFINE_BOT_PROPERTY(last_result, sd_bus_message_append(reply, "s", last_result(b)));
+DEFINE_BOT_PROPERTY(last_error, bus_append_text(reply, bot_last_error(b)));
+
+#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+const sd_bus_vtable bus_bot_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+
+        SD_BUS_METHOD_WITH_ARGS("SwitchToLocal", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
+                                method_switch_to_local, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("s", target), SD_BUS_RESULT("a(ssss)", checks), method_check,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetSeat", SD_BUS_ARGS("s", seat), SD_BUS_NO_RESULT, method_set_seat,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReadSpool", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", updates), method_read_spool,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ClearSpool", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_clear_spool,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+
+        SD_BUS_PROPERTY("Name", "s", property_name, 0, CONSTANT),
+        SD_BUS_PROPERTY("Id", "x", property_id, 0, CHANGES),
+        SD_BUS_PROPERTY("Seat", "s", property_seat, 0, CHANGES),
+        SD_BUS_PROPERTY("Phase", "s", property_phase, 0, CHANGES),
+        SD_BUS_PROPERTY("Target", "s", property_target, 0, CHANGES),
+        SD_BUS_PROPERTY("Endpoint", "s", property_endpoint, 0, CHANGES),
+        SD_BUS_PROPERTY("Workers", "as", property_workers, 0, CHANGES),
+        SD_BUS_PROPERTY("LoggedOutUSec", "t", property_logged_out, 0, CHANGES),
+        SD_BUS_PROPERTY("CloudAllowedUSec", "t", property_cloud_allowed, 0, CHANGES),
+        SD_BUS_PROPERTY("PendingUpdates", "t", property_pending, 0, CHANGES),
+        SD_BUS_PROPERTY("PendingUpdatesUSec", "t", property_pending_usec, 0, CHANGES),
+        SD_BUS_PROPERTY("SpooledUpdates", "t", property_spooled, 0, CHANGES),
+        SD_BUS_PROPERTY("Job", "(uo)", property_job, 0, CHANGES),
+        SD_BUS_PROPERTY("LastJob", "a{sv}", property_last_job, 0, CHANGES),
+        SD_BUS_PROPERTY("LastResult", "s", property_last_result, 0, CHANGES),
+        SD_BUS_PROPERTY("LastError", "s", property_last_error, 0, CHANGES),
+
+        SD_BUS_VTABLE_END
+};

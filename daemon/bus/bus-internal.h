@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <systemd/sd-bus-vtable.h>
+
+#include "bus/bus-call.h"
+#include "bus/bus-names.h"
+#include "bus/bus-object.h"
+#include "bus/bus-service.h"
+
+/* The inside of bus/: shared by its files, seen by nobody else. */
+
+#define BUS_JOB_PATH_SIZE (sizeof(BUS_JOB_PREFIX) + 10)
+
+/* A bot on the bus, and its job while one runs. It is the manager's observer data of that bot. */
+typedef struct BusBot {
+        BusService *service;
+        Bot *bot;
+        BusObject object;
+        BusObject job_object;
+        uint32_t job_id; /* 0: no job is on the bus */
+        bool changed;
+} BusBot;
+
+struct BusService {
+        sd_bus *bus;
+        Manager *manager;
+        ManagerObserver observer;
+        BusObject object;
+        sd_bus_slot *object_manager_slot;
+        sd_event_source *publish_source; /* on while anything has changed and was not told yet */
+
+        BusCallList calls;
+
+        sd_bus_slot *name_slot;
+        bus_service_name_handler_t name_handler;
+        void *name_userdata;
+};
+
+extern const sd_bus_vtable bus_manager_vtable[]; /* its userdata is the BusService */
+extern const sd_bus_vtable bus_bot_vtable[];     /* these two's is the BusBot */
+extern const sd_bus_vtable bus_job_vtable[];
+
+/* ---- bus-bot.c ---- */
+void bus_bot_path(const Bot *b, char path[static 64]);
+/* Answers the calls that wait for checks of this bot: it is gone. */
+void bus_bot_drop_checks(BusCallList *calls, const Bot *b);
+
+/* ---- bus-job.c ---- */
+void bus_job_path(uint32_t id, char path[static BUS_JOB_PATH_SIZE]);
+/* Makes sure that the job that the manager has just named can be found on the bus, though its JobNew may come later. */
+int bus_job_add(BusBot *bb, uint32_t id);
+
+/* A new job for one bot; `ret_path` gets its path or BUS_NO_JOB. The message, if any, is the caller's to free. */
+AskResult bus_switch(Bot *b, Seat target, const SwitchOptions *options, char ret_path[static BUS_JOB_PATH_SIZE],
+                     uint32_t *ret_job, char **ret_message);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include <fnmatch.h>
+#include <stdio.h>
+
+#include "base/strv.h"
+#include "bus/bus-error.h"
+#include "bus/bus-internal.h"
+#include "bus/bus-options.h"
+
+#define PATTERNS_MAX    4096
+#define PATTERN_LEN_MAX 64 /* a name has at most 32 characters */
+
+/* ---- choosing bots ---- */
+
+static int select_matching(Manager *m, const char *pattern, bool *selected, sd_bus_error *error)
+{
+        bool any = false;
+
+        if (strlen(pattern) > PATTERN_LEN_MAX)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "A name or pattern has at most %d characters.", PATTERN_LEN_MAX);
+        for (size_t i = 0; i < manager_n_bots(m); i++)
+                if (fnmatch(pattern, bot_name(manager_bot(m, i)), 0) == 0)
+                        any = selected[i] = true;
+        if (!any)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT,
+                                         "No configured bot is called or matches '%s'; nothing was changed.", pattern);
+        return 0;
+}
+
+/* Reads names and globs; `*ret` has one flag a bot, in the manager's order. An empty list chooses all. */
+static int read_selection(BusCall *call, bool **ret, sd_bus_error *error)
+{
+        size_t n_bots = manager_n_bots(call->manager), n_patterns = 0;
+        _cleanup_free_ bool *selected = NULL;
+        const char *pattern;
+        int r;
+
+        selected = calloc(n_bots + 1, sizeof(bool));
+        if (!selected)
+                return -ENOMEM;
+
+        r = sd_bus_message_enter_container(call->message, 'a', "s");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(call->message, "s", &pattern)) > 0) {
+                if (++n_patterns > PATTERNS_MAX)
+                        return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                                 "At most %d names or patterns can be given.", PATTERNS_MAX);
+                r = select_matching(call->manager, pattern, selected, error);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        r = sd_bus_message_exit_container(call->message);
+        if (r < 0)
+                return r;
+
+        if (n_patterns == 0)
+                memset(selected, true, n_bots);
+        *ret = TAKE_PTR(selected);
+        return 0;
+}
+
+/* ---- SwitchToLocal ---- */
+
+typedef struct Switched {
+        Bot *bot;
+        bool begun; /* by this call: what ran before is not ours to cancel */
+        char path[BUS_JOB_PATH_SIZE];
+} Switched;
+
+/* All or nothing: where one bot is refused, the jobs begun before it are taken back. They are in their first phase,
+ * which changes nothing. */
+static int switch_all(Manager *m, const bool *selected, const SwitchOptions *options, Switched *switched,
+                      size_t *ret_n, sd_bus_error *error)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < manager_n_bots(m); i++) {
+                _cleanup_free_ char *message = NULL, *sentence = NULL;
+                Bot *b = manager_bot(m, i);
+                AskResult result;
+                uint32_t id;
+
+                if (!selected[i])
+                        continue;
+                result = bus_switch(b, SEAT_LOCAL, options, switched[n].path, &id, &message);
+                if (ask_granted(result)) {
+                        switched[n].bot = b;
+                        switched[n++].begun = result == ASK_OK;
+                        continue;
+                }
+
+                while (n-- > 0) {
+                        _cleanup_free_ char *ignored = NULL;
+
+                        if (switched[n].begun)
+                                (void) bot_cancel(switched[n].bot, &ignored);
+                }
+                if (message && asprintf(&sentence, "%s: %s", bot_name(b), message) < 0)
+                        sentence = NULL;
+                return bus_error_set(error, result, sentence);
+        }
+
+        *ret_n = n;
+        return 0;
+}
+
+static int switch_to_local(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ Switched *switched = NULL;
+        _cleanup_free_ bool *selected = NULL;
+        SwitchOptions options;
+        size_t n = 0;
+        int r;
+
+        r = read_selection(call, &selected, error);
+        if (r < 0)
+                return r;
+        r = bus_options_read(call->message, &options, error);
+        if (r < 0)
+                return r;
+        options.requester = call->requester;
+
+        switched = calloc(manager_n_bots(call->manager) + 1, sizeof(*switched));
+        if (!switched)
+                return -ENOMEM;
+        r = switch_all(call->manager, selected, &options, switched, &n, error);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(so)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = sd_bus_message_append(reply, "(so)", bot_name(switched[i].bot), switched[i].path);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        BusService *s = userdata;
+
+        return bus_call_begin(&s->calls, s->manager, m, BUS_CALL_REQUESTER, switch_to_local, error);
+}
+
+/* ---- Reload ---- */
+
+static int reload(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        r = manager_reload(call->manager, &message);
+        if (r < 0)
+                return bus_error_set(error, ASK_BAD_CONFIG, message);
+
+        /* what concerns single bots: the others have their new settings */
+        return sd_bus_reply_method_return(call->message, "s", message ?: "");
+}
+
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        BusService *s = userdata;
+
+        return bus_call_begin(&s->calls, s->manager, m, 0, reload, error);
+}
+
+/* ---- reading: for everybody ---- */
+
+static int method_list_bots(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        BusService *s = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(so)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < manager_n_bots(s->manager); i++) {
+                Bot *b = manager_bot(s->manager, i);
+                char path[64];
+
+                bus_bot_path(b, path);
+                r = sd_bus_message_append(reply, "(so)", bot_name(b), path);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_get_bot(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        BusService *s = userdata;
+        const char *name;
+        char path[64];
+        Bot *b;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        b = manager_find_bot(s->manager, name);
+        if (!b)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT, "No bot is called '%s'; see 'tgswitchctl list'.",
+                                         strlen(name) <= PATTERN_LEN_MAX ? name : "(a very long name)");
+        bus_bot_path(b, path);
+        return sd_bus_reply_method_return(m, "o", path);
+}
+
+static int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        BusService *s = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(usos)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < manager_n_bots(s->manager); i++) {
+                const Bot *b = manager_bot(s->manager, i);
+                char path[BUS_JOB_PATH_SIZE];
+
+                if (!bot_job_running(b))
+                        continue;
+                bus_job_path(bot_job(b)->id, path);
+                r = sd_bus_message_append(reply, "(usos)", bot_job(b)->id, bot_name(b), path, bot_phase(b));
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+/* ---- properties ---- */
+
+#define DEFINE_MANAGER_PROPERTY(name, append)                                                                \
+        static int property_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)               \
+        {                                                                                                    \
+                const BusService *s = userdata;                                                              \
+                                                                                                             \
+                (void) s;                                                                                    \
+                return append;                                                                               \
+        }                                                                                                    \
+        struct _swallow_semicolon_
+
+static uint32_t count_seat(const Manager *m, Seat seat)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < manager_n_bots(m); i++)
+                n += bot_seat(manager_bot(m, i)) == seat;
+        return n;
+}
+
+static uint32_t count_jobs(const Manager *m)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < manager_n_bots(m); i++)
+                n += bot_job_running(manager_bot(m, i));
+        return n;
+}
+
+DEFINE_MANAGER_PROPERTY(version, sd_bus_message_append(reply, "s", VERSION));
+DEFINE_MANAGER_PROPERTY(server_state, bus_append_text(reply, manager_local_server_state(s->manager)));
+DEFINE_MANAGER_PROPERTY(n_bots, sd_bus_message_append(reply, "u", (uint32_t) manager_n_bots(s->manager)));
+DEFINE_MANAGER_PROPERTY(n_cloud, sd_bus_message_append(reply, "u", count_seat(s->manager, SEAT_CLOUD)));
+DEFINE_MANAGER_PROPERTY(n_local, sd_bus_message_append(reply, "u", count_seat(s->manager, SEAT_LOCAL)));
+DEFINE_MANAGER_PROPERTY(n_jobs, sd_bus_message_append(reply, "u", count_jobs(s->manager)));
+
+#define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
+#define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+const sd_bus_vtable bus_manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+
+        SD_BUS_METHOD_WITH_ARGS("SwitchToLocal", SD_BUS_ARGS("as", bots, "a{sv}", options),
+                                SD_BUS_RESULT("a(so)", jobs), method_switch_to_local, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListBots", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(so)", bots), method_list_bots,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetBot", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", bot), method_get_bot,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usos)", jobs), method_list_jobs,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", problems), method_reload,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+
+        SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("u", id, "o", job, "s", bot), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("JobRemoved", SD_BUS_ARGS("u", id, "o", job, "s", bot, "s", result), 0),
+
+        SD_BUS_PROPERTY("Version", "s", property_version, 0, CONSTANT),
+        SD_BUS_PROPERTY("LocalServerState", "s", property_server_state, 0, CHANGES),
+        SD_BUS_PROPERTY("NBots", "u", property_n_bots, 0, CHANGES),
+        SD_BUS_PROPERTY("NCloud", "u", property_n_cloud, 0, CHANGES),
+        SD_BUS_PROPERTY("NLocal", "u", property_n_local, 0, CHANGES),
+        SD_BUS_PROPERTY("NJobs", "u", property_n_jobs, 0, CHANGES),
+
+        SD_BUS_VTABLE_END
+};

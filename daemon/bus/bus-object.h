@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-bus-vtable.h>
+
+#include "base/macro.h"
+
+/* One object on the bus with one interface of ours, and what was last told of its properties. */
+
+typedef struct BusObject {
+        sd_bus *bus;
+        sd_bus_slot *slot; /* NULL: not on the bus */
+        char *path;
+        const char *interface;
+        const sd_bus_vtable *vtable;
+        void *userdata;     /* of the vtable's functions */
+        char **published;   /* one string for each entry of the vtable: the value last told, in our own notation */
+        size_t n_published;
+} BusObject;
+
+/* Puts the object on the bus and tells ObjectManager's listeners. `vtable` is static. Nothing is left on failure. */
+int bus_object_add(BusObject *o, sd_bus *bus, const char *path, const char *interface, const sd_bus_vtable *vtable,
+                   void *userdata);
+
+/* Tells the listeners that it is gone, and takes it from the bus. Also for an object that was never added. */
+void bus_object_remove(BusObject *o);
+
+/* Emits PropertiesChanged with the values of those properties that differ from what was last told, if any do. Every
+ * property with SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE takes part. */
+int bus_object_publish(BusObject *o);
+
+/* For getters: text from outside may be no UTF-8, which would make the whole reply fail. */
+int bus_append_text(sd_bus_message *reply, const char *text);

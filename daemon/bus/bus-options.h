@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "base/macro.h"
+#include "manager/manager.h"
+
+#define BUS_REASON_MAX 256
+
+/* Reads the a{sv} of SwitchToLocal(). Strict: a key that is not known, comes twice, or has a value of another type or
+ * range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The strings belong to
+ * the message. */
+int bus_options_read(sd_bus_message *m, SwitchOptions *ret, sd_bus_error *error) _must_check_;

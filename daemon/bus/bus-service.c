@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "bus/bus-internal.h"
+
+/* ---- what has changed, told once per round of the event loop ---- */
+
+static void publish_bot(BusBot *bb)
+{
+        bb->changed = false;
+        /* What cannot be told for want of memory is told with the next change; reading is right at any time. */
+        (void) bus_object_publish(&bb->object);
+        (void) bus_object_publish(&bb->job_object);
+}
+
+static int on_publish(sd_event_source *source, void *userdata)
+{
+        BusService *s = userdata;
+
+        for (size_t i = 0; i < manager_n_bots(s->manager); i++) {
+                BusBot *bb = bot_observer_data(manager_bot(s->manager, i));
+
+                if (bb && bb->changed)
+                        publish_bot(bb);
+        }
+        (void) bus_object_publish(&s->object);
+        return 0;
+}
+
+static void publish_later(BusService *s)
+{
+        (void) sd_event_source_set_enabled(s->publish_source, SD_EVENT_ONESHOT);
+}
+
+/* ---- the manager's observer ---- */
+
+static void on_bot_changed(Bot *b, void *userdata)
+{
+        BusBot *bb = bot_observer_data(b);
+
+        if (bb)
+                bb->changed = true;
+        publish_later(userdata);
+}
+
+static void on_bot_added(Bot *b, void *userdata)
+{
+        BusService *s = userdata;
+        char path[64];
+        BusBot *bb;
+
+        bb = calloc(1, sizeof(*bb));
+        if (!bb)
+                return; /* the bot works, nobody sees it; the next restart puts that right */
+        bb->service = s;
+        bb->bot = b;
+        bot_set_observer_data(b, bb);
+
+        bus_bot_path(b, path);
+        (void) bus_object_add(&bb->object, s->bus, path, BUS_BOT_INTERFACE, bus_bot_vtable, bb);
+        if (bot_job_running(b))
+                (void) bus_job_add(bb, bot_job(b)->id);
+        publish_later(s);
+}
+
+static void on_bot_removed(Bot *b, void *userdata)
+{
+        BusService *s = userdata;
+        BusBot *bb = bot_observer_data(b);
+
+        bus_bot_drop_checks(&s->calls, b);
+        if (bb) {
+                bus_object_remove(&bb->job_object);
+                bus_object_remove(&bb->object);
+                bot_set_observer_data(b, NULL);
+                free(bb);
+        }
+        publish_later(s);
+}
+
+static void on_job_new(Bot *b, uint32_t id, void *userdata)
+{
+        BusService *s = userdata;
+        BusBot *bb = bot_observer_data(b);
+        char path[BUS_JOB_PATH_SIZE];
+
+        if (bb)
+                (void) bus_job_add(bb, id);
+        bus_job_path(id, path);
+        (void) sd_bus_emit_signal(s->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "JobNew", "uos", id, path, bot_name(b));
+        on_bot_changed(b, s);
+}
+
+static void on_job_changed(Bot *b, uint32_t id, void *userdata)
+{
+        on_bot_changed(b, userdata);
+}
+
+/* Everything that the job changed is told before it ends: who has seen JobRemoved has seen all of it. */
+static void on_job_removed(Bot *b, uint32_t id, JobResult result, void *userdata)
+{
+        BusService *s = userdata;
+        BusBot *bb = bot_observer_data(b);
+        char path[BUS_JOB_PATH_SIZE];
+
+        if (bb)
+                publish_bot(bb);
+        bus_job_path(id, path);
+        (void) sd_bus_emit_signal(s->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "JobRemoved", "uoss", id, path, bot_name(b),
+                                  job_result_to_string(result));
+        if (bb && bb->job_id == id) {
+                bus_object_remove(&bb->job_object);
+                bb->job_id = 0;
+        }
+        publish_later(s);
+}
+
+static void on_manager_changed(Manager *m, void *userdata)
+{
+        publish_later(userdata);
+}
+
+/* ---- the service ---- */
+
+static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        enum {
+                PRIMARY_OWNER = 1, /* D-Bus Specification, RequestName */
+                ALREADY_OWNER = 4,
+        };
+        BusService *s = userdata;
+        uint32_t answer;
+        int r;
+
+        s->name_slot = sd_bus_slot_unref(s->name_slot);
+        if (sd_bus_message_is_method_error(reply, NULL))
+                r = -sd_bus_message_get_errno(reply);
+        else {
+                r = sd_bus_message_read(reply, "u", &answer);
+                if (r >= 0)
+                        r = answer == PRIMARY_OWNER || answer == ALREADY_OWNER ? 0 : -EEXIST;
+        }
+        s->name_handler(s, r, s->name_userdata);
+        return 1;
+}
+
+int bus_service_request_name(BusService *s, bus_service_name_handler_t handler, void *userdata)
+{
+        int r;
+
+        assert(!s->name_slot);
+        r = sd_bus_request_name_async(s->bus, &s->name_slot, BUS_NAME, 0, on_name, s);
+        if (r < 0)
+                return r;
+        s->name_handler = handler;
+        s->name_userdata = userdata;
+        return 0;
+}
+
+int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
+{
+        _cleanup_(bus_service_freep) BusService *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->bus = sd_bus_ref(bus);
+        s->manager = m;
+
+        r = sd_event_add_defer(manager_event(m), &s->publish_source, on_publish, s);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(s->publish_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_add_object_manager(bus, &s->object_manager_slot, BUS_PATH);
+        if (r < 0)
+                return r;
+        r = bus_object_add(&s->object, bus, BUS_PATH, BUS_MANAGER_INTERFACE, bus_manager_vtable, s);
+        if (r < 0)
+                return r;
+
+        s->observer = (ManagerObserver){
+                .bot_added = on_bot_added,
+                .bot_removed = on_bot_removed,
+                .bot_changed = on_bot_changed,
+                .job_new = on_job_new,
+                .job_changed = on_job_changed,
+                .job_removed = on_job_removed,
+                .manager_changed = on_manager_changed,
+                .userdata = s,
+        };
+        manager_set_observer(m, &s->observer);
+        for (size_t i = 0; i < manager_n_bots(m); i++)
+                on_bot_added(manager_bot(m, i), s);
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+BusService *bus_service_free(BusService *s)
+{
+        if (!s)
+                return NULL;
+
+        while (s->calls.first)
+                bus_call_free(s->calls.first);
+        if (s->observer.userdata) {
+                manager_set_observer(s->manager, NULL);
+                for (size_t i = 0; i < manager_n_bots(s->manager); i++)
+                        on_bot_removed(manager_bot(s->manager, i), s);
+        }
+        bus_object_remove(&s->object);
+        sd_bus_slot_unref(s->name_slot);
+        sd_bus_slot_unref(s->object_manager_slot);
+        sd_event_source_disable_unref(s->publish_source);
+        sd_bus_unref(s->bus);
+        free(s);
+        return NULL;
+}

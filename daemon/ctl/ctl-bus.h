@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "ctl/ctl.h"
+
+/* org.tgswitch1 from the outside: its objects read into plain structures. */
+
+#define BUS_NAME              "org.tgswitch1"
+#define BUS_PATH              "/org/tgswitch1"
+#define BUS_BOT_PREFIX        "/org/tgswitch1/bot/"
+#define BUS_JOB_PREFIX        "/org/tgswitch1/job/"
+#define BUS_MANAGER_INTERFACE "org.tgswitch1.Manager"
+#define BUS_BOT_INTERFACE     "org.tgswitch1.Bot"
+#define BUS_JOB_INTERFACE     "org.tgswitch1.Job"
+
+/* A job: running, or the last one of a bot, which has a result. Strings may be NULL where the bus did not tell. */
+typedef struct CtlJob {
+        uint32_t id; /* 0: there is none */
+        char *bot, *target, *phase, *reason, *requester, *result, *error;
+        bool holding, cancellable;
+        usec_t started_usec, phase_started_usec, ended_usec;
+        uint64_t drained, spooled, handed_over;
+        usec_t blind_usec, downtime_usec;
+} CtlJob;
+
+typedef struct CtlBot {
+        char *name, *seat, *phase, *target, *endpoint, *last_result, *last_error;
+        int64_t id;
+        char **workers;
+        usec_t logged_out_usec, cloud_allowed_usec, pending_usec;
+        uint64_t pending, spooled;
+        uint32_t job_id; /* of the running one; 0: none */
+        CtlJob last_job;
+        bool selected;
+        bool named; /* selected by a name or glob, not because all are */
+} CtlBot;
+
+typedef struct CtlState {
+        char *version, *server_state;
+        CtlBot *bots; /* sorted by name */
+        size_t n_bots;
+        CtlJob *jobs; /* running ones */
+        size_t n_jobs;
+} CtlState;
+
+/* Connects to the system bus; says so on standard error where that fails. */
+CtlExit ctl_connect(Ctl *c) _must_check_;
+
+/* Reads everything there is in two calls. What was in `s` is released first. */
+int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error) _must_check_;
+void ctl_state_done(CtlState *s);
+const CtlJob *ctl_state_job(const CtlState *s, uint32_t id);
+const CtlBot *ctl_state_bot(const CtlState *s, const char *name);
+
+/* Marks the bots that the names and globs choose, all without any. Says so where one of them chooses nothing. */
+CtlExit ctl_state_select(CtlState *s, char *const *patterns) _must_check_;
+
+/* Connects and reads; what verbs begin with. */
+CtlExit ctl_begin(Ctl *c, CtlState *s) _must_check_;
+
+void ctl_job_done(CtlJob *job);
+/* Reads an a{sv} of the Job interface over what is there. */
+int ctl_job_update(CtlJob *job, sd_bus_message *m) _must_check_;
+int ctl_job_read(Ctl *c, CtlJob *job) _must_check_; /* by its id; -ENOENT: it has ended */
+
+/* The exit status for a failed call. */
+CtlExit ctl_exit_of(int r, const sd_bus_error *error);
+/* Prints the failure with `subject` (or NULL) before it. */
+CtlExit ctl_call_failed(const char *subject, int r, const sd_bus_error *error);

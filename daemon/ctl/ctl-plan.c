@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/strv.h"
+#include "core/window.h"
+#include "ctl/ctl-clock.h"
+#include "ctl/ctl-format.h"
+#include "ctl/ctl-json.h"
+#include "ctl/ctl-plan.h"
+
+/* The checks may start the server's login probe and wait for it. */
+#define CHECK_TIMEOUT_USEC (5 * USEC_PER_MIN)
+
+CtlExit plan_read_target(const Ctl *c)
+{
+        if (!streq(c->arguments[0], "local"))
+                return ctl_error(CTL_USAGE, "Bots are moved to 'local'; '%s' is no target.", c->arguments[0]);
+        return CTL_OK;
+}
+
+static int call_check(Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", b->name);
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "Check");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", "local");
+        if (r < 0)
+                return r;
+        return sd_bus_call(c->bus, m, CHECK_TIMEOUT_USEC, error, ret);
+}
+
+static Style verdict_style(const char *verdict)
+{
+        if (streq(verdict, "pass"))
+                return STYLE_GOOD;
+        return streq(verdict, "fail") ? STYLE_BAD : STYLE_FAINT;
+}
+
+/* Reads the a(ssss) into a table, or into an array of JSON; counts what failed. */
+static int read_checks(sd_bus_message *m, Table *t, json_object *json, size_t *failed)
+{
+        const char *check, *subject, *verdict, *explanation;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(ssss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "(ssss)", &check, &subject, &verdict, &explanation)) > 0) {
+                json_object *o;
+
+                *failed += streq(verdict, "fail");
+                if (!json) {
+                        if ((r = table_add(t, verdict_style(verdict), verdict)) < 0 ||
+                            (r = table_add(t, STYLE_PLAIN, check)) < 0 ||
+                            (r = table_add(t, STYLE_PLAIN, subject)) < 0 ||
+                            (r = table_add(t, STYLE_PLAIN, explanation)) < 0)
+                                return r;
+                        continue;
+                }
+                o = json_object_new_object();
+                ctl_json_add(o, "check", json_text(check));
+                ctl_json_add(o, "subject", json_text(subject));
+                ctl_json_add(o, "verdict", json_text(verdict));
+                ctl_json_add(o, "explanation", json_text(explanation));
+                if (json_object_array_add(json, o) < 0)
+                        abort();
+        }
+        return r;
+}
+
+/* Checks one bot and prints or adds the result. */
+static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(table_freep) Table *t = NULL;
+        json_object *checks = NULL;
+        size_t failed = 0;
+        int r;
+
+        r = call_check(c, b, &reply, &error);
+        if (r < 0)
+                return ctl_call_failed(b->name, r, &error);
+        r = table_new(&t, 4);
+        if (r < 0)
+                return ctl_oom();
+        if (json) {
+                checks = json_object_new_array();
+                ctl_json_add(json, "checks", checks);
+        }
+        r = read_checks(reply, t, checks, &failed);
+        if (r < 0)
+                return ctl_call_failed(b->name, r, NULL);
+        if (!json)
+                table_print(t, stdout, c->colour, 4);
+        return failed > 0 ? CTL_CHECKS_FAILED : CTL_OK;
+}
+
+static void print_heading(Ctl *c, const char *name, const char *text)
+{
+        (void) print_styled(stdout, c->colour, STYLE_BOLD, name);
+        printf(": %s\n", text);
+}
+
+/* The first failure decides; what failed checks say is milder than what could not be asked. */
+static CtlExit worse(CtlExit a, CtlExit b)
+{
+        if (a == CTL_OK || (a == CTL_CHECKS_FAILED && b != CTL_OK))
+                return b;
+        return a;
+}
+
+static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
+                              CtlExit (*one)(Ctl *c, const CtlBot *b, json_object *json))
+{
+        CtlExit status = CTL_OK;
+
+        for (size_t i = 0; i < s->n_bots; i++) {
+                const CtlBot *b = s->bots + i;
+                json_object *json = NULL;
+
+                if (!b->selected)
+                        continue;
+                if (json_bots) {
+                        json = json_object_new_object();
+                        ctl_json_add(json, "name", json_text(b->name));
+                        ctl_json_add(json, "seat", json_text(b->seat));
+                        if (json_object_array_add(json_bots, json) < 0)
+                                abort();
+                }
+                status = worse(status, one(c, b, json));
+        }
+        return status;
+}
+
+/* ---- check ---- */
+
+static CtlExit check_one(Ctl *c, const CtlBot *b, json_object *json)
+{
+        if (!json)
+                print_heading(c, b->name, "checks of a move to the local server");
+        return check_bot(c, b, json);
+}
+
+CtlExit verb_check(Ctl *c)
+{
+        _cleanup_(ctl_state_done) CtlState s = { 0 };
+        json_object *json = NULL, *bots = NULL;
+        CtlExit status;
+
+        if ((status = plan_read_target(c)) != CTL_OK || (status = ctl_begin(c, &s)) != CTL_OK ||
+            (status = ctl_state_select(&s, c->arguments + 1)) != CTL_OK)
+                return status;
+
+        if (c->json) {
+                json = json_object_new_object();
+                bots = json_object_new_array();
+                ctl_json_add(json, "bots", bots);
+        }
+        status = check_selected(c, &s, bots, check_one);
+        if (json)
+                (void) ctl_print_json(json);
+        return status;
+}
+
+/* ---- plan ---- */
+
+static int before_after(Table *t, const char *what, const char *before, const char *after)
+{
+        int r;
+
+        if ((r = table_add(t, STYLE_FAINT, what)) < 0 || (r = table_add(t, STYLE_PLAIN, before)) < 0)
+                return r;
+        return table_add(t, STYLE_PLAIN, after);
+}
+
+static int print_before_after(Ctl *c, const CtlBot *b)
+{
+        _cleanup_free_ char *workers = strv_join(b->workers, " ");
+        _cleanup_(table_freep) Table *t = NULL;
+        char after[FORMAT_SIZE];
+        int r;
+
+        (void) snprintf(after, sizeof(after), "%s", strv_length(b->workers) > 0 ? "stopped, then started again" : "");
+        if ((r = table_new(&t, 3)) < 0 || (r = before_after(t, "", "now", "after")) < 0 ||
+            (r = before_after(t, "seat", b->seat, "local")) < 0 ||
+            (r = before_after(t, "endpoint", b->endpoint, "the local server's")) < 0 ||
+            (r = before_after(t, "workers", workers, after)) < 0 ||
+            (r = before_after(t, "updates", "at the cloud", "taken by the workers, or kept and handed over")) < 0)
+                return r;
+        table_print(t, stdout, c->colour, 4);
+        return 0;
+}
+
+static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
+{
+        char when[FORMAT_SIZE];
+        usec_t now_usec = ctl_now_usec(), back_usec = now_usec + WINDOW_USEC + WINDOW_MARGIN_USEC;
+        CtlExit status;
+
+        if (streq_ptr(b->seat, "local") && b->job_id == 0) {
+                if (json)
+                        ctl_json_add(json, "already", json_object_new_boolean(true));
+                else
+                        print_heading(c, b->name, "at the local server already; nothing would be done.");
+                return CTL_OK;
+        }
+
+        if (streq_ptr(b->seat, "undeclared") && !b->named) {
+                if (json)
+                        ctl_json_add(json, "skipped", json_object_new_boolean(true));
+                else
+                        print_heading(c, b->name, "nobody has said where it is logged in; it would be left out.");
+                return CTL_OK;
+        }
+
+        if (json)
+                ctl_json_add(json, "cloud_not_before_usec", json_usec(back_usec));
+        else {
+                print_heading(c, b->name, "from the cloud to the local server");
+                if (print_before_after(c, b) < 0)
+                        return ctl_oom();
+                printf("    The point of no return is logOut; everything before it is put back on failure. The way back "
+                       "to the\n    cloud opens 10 minutes after it, begun now not before %s; the cloud may take "
+                       "longer.\n",
+                       format_clock(when, back_usec, now_usec));
+        }
+        status = check_bot(c, b, json);
+        if (!json && status == CTL_CHECKS_FAILED)
+                puts("    A switch would fail its checks and change nothing.");
+        return status;
+}
+
+CtlExit plan_print(Ctl *c, const CtlState *s, json_object *json)
+{
+        return check_selected(c, s, json, plan_one);
+}
+
+CtlExit verb_plan(Ctl *c)
+{
+        _cleanup_(ctl_state_done) CtlState s = { 0 };
+        json_object *json = NULL, *bots = NULL;
+        CtlExit status;
+
+        if ((status = plan_read_target(c)) != CTL_OK || (status = ctl_begin(c, &s)) != CTL_OK ||
+            (status = ctl_state_select(&s, c->arguments + 1)) != CTL_OK)
+                return status;
+
+        if (c->json) {
+                json = json_object_new_object();
+                bots = json_object_new_array();
+                ctl_json_add(json, "target", json_text("local"));
+                ctl_json_add(json, "bots", bots);
+        }
+        status = plan_print(c, &s, bots);
+        if (json)
+                return ctl_print_json(json), status;
+        puts("Nothing was changed.");
+        return status;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/strv.h"
+#include "ctl/ctl-bus.h"
+#include "ctl/ctl-clock.h"
+#include "ctl/ctl-format.h"
+#include "ctl/ctl-json.h"
+
+static bool is(const char *value, const char *word)
+{
+        return streq_ptr(value, word);
+}
+
+static Style seat_style(const CtlBot *b)
+{
+        if (is(b->seat, "cloud") || is(b->seat, "local"))
+                return STYLE_GOOD;
+        return is(b->seat, "undeclared") ? STYLE_FAINT : STYLE_BAD;
+}
+
+/* Since when the bot is where it is, or in its phase; 0: nobody has seen it begin. */
+static usec_t since_usec(const CtlState *s, const CtlBot *b)
+{
+        const CtlJob *job = ctl_state_job(s, b->job_id);
+
+        if (job)
+                return job->phase_started_usec;
+        return is(b->last_job.result, "done") ? b->last_job.ended_usec : 0;
+}
+
+/* ---- list ---- */
+
+static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_usec)
+{
+        char text[FORMAT_SIZE];
+        usec_t since = since_usec(s, b);
+        int r;
+
+        if ((r = table_add(t, STYLE_BOLD, b->name)) < 0 || (r = table_add(t, seat_style(b), b->seat)) < 0 ||
+            (r = table_add(t, STYLE_PLAIN, b->phase)) < 0)
+                return r;
+        r = b->job_id > 0 ? table_addf(t, STYLE_PLAIN, "%" PRIu32, b->job_id) : table_add(t, STYLE_PLAIN, "");
+        if (r < 0)
+                return r;
+        r = table_add(t, STYLE_PLAIN, since > 0 ? format_clock(text, since, now_usec) : "");
+        if (r < 0)
+                return r;
+        r = b->spooled > 0 ? table_addf(t, STYLE_BOLD, "%" PRIu64, b->spooled) : table_add(t, STYLE_PLAIN, "");
+        if (r < 0)
+                return r;
+        return table_add(t, STYLE_PLAIN, format_window(text, b->cloud_allowed_usec, now_usec));
+}
+
+CtlExit verb_list(Ctl *c)
+{
+        static const char *const titles[] = { "BOT", "SEAT", "PHASE", "JOB", "SINCE", "SPOOLED", "WAY BACK" };
+        _cleanup_(ctl_state_done) CtlState s = { 0 };
+        _cleanup_(table_freep) Table *t = NULL;
+        CtlExit status;
+
+        status = ctl_begin(c, &s);
+        if (status != CTL_OK)
+                return status;
+        if (c->json) {
+                json_object *o = json_object_new_object(), *bots = json_object_new_array();
+
+                for (size_t i = 0; i < s.n_bots; i++)
+                        if (json_object_array_add(bots, json_bot(s.bots + i)) < 0)
+                                abort();
+                ctl_json_add(o, "bots", bots);
+                return ctl_print_json(o);
+        }
+
+        if (table_new(&t, ELEMENTSOF(titles)) < 0)
+                return ctl_oom();
+        FOREACH_ELEMENT(title, titles)
+                if (table_add(t, STYLE_FAINT, *title) < 0)
+                        return ctl_oom();
+        for (size_t i = 0; i < s.n_bots; i++)
+                if (list_row(t, &s, s.bots + i, ctl_now_usec()) < 0)
+                        return ctl_oom();
+        table_print(t, stdout, c->colour, 0);
+        return CTL_OK;
+}
+
+/* ---- status ---- */
+
+static void print_line(Ctl *c, const char *label, Style style, const char *text)
+{
+        printf("    %-10s", label);
+        (void) print_styled(stdout, c->colour, style, text);
+        putchar('\n');
+}
+
+static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
+{
+        char when[FORMAT_SIZE], ago[FORMAT_SIZE], text[256];
+
+        (void) snprintf(text, sizeof(text), "%" PRIu32 " to %.16s: %.32s%s since %.32s (%.32s)", job->id,
+                        job->target ?: "", job->phase ?: "", job->holding ? ", holding" : "",
+                        format_clock(when, job->phase_started_usec, now_usec),
+                        format_span(ago, usec_sub(now_usec, job->phase_started_usec)));
+        print_line(c, "job", STYLE_BOLD, text);
+        if (!isempty(job->reason))
+                print_line(c, "reason", STYLE_PLAIN, job->reason);
+}
+
+static void print_last_job(Ctl *c, const CtlJob *job, usec_t now_usec)
+{
+        char when[FORMAT_SIZE], blind[FORMAT_SIZE], down[FORMAT_SIZE], text[256];
+        bool done = is(job->result, "done");
+        int n;
+
+        n = snprintf(text, sizeof(text), "job %" PRIu32 " to %.16s %.16s at %.32s", job->id, job->target ?: "",
+                     job->result ?: "", format_clock(when, job->ended_usec, now_usec));
+        if (done && n > 0)
+                (void) snprintf(text + n, sizeof(text) - (size_t) n,
+                                "; %" PRIu64 " drained, %" PRIu64 " spooled, %" PRIu64
+                                " handed over; blind %.16s, down %.16s",
+                                job->drained, job->spooled, job->handed_over, format_span(blind, job->blind_usec),
+                                format_span(down, job->downtime_usec));
+        print_line(c, "last", done ? STYLE_PLAIN : STYLE_BOLD, text);
+}
+
+/* What the administrator may do next, in one line. */
+static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
+{
+        const CtlJob *job = ctl_state_job(s, b->job_id);
+        char text[256];
+
+        if (job && job->holding)
+                (void) snprintf(text, sizeof(text), "it waits for 'tgswitchctl proceed %" PRIu32
+                                                    "'; 'tgswitchctl cancel %" PRIu32 "' puts everything back",
+                                b->job_id, b->job_id);
+        else if (b->job_id > 0)
+                (void) snprintf(text, sizeof(text), "follow it with 'tgswitchctl wait %" PRIu32 "'", b->job_id);
+        else if (is(b->seat, "undeclared"))
+                (void) snprintf(text, sizeof(text), "say where it is logged in: 'tgswitchctl set-seat %.32s cloud'", b->name);
+        else if (b->spooled > 0)
+                (void) snprintf(text, sizeof(text), "see the spooled updates with 'tgswitchctl spool %.32s'", b->name);
+        else if (is(b->seat, "cloud"))
+                (void) snprintf(text, sizeof(text), "'tgswitchctl plan local %.32s' shows what a move would do", b->name);
+        else
+                (void) snprintf(text, sizeof(text), "nothing to do");
+        print_line(c, "next", STYLE_FAINT, text);
+}
+
+static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_usec)
+{
+        const CtlJob *job = ctl_state_job(s, b->job_id);
+        _cleanup_free_ char *workers = strv_join(b->workers, " ");
+        char text[FORMAT_SIZE * 2], window[FORMAT_SIZE], when[FORMAT_SIZE];
+        usec_t since = since_usec(s, b);
+
+        (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
+        fputs("  ", stdout);
+        (void) print_styled(stdout, c->colour, seat_style(b), b->seat ?: "");
+        if (!job && since > 0)
+                printf(" since %s", format_clock(when, since, now_usec));
+        if (b->cloud_allowed_usec > now_usec)
+                printf(", %s", format_window(window, b->cloud_allowed_usec, now_usec));
+        putchar('\n');
+
+        if (job)
+                print_job(c, job, now_usec);
+        if (!isempty(b->endpoint))
+                print_line(c, "endpoint", STYLE_PLAIN, b->endpoint);
+        print_line(c, "workers", STYLE_PLAIN, isempty(workers) ? "none configured" : workers);
+        if (b->pending_usec > 0) {
+                (void) snprintf(text, sizeof(text), "%" PRIu64 " updates at %.32s", b->pending,
+                                format_clock(when, b->pending_usec, now_usec));
+                print_line(c, "pending", STYLE_PLAIN, text);
+        }
+        if (b->spooled > 0) {
+                (void) snprintf(text, sizeof(text), "%" PRIu64 " updates wait for a worker", b->spooled);
+                print_line(c, "spool", STYLE_BOLD, text);
+        }
+        if (b->last_job.id > 0)
+                print_last_job(c, &b->last_job, now_usec);
+        if (!isempty(b->last_error))
+                print_line(c, "error", STYLE_BAD, b->last_error);
+        print_next(c, s, b);
+}
+
+static CtlExit print_status_json(const CtlState *s)
+{
+        json_object *o = json_object_new_object(), *bots = json_object_new_array(), *jobs = json_object_new_array();
+
+        for (size_t i = 0; i < s->n_bots; i++)
+                if (s->bots[i].selected && json_object_array_add(bots, json_bot(s->bots + i)) < 0)
+                        abort();
+        for (size_t i = 0; i < s->n_jobs; i++)
+                if (json_object_array_add(jobs, json_job(s->jobs + i)) < 0)
+                        abort();
+        ctl_json_add(o, "version", json_text(s->version));
+        ctl_json_add(o, "local_server_state", json_text(s->server_state));
+        ctl_json_add(o, "bots", bots);
+        ctl_json_add(o, "jobs", jobs);
+        return ctl_print_json(o);
+}
+
+CtlExit verb_status(Ctl *c)
+{
+        _cleanup_(ctl_state_done) CtlState s = { 0 };
+        size_t n_cloud = 0, n_local = 0;
+        CtlExit status;
+
+        status = ctl_begin(c, &s);
+        if (status != CTL_OK)
+                return status;
+        status = ctl_state_select(&s, c->arguments);
+        if (status != CTL_OK)
+                return status;
+        if (c->json)
+                return print_status_json(&s);
+
+        for (size_t i = 0; i < s.n_bots; i++) {
+                n_cloud += is(s.bots[i].seat, "cloud");
+                n_local += is(s.bots[i].seat, "local");
+        }
+        printf("Local server: %s. Bots: %zu on the cloud, %zu local, %zu elsewhere. Jobs: %zu.\n", s.server_state ?: "",
+               n_cloud, n_local, s.n_bots - n_cloud - n_local, s.n_jobs);
+        if (s.n_bots == 0)
+                puts("No bot is configured: each has a file /etc/tgswitch/bots.d/NAME.conf, see tgswitch-bot(5).");
+        for (size_t i = 0; i < s.n_bots; i++)
+                if (s.bots[i].selected) {
+                        putchar('\n');
+                        print_bot(c, &s, s.bots + i, ctl_now_usec());
+                }
+        return CTL_OK;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <systemd/sd-bus.h>
+
+#include "base/macro.h"
+#include "base/time-util.h"
+
+/* tgswitchctl: what the command line said, and what all verbs share. The program talks to org.tgswitch1(5) and to nothing
+ * else; `authorize` alone reads the configuration. */
+
+/* tgswitchctl(1), EXIT STATUS */
+typedef enum CtlExit {
+        CTL_OK = 0,
+        CTL_FAILED = 1,
+        CTL_USAGE = 2,
+        CTL_NOT_FOUND = 3,
+        CTL_CHECKS_FAILED = 5,
+        CTL_SOME_FAILED = 6,
+        CTL_BUSY = 7,
+        CTL_DENIED = 8,
+        CTL_UNREACHABLE = 9,
+} CtlExit;
+
+typedef struct Ctl {
+        sd_bus *bus; /* NULL until ctl_connect() */
+        bool all, yes, no_wait, json, clear, strict;
+        const char *reason, *on_undrained, *hold_at, *output;
+        char **arguments; /* what follows the verb; NULL-terminated */
+
+        bool terminal; /* standard output is one: lines may be written over */
+        bool colour;
+} Ctl;
+
+#define CTL_JSON_SCHEMA 1
+
+/* Verbs: return the exit status. */
+CtlExit verb_status(Ctl *c);
+CtlExit verb_list(Ctl *c);
+CtlExit verb_plan(Ctl *c);
+CtlExit verb_check(Ctl *c);
+CtlExit verb_switch(Ctl *c);
+CtlExit verb_wait(Ctl *c);
+CtlExit verb_cancel(Ctl *c);
+CtlExit verb_proceed(Ctl *c);
+CtlExit verb_set_seat(Ctl *c);
+CtlExit verb_spool(Ctl *c);
+CtlExit verb_reload(Ctl *c);
+CtlExit verb_authorize(Ctl *c);
+
+/* A sentence for standard error. Returns `status`, to be returned. */
+CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);
+CtlExit ctl_oom(void);
+
+/* Takes `object`, adds "schema" and prints it as one line. */
+CtlExit ctl_print_json(json_object *object);
+/* Adds a member; takes `value`. A NULL of json-c for want of memory ends the program. */
+void ctl_json_add(json_object *object, const char *key, json_object *value);

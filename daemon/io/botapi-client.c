@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "io/botapi-client.h"
+#include "io/clock.h"
+#include "io/curl-glue.h"
+
+#define NOBODY_TOKEN           "0:x"
+#define PROBE_TIMEOUT_USEC     (5 * USEC_PER_SEC)
+#define CONNECT_TIMEOUT_MSEC   10000
+#define TIMEOUT_USEC_MAX       (24 * USEC_PER_HOUR)
+#define REPLY_HEADERS_SIZE_MAX ((size_t) 64 * 1024)
+#define END_OF_HEADERS         UINT32_C(0x0d0a0d0a) /* CR LF CR LF */
+
+typedef struct MethodFacts {
+        const char *name;
+        usec_t timeout_usec;
+        size_t reply_size_max;
+} MethodFacts;
+
+/* The server itself ends a reply to getUpdates at 4 MiB. */
+static const MethodFacts method_facts[BOTAPI_METHOD_MAX] = {
+        [BOTAPI_GET_ME] = { "getMe", 20 * USEC_PER_SEC, 256 * 1024 },
+        [BOTAPI_GET_WEBHOOK_INFO] = { "getWebhookInfo", 15 * USEC_PER_SEC, 256 * 1024 },
+        [BOTAPI_GET_UPDATES] = { "getUpdates", 15 * USEC_PER_SEC, 8 * 1024 * 1024 },
+        [BOTAPI_DELETE_WEBHOOK] = { "deleteWebhook", 30 * USEC_PER_SEC, 256 * 1024 },
+        [BOTAPI_SET_WEBHOOK] = { "setWebhook", 30 * USEC_PER_SEC, 256 * 1024 },
+        [BOTAPI_LOG_OUT] = { "logOut", 40 * USEC_PER_SEC, 256 * 1024 },
+};
+
+struct BotApiClient {
+        CurlGlue *glue;
+        sd_event_source *turn; /* a callback is due; enabled as long as `due` is not empty */
+        struct curl_slist *json_headers;
+        BotApiCall *due_first, *due_last;
+        size_t n_calls;
+};
+
+struct BotApiCall {
+        BotApiClient *client;
+        BotApiMethod method;
+        CURL *easy; /* NULL: over */
+        char *url;
+        const char *token; /* within url */
+        size_t token_size;
+        char *body; /* of the request; NULL: GET */
+        size_t body_size;
+        char error[CURL_ERROR_SIZE];
+
+        bool connected; /* a connection has been given the request: from here on it may arrive */
+        bool reused_connection;
+        bool repeat_refused;
+        uint32_t headers_tail; /* the last four bytes written of the request's header lines */
+        size_t body_written;
+        usec_t sent_usec;
+
+        char *reply_body;
+        size_t reply_size, reply_allocated;
+        size_t reply_headers_size;
+        bool reply_headers_whole;
+        bool reply_too_large;
+        BotApiReply reply;
+        usec_t replied_usec;
+
+        bool due, sent_told;
+        BotApiCall *due_previous, *due_next;
+        botapi_sent_handler_t sent_handler;
+        botapi_reply_handler_t reply_handler;
+        void *userdata;
+};
+
+const char *botapi_method_to_string(BotApiMethod m)
+{
+        return m >= 0 && m < BOTAPI_METHOD_MAX ? method_facts[m].name : NULL;
+}
+
+usec_t botapi_method_timeout_usec(BotApiMethod m)
+{
+        assert(m >= 0 && m < BOTAPI_METHOD_MAX);
+        return method_facts[m].timeout_usec;
+}
+
+/* ---- callbacks that are due: from the event loop, one a turn ---- */
+
+static void call_set_due(BotApiCall *call)
+{
+        BotApiClient *c = call->client;
+
+        if (call->due)
+                return;
+        call->due = true;
+        call->due_previous = c->due_last;
+        call->due_next = NULL;
+        if (c->due_last)
+                c->due_last->due_next = call;
+        else
+                c->due_first = call;
+        c->due_last = call;
+
+        /* Can't fail: the source exists, and a defer source needs nothing of the kernel. */
+        (void) sd_event_source_set_enabled(c->turn, SD_EVENT_ON);
+}
+
+static void call_unset_due(BotApiCall *call)
+{
+        BotApiClient *c = call->client;
+
+        if (!call->due)
+                return;
+        call->due = false;
+        if (call->due_previous)
+                call->due_previous->due_next = call->due_next;
+        else
+                c->due_first = call->due_next;
+        if (call->due_next)
+                call->due_next->due_previous = call->due_previous;
+        else
+                c->due_last = call->due_previous;
+
+        if (!c->due_first)
+                (void) sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
+}
+
+/* Runs one callback and touches nothing of ours after it, for it may free any call, and the client. */
+static int on_turn(sd_event_source *source, void *userdata)
+{
+        BotApiClient *c = userdata;
+        BotApiCall *call = c->due_first;
+        bool over = !call->easy;
+
+        if (call->sent_usec > 0 && !call->sent_told) {
+                call->sent_told = true;
+                if (!over)
+                        call_unset_due(call);
+                if (call->sent_handler)
+                        call->sent_handler(call, call->userdata);
+                return 0;
+        }
+
+        BotApiReply reply = call->reply;
+        call->reply = (BotApiReply){};
+        call_unset_due(call);
+        call->reply_handler(call, &reply, call->userdata);
+        botapi_reply_done(&reply);
+        return 0;
+}
+
+/* ---- callbacks of libcurl: they note what happened ---- */
+
+/* Called when a connection stands, TLS included, right before the request goes there; and called again when
+ * libcurl is about to repeat the request on a fresh connection, because a kept one was closed without a
+ * reply (CURLOPT_PREREQFUNCTION(3)). */
+static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, int remote_port,
+                             int local_port)
+{
+        BotApiCall *call = userdata;
+        long n_connects = 0;
+
+        if (call->connected) {
+                call->repeat_refused = true;
+                return CURL_PREREQFUNC_ABORT;
+        }
+
+        call->connected = true;
+        (void) curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &n_connects);
+        call->reused_connection = n_connects == 0;
+        return CURL_PREREQFUNC_OK;
+}
+
+/* The only way to hear what has been written (CURLOPT_DEBUGFUNCTION(3)). It looks for the end and keeps
+ * nothing. */
+static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *userdata)
+{
+        BotApiCall *call = userdata;
+
+        if (type == CURLINFO_HEADER_OUT)
+                for (size_t i = size - MIN(size, sizeof(call->headers_tail)); i < size; i++)
+                        call->headers_tail = call->headers_tail << 8 | (uint8_t) data[i];
+        else if (type == CURLINFO_DATA_OUT)
+                call->body_written += size;
+        else
+                return 0;
+
+        if (call->sent_usec == 0 && call->headers_tail == END_OF_HEADERS &&
+            call->body_written == call->body_size) {
+                call->sent_usec = clock_boottime_usec();
+                call_set_due(call);
+        }
+        return 0;
+}
+
+/* Called for each line. libcurl takes a reply that ends in the middle of these for one without a body; so
+ * the empty line that ends them is looked for here. */
+static size_t on_curl_header(char *data, size_t size, size_t n, void *userdata)
+{
+        BotApiCall *call = userdata;
+
+        size *= n;
+        call->reply_headers_size += size;
+        if (call->reply_headers_size > REPLY_HEADERS_SIZE_MAX) {
+                call->reply_too_large = true;
+                return 0;
+        }
+        if (size >= 5 && memcmp(data, "HTTP/", 5) == 0)
+                call->reply_headers_whole = false; /* what came before was an interim reply */
+        else if (data[0] == '\r' || data[0] == '\n')
+                call->reply_headers_whole = true;
+        return size;
+}
+
+/* Returning less than it was given makes libcurl end the transfer. */
+static size_t on_curl_body(char *data, size_t size, size_t n, void *userdata)
+{
+        BotApiCall *call = userdata;
+
+        size *= n;
+        if (size > method_facts[call->method].reply_size_max - call->reply_size) {
+                call->reply_too_large = true;
+                return 0;
+        }
+        if (size > call->reply_allocated - call->reply_size) {
+                size_t allocated = MAX(call->reply_size + size, call->reply_allocated * 2);
+                char *grown = realloc(call->reply_body, allocated);
+
+                if (!grown)
+                        return 0;
+                call->reply_body = grown;
+                call->reply_allocated = allocated;
+        }
+        memcpy(call->reply_body + call->reply_size, data, size);
+        call->reply_size += size;
+        return size;
+}
+
+static char *call_error_text(const BotApiCall *call, CURLcode result)
+{
+        const char *text = call->error;
+
+        if (call->reply_too_large)
+                text = "the reply is too large";
+        else if (call->repeat_refused)
+                text = "the server closed the connection";
+        else if (isempty(text) || memmem(text, strlen(text), call->token, call->token_size))
+                text = curl_easy_strerror(result);
+        return botapi_clean_text(text, CURL_ERROR_SIZE);
+}
+
+static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
+{
+        BotApiCall *call = NULL;
+        curl_off_t retry_after = 0;
+        long status = 0;
+        int r = -EIO;
+
+        (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &call);
+        call->replied_usec = clock_boottime_usec();
+
+        if (result == CURLE_OK && !call->reply_headers_whole)
+                result = CURLE_PARTIAL_FILE;
+        if (result == CURLE_OK) {
+                (void) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+                (void) curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after); /* 0: no such header */
+                r = botapi_reply_parse((int) status, call->reply_body, call->reply_size,
+                                       retry_after > 0 ? (int64_t) retry_after : -1, &call->reply);
+        }
+        if (r < 0)
+                call->reply = (BotApiReply){
+                        .transport = call->connected ? BOTAPI_LOST : BOTAPI_NOT_SENT,
+                        .transport_error = call_error_text(call, result == CURLE_OK ? CURLE_OUT_OF_MEMORY
+                                                                                    : result),
+                };
+
+        /* Now and not with the call, so that the handler finds the connection in the pool. */
+        curl_glue_remove(call->client->glue, easy);
+        curl_easy_cleanup(TAKE_PTR(call->easy));
+        free(TAKE_PTR(call->reply_body));
+        call_set_due(call);
+}
+
+/* ---- a call ---- */
+
+static const struct {
+        CURLoption option;
+        long value;
+} long_options[] = {
+        { CURLOPT_NOSIGNAL, 1 },
+        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
+        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+        { CURLOPT_SSL_VERIFYPEER, 1 },
+        { CURLOPT_SSL_VERIFYHOST, 2 },
+        { CURLOPT_FOLLOWLOCATION, 0 },
+        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
+        { CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
+        { CURLOPT_TCP_KEEPALIVE, 1 },
+        { CURLOPT_TCP_KEEPIDLE, 30 },
+        { CURLOPT_TCP_KEEPINTVL, 10 },
+        /* A connection that has rested longer is not used again: the older it is, the likelier the server
+         * closes it just when a logOut goes there, and then nobody knows whether it was applied. */
+        { CURLOPT_MAXAGE_CONN, 30 },
+        /* Ending a transfer whose name look-up is stuck must not wait for that look-up: its thread is left
+         * to end alone and frees what it has. */
+        { CURLOPT_QUICK_EXIT, 1 },
+        { CURLOPT_VERBOSE, 1 }, /* else nothing calls on_curl_debug(), which is where all of it goes */
+};
+
+static int call_set_options(BotApiCall *call, bool encrypted)
+{
+        CURL *e = call->easy;
+
+        for (size_t i = 0; i < ELEMENTSOF(long_options); i++)
+                if (curl_easy_setopt(e, long_options[i].option, long_options[i].value) != CURLE_OK)
+                        return -ENOMEM;
+
+        if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, encrypted ? "https" : "http") != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PROXY, "") !=
+                            CURLE_OK || /* not even one that the environment names */
+            curl_easy_setopt(e, CURLOPT_USERAGENT, "tgswitch/" VERSION) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_URL, call->url) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PRIVATE, call) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_curl_connected) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PREREQDATA, call) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_curl_debug) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_DEBUGDATA, call) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_curl_header) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_HEADERDATA, call) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_curl_body) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_WRITEDATA, call) != CURLE_OK)
+                return -ENOMEM;
+
+        if (call->body &&
+            (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->json_headers) != CURLE_OK ||
+             curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size) != CURLE_OK ||
+             curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
+                return -ENOMEM;
+        return 0;
+}
+
+static int call_set_timeout(BotApiCall *call, const BotApiRequest *request)
+{
+        usec_t usec = request->timeout_usec;
+
+        if (usec == 0)
+                usec = request->token ? botapi_method_timeout_usec(request->method) : PROBE_TIMEOUT_USEC;
+
+        long msec = (long) ((MIN(usec, TIMEOUT_USEC_MAX) + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+        if (curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, msec) != CURLE_OK ||
+            curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) !=
+                            CURLE_OK)
+                return -ENOMEM;
+        return 0;
+}
+
+static int call_set_content(BotApiCall *call, const BotApiRequest *request)
+{
+        const char *token = request->token ? bot_token_reveal(request->token) : NOBODY_TOKEN;
+
+        if (asprintf(&call->url, "%s/bot%s/%s", request->root, token, method_facts[request->method].name) <
+            0) {
+                call->url = NULL;
+                return -ENOMEM;
+        }
+        call->token = call->url + strlen(request->root) + strlen("/bot");
+        call->token_size = strlen(token);
+
+        if (request->arguments) {
+                const char *body = json_object_to_json_string_ext(
+                                request->arguments, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+                call->body = body ? strdup(body) : NULL;
+                if (!call->body)
+                        return -ENOMEM;
+                call->body_size = strlen(call->body);
+        }
+        return 0;
+}
+
+int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handler_t sent,
+                botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
+{
+        _cleanup_(botapi_call_freep) BotApiCall *call = NULL;
+        const char *why;
+        int r;
+
+        assert(request->method >= 0 && request->method < BOTAPI_METHOD_MAX);
+
+        r = botapi_root_check(request->root, &why);
+        if (r < 0)
+                return r;
+
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->client = c;
+        call->method = request->method;
+        call->sent_handler = sent;
+        call->reply_handler = handler;
+        call->userdata = userdata;
+        c->n_calls++;
+
+        r = call_set_content(call, request);
+        if (r < 0)
+                return r;
+        call->easy = curl_easy_init();
+        if (!call->easy)
+                return -ENOMEM;
+        r = call_set_options(call, startswith(request->root, "https://"));
+        if (r < 0)
+                return r;
+        r = call_set_timeout(call, request);
+        if (r < 0)
+                return r;
+        r = curl_glue_add(c->glue, call->easy);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+static void wipe_and_free(char *s)
+{
+        if (s)
+                explicit_bzero(s, strlen(s));
+        free(s);
+}
+
+BotApiCall *botapi_call_free(BotApiCall *call)
+{
+        if (!call)
+                return NULL;
+
+        if (call->easy) {
+                curl_glue_remove(call->client->glue, call->easy);
+                curl_easy_cleanup(call->easy);
+        }
+        call_unset_due(call);
+        call->client->n_calls--;
+        wipe_and_free(call->url);
+        wipe_and_free(call->body); /* a webhook's URL and secret */
+        free(call->reply_body);
+        botapi_reply_done(&call->reply);
+        free(call);
+        return NULL;
+}
+
+usec_t botapi_call_sent_usec(const BotApiCall *call)
+{
+        return call->sent_usec;
+}
+
+usec_t botapi_call_replied_usec(const BotApiCall *call)
+{
+        return call->replied_usec;
+}
+
+bool botapi_call_reused_connection(const BotApiCall *call)
+{
+        return call->reused_connection;
+}
+
+/* ---- the client ---- */
+
+static int ignore_sigpipe(void)
+{
+        struct sigaction sa;
+
+        if (sigaction(SIGPIPE, NULL, &sa) < 0)
+                return -errno;
+        if (sa.sa_handler != SIG_DFL)
+                return 0;
+        sa.sa_handler = SIG_IGN;
+        return sigaction(SIGPIPE, &sa, NULL) < 0 ? -errno : 0;
+}
+
+static int append_header(struct curl_slist **list, const char *header)
+{
+        struct curl_slist *longer = curl_slist_append(*list, header);
+
+        if (!longer)
+                return -ENOMEM;
+        *list = longer;
+        return 0;
+}
+
+int botapi_client_new(BotApiClient **ret, sd_event *event)
+{
+        _cleanup_(botapi_client_freep) BotApiClient *c = NULL;
+        int r;
+
+        r = ignore_sigpipe();
+        if (r < 0)
+                return r;
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counts; undone by botapi_client_free() */
+                return -ENOMEM;
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                curl_global_cleanup();
+                return -ENOMEM;
+        }
+
+        r = append_header(&c->json_headers, "Content-Type: application/json");
+        if (r >= 0)
+                r = append_header(&c->json_headers, "Expect:"); /* no waiting for 100 Continue */
+        if (r >= 0)
+                r = curl_glue_new(&c->glue, event, on_transfer_done, c);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &c->turn, on_turn, c);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+BotApiClient *botapi_client_free(BotApiClient *c)
+{
+        if (!c)
+                return NULL;
+
+        assert(c->n_calls == 0);
+        sd_event_source_disable_unref(c->turn);
+        curl_glue_free(c->glue);
+        curl_slist_free_all(c->json_headers);
+        free(c);
+        curl_global_cleanup();
+        return NULL;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/strv.h"
+#include "io/unit-client-internal.h"
+
+/* No host comes near these. */
+#define CREDENTIALS_MAX 4096
+#define ROWS_MAX        65536
+
+static int read_credentials(sd_bus_message *m, void *field)
+{
+        UnitInfo *info = (UnitInfo *) ((char *) field - offsetof(UnitInfo, credentials));
+        const char *id, *path;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(ss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "(ss)", &id, &path)) > 0) {
+                UnitCredential *grown, *fresh;
+
+                if (info->n_credentials >= CREDENTIALS_MAX)
+                        return -E2BIG;
+                grown = reallocarray(info->credentials, info->n_credentials + 1, sizeof(UnitCredential));
+                if (!grown)
+                        return -ENOMEM;
+                info->credentials = grown;
+                fresh = &grown[info->n_credentials++];
+                *fresh = (UnitCredential){};
+                r = unit_string_replace(&fresh->id, id);
+                if (r >= 0)
+                        r = unit_string_replace(&fresh->path, path);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+#define FIELD(name) offsetof(UnitInfo, name)
+
+static const UnitProperty unit_properties[] = {
+        { "Id", "s", unit_property_string, FIELD(name) },
+        { "LoadState", "s", unit_property_load_state, FIELD(load_state) },
+        { "ActiveState", "s", unit_property_active_state, FIELD(active_state) },
+        { "SubState", "s", unit_property_string, FIELD(sub_state) },
+        { "FragmentPath", "s", unit_property_string, FIELD(fragment_path) },
+        { "InvocationID", "ay", unit_property_id128, FIELD(invocation_id) },
+        { "NeedDaemonReload", "b", unit_property_bool, FIELD(need_daemon_reload) },
+        { "Job", "(uo)", unit_property_job, FIELD(job_id) },
+        { "Requires", "as", unit_property_strings, FIELD(requires) },
+        { "Requisite", "as", unit_property_strings, FIELD(requires) },
+        { "BindsTo", "as", unit_property_strings, FIELD(requires) },
+        { "PartOf", "as", unit_property_strings, FIELD(requires) },
+        { "After", "as", unit_property_strings, FIELD(after) },
+        { "TriggeredBy", "as", unit_property_strings, FIELD(triggered_by) },
+};
+
+static const UnitProperty service_properties[] = {
+        { "Type", "s", unit_property_string, FIELD(type) },
+        { "Result", "s", unit_property_string, FIELD(result) },
+        { "MainPID", "u", unit_property_uint32, FIELD(main_pid) },
+        { "ExecMainStartTimestampMonotonic", "t", unit_property_uint64, FIELD(main_start_usec) },
+        { "TimeoutStartUSec", "t", unit_property_uint64, FIELD(timeout_start_usec) },
+        { "ExecStartPre", "a(sasbttttuii)", unit_property_commands, FIELD(exec_start_pre) },
+        { "LoadCredential", "a(ss)", read_credentials, FIELD(credentials) },
+};
+
+typedef struct InfoCall {
+        UnitCall base;
+        unit_info_handler_t handler;
+        sd_bus_slot *slot_load;
+        sd_bus_slot *slot_unit;
+        sd_bus_slot *slot_service;
+        unsigned n_outstanding;
+        UnitInfo info;
+} InfoCall;
+
+void unit_info_done(UnitInfo *info)
+{
+        free(info->name);
+        free(info->sub_state);
+        free(info->type);
+        free(info->result);
+        free(info->fragment_path);
+        strv_free(info->exec_start_pre);
+        for (size_t i = 0; i < info->n_credentials; i++) {
+                free(info->credentials[i].id);
+                free(info->credentials[i].path);
+        }
+        free(info->credentials);
+        strv_free(info->requires);
+        strv_free(info->after);
+        strv_free(info->triggered_by);
+        *info = (UnitInfo){};
+}
+
+static void info_drop_questions(InfoCall *i)
+{
+        i->slot_load = sd_bus_slot_unref(i->slot_load);
+        i->slot_unit = sd_bus_slot_unref(i->slot_unit);
+        i->slot_service = sd_bus_slot_unref(i->slot_service);
+}
+
+static void info_call_done(UnitCall *call)
+{
+        InfoCall *i = (InfoCall *) call;
+
+        info_drop_questions(i);
+        unit_info_done(&i->info);
+}
+
+/* The handler may free the call: nobody touches it after this. */
+static void info_finish(InfoCall *i, int r)
+{
+        info_drop_questions(i);
+        i->handler(&i->base, r, r < 0 ? NULL : &i->info, i->base.userdata);
+}
+
+static void info_answered(InfoCall *i, sd_bus_message *reply, const UnitProperty *table, size_t n)
+{
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL))
+                r = -sd_bus_message_get_errno(reply);
+        else
+                r = unit_properties_read(reply, table, n, &i->info);
+        if (r < 0)
+                info_finish(i, r);
+        else if (--i->n_outstanding == 0)
+                info_finish(i, 0);
+}
+
+static int on_unit_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        info_answered(userdata, reply, unit_properties, ELEMENTSOF(unit_properties));
+        return 0;
+}
+
+static int on_service_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        info_answered(userdata, reply, service_properties, ELEMENTSOF(service_properties));
+        return 0;
+}
+
+static bool is_service(const char *unit)
+{
+        return streq(strrchr(unit, '.'), ".service");
+}
+
+static int info_ask_properties(InfoCall *i, sd_bus_message *reply)
+{
+        UnitClient *c = i->base.client;
+        const char *path;
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return -sd_bus_message_get_errno(reply);
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return r;
+
+        i->n_outstanding = 1;
+        r = unit_properties_ask(c, &i->slot_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC,
+                                on_unit_properties, i);
+        if (r < 0 || !is_service(i->base.unit))
+                return r;
+        i->n_outstanding++;
+        return unit_properties_ask(c, &i->slot_service, path, SYSTEMD_SERVICE, QUESTION_TIMEOUT_USEC,
+                                   on_service_properties, i);
+}
+
+static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        InfoCall *i = userdata;
+        int r;
+
+        r = info_ask_properties(i, reply);
+        if (r < 0)
+                info_finish(i, r);
+        return 0;
+}
+
+/* Strings are never NULL, what is not told is the worst case. */
+static int info_set_defaults(UnitInfo *info, const char *unit)
+{
+        char **strings[] = { &info->sub_state, &info->type, &info->result, &info->fragment_path };
+        int r;
+
+        FOREACH_ELEMENT (s, strings) {
+                r = unit_string_replace(*s, "");
+                if (r < 0)
+                        return r;
+        }
+        info->load_state = UNIT_LOAD_OTHER;
+        info->active_state = UNIT_OTHER;
+        return unit_string_replace(&info->name, unit);
+}
+
+int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata,
+                    UnitCall **ret)
+{
+        _cleanup_(unit_call_freep) UnitCall *call = NULL;
+        InfoCall *i;
+        int r;
+
+        r = unit_call_new(sizeof(InfoCall), c, UNIT_CALL_INFO, unit, userdata, info_call_done, &call);
+        if (r < 0)
+                return r;
+        i = (InfoCall *) call;
+        i->handler = handler;
+
+        r = info_set_defaults(&i->info, unit);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_method_async(c->bus, &i->slot_load, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                     "LoadUnit", on_loaded, i, "s", unit);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+/* ---- Many units --------------------------------------------------------------------------------------- */
+
+typedef struct ListCall {
+        UnitCall base;
+        unit_list_handler_t handler;
+        sd_bus_slot *slot;
+        UnitRow *rows;
+        size_t n_rows;
+} ListCall;
+
+static void list_call_done(UnitCall *call)
+{
+        ListCall *l = (ListCall *) call;
+
+        sd_bus_slot_unref(l->slot);
+        for (size_t i = 0; i < l->n_rows; i++) {
+                free(l->rows[i].name);
+                free(l->rows[i].sub_state);
+        }
+        free(l->rows);
+}
+
+/* Returns 0 at the end of the list. */
+static int read_row(sd_bus_message *m, ListCall *l)
+{
+        const char *name, *description, *load, *active, *sub, *following, *path, *job_type, *job_path;
+        UnitRow *row;
+        uint32_t job_id;
+        int r;
+
+        r = sd_bus_message_read(m, "(ssssssouso)", &name, &description, &load, &active, &sub, &following,
+                                &path, &job_id, &job_type, &job_path);
+        if (r <= 0)
+                return r;
+        if (l->n_rows >= ROWS_MAX)
+                return -E2BIG;
+
+        row = reallocarray(l->rows, l->n_rows + 1, sizeof(UnitRow));
+        if (!row)
+                return -ENOMEM;
+        l->rows = row;
+        row = &l->rows[l->n_rows++];
+        *row = (UnitRow){
+                .load_state = unit_load_state_from_string(load),
+                .active_state = unit_active_state_from_string(active),
+                .job_id = job_id,
+        };
+        r = unit_string_replace(&row->name, name);
+        if (r >= 0)
+                r = unit_string_replace(&row->sub_state, sub);
+        return r < 0 ? r : 1;
+}
+
+static int read_rows(sd_bus_message *reply, ListCall *l)
+{
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return -sd_bus_message_get_errno(reply);
+        r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+        if (r < 0)
+                return r;
+        do
+                r = read_row(reply, l);
+        while (r > 0);
+        return r;
+}
+
+static int on_listed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        ListCall *l = userdata;
+        int r;
+
+        r = read_rows(reply, l);
+        l->handler(&l->base, r, r < 0 ? NULL : l->rows, r < 0 ? 0 : l->n_rows, l->base.userdata);
+        return 0;
+}
+
+int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata,
+                     UnitCall **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_(unit_call_freep) UnitCall *call = NULL;
+        ListCall *l;
+        int r;
+
+        /* To systemd, no pattern means every unit there is. */
+        if (strv_length(patterns) == 0)
+                return -EINVAL;
+
+        r = unit_call_new(sizeof(ListCall), c, UNIT_CALL_LIST, NULL, userdata, list_call_done, &call);
+        if (r < 0)
+                return r;
+        l = (ListCall *) call;
+        l->handler = handler;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                           "ListUnitsByPatterns");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "as", 0); /* in any state */
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append_strv(m, (char **) patterns);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_async(c->bus, &l->slot, m, on_listed, l, QUESTION_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(call);
+        return 0;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The life of calls: deadlines, connections that are kept, cancelling from anywhere. Above all, one call is
+ * at most one request, whatever libcurl would do by itself. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "botapi-fixture.h"
+#include "io/clock.h"
+
+static int on_trickle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Script *s = userdata;
+
+        if (s->held)
+                http_peer_send_string(s->held, " ");
+        assert_int_equal(sd_event_source_set_time_relative(source, 10 * USEC_PER_MSEC), 0);
+        assert_int_equal(sd_event_source_set_enabled(source, SD_EVENT_ONESHOT), 0);
+        return 0;
+}
+
+static void answer_trickle(Script *s, HttpPeer *peer)
+{
+        s->held = peer;
+        http_peer_send_string(peer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+        assert_int_equal(sd_event_add_time_relative(s->w.event, &s->timer, CLOCK_MONOTONIC, 0, 0, on_trickle,
+                                                    s),
+                         0);
+}
+
+/* The deadline is for the whole request: bytes that come in do not move it. */
+static void test_deadline_holds_against_a_trickle(void **state)
+{
+        Exchange x = {};
+        Script s;
+
+        script_set_up(&s, answer_trickle, 0, NULL);
+        exchange_start(&x, &s.w, BOTAPI_LOG_OUT, NULL, 300 * USEC_PER_MSEC);
+        world_run_until(&s.w, &x.replied);
+        assert_int_equal(x.transport, BOTAPI_LOST);
+        assert_in_range(x.replied_usec - x.sent_usec, 200 * USEC_PER_MSEC, 5 * USEC_PER_SEC);
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
+static void test_silence_ends_at_the_deadline(void **state)
+{
+        Exchange x = {};
+        Script s;
+
+        script_set_up(&s, answer_hold, 0, NULL);
+        exchange_start(&x, &s.w, BOTAPI_LOG_OUT, NULL, 50 * USEC_PER_MSEC);
+        world_run_until(&s.w, &x.replied);
+        assert_int_equal(x.transport, BOTAPI_LOST);
+        assert_true(x.sent);
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
+/* All of them are over in one and the same wake-up, after which none would come for what was left. */
+static void test_deadlines_that_pass_together(void **state)
+{
+        Exchange x[5] = {};
+        Script s;
+
+        script_set_up(&s, answer_hold, 0, NULL);
+        FOREACH_ELEMENT (i, x)
+                exchange_start(i, &s.w, BOTAPI_LOG_OUT, NULL, 100 * USEC_PER_MSEC);
+        usec_t end = usec_add(clock_boottime_usec(), 101 * USEC_PER_MSEC);
+        FOREACH_ELEMENT (i, x)
+                world_run_until(&s.w, &i->sent);
+        while (clock_boottime_usec() < end)
+                ; /* the loop does not run until all of them have passed */
+        FOREACH_ELEMENT (i, x) {
+                world_run_until(&s.w, &i->replied);
+                assert_int_equal(i->transport, BOTAPI_LOST);
+                exchange_done(i);
+        }
+        script_tear_down(&s);
+}
+
+static void test_connection_is_kept(void **state)
+{
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        for (unsigned i = 0; i < 5; i++) {
+                Exchange x = {};
+
+                exchange_run(&x, &s.w, BOTAPI_GET_ME);
+                assert_int_equal(x.reused, i > 0);
+                exchange_done(&x);
+        }
+        assert_int_equal(http_server_n_accepted(s.w.server), 1);
+        script_tear_down(&s);
+}
+
+/* libcurl repeats a request by itself when a kept connection is closed without a reply. logOut must not go
+ * out twice unseen: the first may have been applied, and a late repeat lengthens the lock. */
+static void test_kept_connection_closed_in_reply_is_lost_not_repeated(void **state)
+{
+        void (*const endings[])(Script * s, HttpPeer * peer) = { answer_close, answer_reset };
+
+        FOREACH_ELEMENT (ending, endings) {
+                Exchange first = {}, second = {};
+                Script s;
+
+                script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+                exchange_run(&first, &s.w, BOTAPI_GET_ME);
+                s.answer = *ending;
+                exchange_run(&second, &s.w, BOTAPI_LOG_OUT);
+                assert_true(second.sent);
+                assert_true(second.reused);
+                assert_int_equal(second.transport, BOTAPI_LOST);
+                assert_int_equal(second.outcome, LOGOUT_OUTCOME_UNKNOWN);
+                assert_int_equal(s.n_requests, 2);
+
+                /* The client goes on as if nothing had been. */
+                Exchange third = {};
+                s.answer = answer_reply;
+                exchange_run(&third, &s.w, BOTAPI_GET_ME);
+                assert_int_equal(third.transport, BOTAPI_REPLIED);
+                assert_int_equal(s.n_requests, 3);
+
+                exchange_done(&first);
+                exchange_done(&second);
+                exchange_done(&third);
+                script_tear_down(&s);
+        }
+}
+
+/* A kept connection that was closed before is found out in time: the request goes out on a fresh one. */
+static void answer_and_close(Script *s, HttpPeer *peer)
+{
+        answer_reply(s, peer);
+        http_peer_close(peer);
+}
+
+static void test_connection_closed_while_idle(void **state)
+{
+        Exchange first = {}, second = {};
+        Script s;
+
+        script_set_up(&s, answer_and_close, 200, TRUE_REPLY);
+        exchange_run(&first, &s.w, BOTAPI_GET_ME);
+        exchange_run(&second, &s.w, BOTAPI_LOG_OUT);
+        assert_int_equal(second.outcome, LOGOUT_OUTCOME_APPLIED);
+        assert_false(second.reused);
+        assert_int_equal(s.n_requests, 2);
+        exchange_done(&first);
+        exchange_done(&second);
+        script_tear_down(&s);
+}
+
+static void free_own_call(Exchange *x)
+{
+        x->call = botapi_call_free(x->call);
+}
+
+static void test_free_in_own_handlers(void **state)
+{
+        Exchange x = { .on_replied = free_own_call };
+        Exchange y = { .on_sent = free_own_call };
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_start(&x, &s.w, BOTAPI_GET_ME, NULL, 0);
+        world_run_until(&s.w, &x.replied);
+        exchange_done(&x);
+
+        s.answer = answer_hold;
+        exchange_start(&y, &s.w, BOTAPI_LOG_OUT, NULL, 0);
+        world_run_until(&s.w, &y.sent);
+        world_run_until(&s.w, &s.peer_gone); /* the connection went with the call */
+        assert_false(y.replied);
+        exchange_done(&y);
+        script_tear_down(&s);
+}
+
+static void free_other_call(Exchange *x)
+{
+        Exchange *other = x->userdata;
+
+        if (!other->replied)
+                other->call = botapi_call_free(other->call);
+}
+
+/* Both are over when the first callback runs: the other's is not run any more. */
+static void test_free_in_anothers_handler(void **state)
+{
+        Exchange x = { .on_replied = free_other_call }, y = { .on_replied = free_other_call };
+        Script s;
+
+        x.userdata = &y;
+        y.userdata = &x;
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        s.w.server = http_server_free(s.w.server); /* both are refused in one and the same wake-up */
+        exchange_start(&x, &s.w, BOTAPI_GET_ME, NULL, 0);
+        exchange_start(&y, &s.w, BOTAPI_GET_ME, NULL, 0);
+        while (!x.replied && !y.replied)
+                assert_true(sd_event_run(s.w.event, 20 * USEC_PER_SEC) > 0);
+        while (sd_event_run(s.w.event, 0) > 0)
+                ;
+        assert_true(x.replied != y.replied);
+        exchange_done(&x);
+        exchange_done(&y);
+        script_tear_down(&s);
+}
+
+static void free_all(Exchange *x)
+{
+        x->call = botapi_call_free(x->call);
+        x->world->client = botapi_client_free(x->world->client);
+}
+
+static void test_free_the_client_in_a_handler(void **state)
+{
+        Exchange x = { .on_replied = free_all };
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_start(&x, &s.w, BOTAPI_GET_ME, NULL, 0);
+        world_run_until(&s.w, &x.replied);
+        while (sd_event_run(s.w.event, 0) > 0)
+                ;
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
+static void test_free_before_start(void **state)
+{
+        Exchange x = {};
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_start(&x, &s.w, BOTAPI_LOG_OUT, NULL, 0);
+        exchange_done(&x);
+        while (sd_event_run(s.w.event, 0) > 0)
+                ;
+        assert_int_equal(s.n_requests, 0);
+        script_tear_down(&s);
+}
+
+/* Bots move side by side, and every wake-up may end several of their calls. */
+static void test_many_at_once(void **state)
+{
+        Exchange x[100] = {};
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        FOREACH_ELEMENT (i, x)
+                exchange_start(i, &s.w, BOTAPI_GET_ME, NULL, 0);
+        FOREACH_ELEMENT (i, x) {
+                world_run_until(&s.w, &i->replied);
+                assert_int_equal(i->transport, BOTAPI_REPLIED);
+        }
+        assert_int_equal(s.n_requests, ELEMENTSOF(x));
+        FOREACH_ELEMENT (i, x)
+                exchange_done(i);
+        script_tear_down(&s);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_deadline_holds_against_a_trickle),
+                cmocka_unit_test(test_silence_ends_at_the_deadline),
+                cmocka_unit_test(test_deadlines_that_pass_together),
+                cmocka_unit_test(test_connection_is_kept),
+                cmocka_unit_test(test_kept_connection_closed_in_reply_is_lost_not_repeated),
+                cmocka_unit_test(test_connection_closed_while_idle),
+                cmocka_unit_test(test_free_in_own_handlers),
+                cmocka_unit_test(test_free_in_anothers_handler),
+                cmocka_unit_test(test_free_the_client_in_a_handler),
+                cmocka_unit_test(test_free_before_start),
+                cmocka_unit_test(test_many_at_once),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

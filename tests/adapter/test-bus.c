@@ -1,0 +1,865 @@
+/* SPDX-License-Identifier: MIT */
+
+/* org.tgswitch1 as others see it, over a bus daemon of the test's own and with a fake manager behind it.
+ * Defends L9 (a call answered by an error has changed nothing), the rule that only root changes anything,
+ * and what org.tgswitch1(5) promises of signals and their order. With --serve it is a daemon for test-ctl.sh
+ * to talk to. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sys/wait.h>
+#include <systemd/sd-bus.h>
+
+#include "bus-daemon.h"
+#include "bus/bus-call.h"
+#include "bus/bus-names.h"
+#include "bus/bus-options.h"
+#include "bus/bus-service.h"
+#include "fake-manager.inc"
+#include "fake-serve.inc"
+
+#define NOBODY 65534
+
+typedef struct Fixture {
+        sd_event *event;
+        sd_bus *server, *client;
+        Manager *manager;
+        BusService *service;
+        Bot *shop, *news, *lost;
+
+        /* what the client has heard since the last forget() */
+        char *heard;
+        size_t heard_size;
+        FILE *heard_stream;
+
+        bool replied;
+        sd_bus_message *reply;
+} Fixture;
+
+static BusDaemon daemon_;
+
+/* ---- fixture ---- */
+
+static sd_bus *connect_bus(void)
+{
+        sd_bus *bus = NULL;
+
+        assert_true(sd_bus_new(&bus) >= 0);
+        assert_true(sd_bus_set_address(bus, daemon_.address) >= 0);
+        assert_true(sd_bus_set_bus_client(bus, true) >= 0);
+        assert_true(sd_bus_negotiate_fds(bus, true) >= 0);
+        assert_true(sd_bus_start(bus) >= 0);
+        return bus;
+}
+
+static const char *last_element(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash && slash[1] ? slash + 1 : path;
+}
+
+/* "Changed shop Seat=local Phase=drain": names and, where they are simple, values. */
+static void hear_changed(Fixture *f, sd_bus_message *m)
+{
+        const char *interface, *name, *contents;
+        char type;
+
+        fprintf(f->heard_stream, "Changed %s", last_element(sd_bus_message_get_path(m)));
+        assert_true(sd_bus_message_read(m, "s", &interface) > 0);
+        assert_true(sd_bus_message_enter_container(m, 'a', "{sv}") > 0);
+        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                assert_true(sd_bus_message_read(m, "s", &name) > 0);
+                assert_true(sd_bus_message_peek_type(m, &type, &contents) > 0);
+                fprintf(f->heard_stream, " %s", name);
+                if (streq(contents, "s")) {
+                        const char *s;
+
+                        assert_true(sd_bus_message_read(m, "v", "s", &s) > 0);
+                        fprintf(f->heard_stream, "=%s", s);
+                } else if (streq(contents, "t")) {
+                        uint64_t t;
+
+                        assert_true(sd_bus_message_read(m, "v", "t", &t) > 0);
+                        fprintf(f->heard_stream, "=%" PRIu64, t);
+                } else
+                        assert_true(sd_bus_message_skip(m, "v") > 0);
+                assert_true(sd_bus_message_exit_container(m) >= 0);
+        }
+        assert_true(sd_bus_message_exit_container(m) >= 0);
+        /* nothing is invalidated without its value */
+        assert_true(sd_bus_message_enter_container(m, 'a', "s") > 0);
+        assert_int_equal(sd_bus_message_at_end(m, false), 1);
+        fputc('\n', f->heard_stream);
+}
+
+static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Fixture *f = userdata;
+        const char *path, *bot, *result;
+        uint32_t id;
+
+        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Properties", "PropertiesChanged"))
+                hear_changed(f, m);
+        else if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.ObjectManager", NULL)) {
+                assert_true(sd_bus_message_read(m, "o", &path) > 0);
+                fprintf(f->heard_stream, "%s %s\n", sd_bus_message_get_member(m), last_element(path));
+        } else if (sd_bus_message_is_signal(m, BUS_MANAGER_INTERFACE, "JobNew")) {
+                assert_true(sd_bus_message_read(m, "uos", &id, &path, &bot) > 0);
+                fprintf(f->heard_stream, "JobNew %" PRIu32 " %s %s\n", id, path, bot);
+        } else if (sd_bus_message_is_signal(m, BUS_MANAGER_INTERFACE, "JobRemoved")) {
+                assert_true(sd_bus_message_read(m, "uoss", &id, &path, &bot, &result) > 0);
+                fprintf(f->heard_stream, "JobRemoved %" PRIu32 " %s %s %s\n", id, path, bot, result);
+        }
+        return 0;
+}
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Fixture *f = userdata;
+
+        f->reply = sd_bus_message_ref(m);
+        f->replied = true;
+        return 1;
+}
+
+static sd_bus_message *finish_call(Fixture *f, sd_bus_message *m)
+{
+        f->replied = false;
+        f->reply = NULL;
+        assert_true(sd_bus_call_async(f->client, NULL, m, on_reply, f, 0) >= 0);
+        while (!f->replied)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        return f->reply;
+}
+
+static sd_bus_message *new_call(Fixture *f, const char *path, const char *interface, const char *member)
+{
+        sd_bus_message *m = NULL;
+
+        assert_true(sd_bus_message_new_method_call(f->client, &m, BUS_NAME, path, interface, member) >= 0);
+        return m;
+}
+
+/* The reply or error of a method call; the loop runs meanwhile. */
+static sd_bus_message *call(Fixture *f, const char *path, const char *interface, const char *member,
+                            const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_call(f, path, interface, member);
+        va_list ap;
+
+        va_start(ap, types);
+        assert_true(sd_bus_message_appendv(m, types, ap) >= 0);
+        va_end(ap);
+        return finish_call(f, m);
+}
+
+/* Lets everything that is under way arrive: what the server sends before it answers a ping is heard by then.
+ */
+static void settle(Fixture *f)
+{
+        for (int i = 0; i < 2; i++)
+                sd_bus_message_unref(call(f, BUS_PATH, "org.freedesktop.DBus.Peer", "Ping", ""));
+}
+
+static const char *heard(Fixture *f)
+{
+        settle(f);
+        fflush(f->heard_stream);
+        f->heard[ftello(f->heard_stream)] = '\0';
+        return f->heard;
+}
+
+static void forget(Fixture *f)
+{
+        settle(f);
+        rewind(f->heard_stream);
+}
+
+static void on_named(BusService *s, int r, void *userdata)
+{
+        *(int *) userdata = r;
+}
+
+static int set_up(void **state)
+{
+        Fixture *f = calloc(1, sizeof(*f));
+        int named = 1;
+
+        assert_non_null(f);
+        assert_true(sd_event_new(&f->event) >= 0);
+        f->heard_stream = open_memstream(&f->heard, &f->heard_size);
+        f->server = connect_bus();
+        f->client = connect_bus();
+        assert_true(sd_bus_attach_event(f->server, f->event, 0) >= 0);
+        assert_true(sd_bus_attach_event(f->client, f->event, 0) >= 0);
+
+        f->manager = fake_manager_new(f->event);
+        f->lost = fake_bot_new(f->manager, "lost", SEAT_UNDECLARED);
+        f->news = fake_bot_new(f->manager, "news", SEAT_CLOUD);
+        f->shop = fake_bot_new(f->manager, "shop", SEAT_CLOUD);
+        assert_int_equal(strv_extend(&f->shop->workers, "shop.service"), 0);
+        assert_int_equal(bus_service_new(&f->service, f->server, f->manager), 0);
+        assert_int_equal(bus_service_request_name(f->service, on_named, &named), 0);
+        while (named > 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(named, 0);
+
+        assert_true(sd_bus_match_signal_async(f->client, NULL, BUS_NAME, NULL, NULL, NULL, on_signal, NULL,
+                                              f) >= 0);
+        forget(f);
+        *state = f;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        Fixture *f = *state;
+
+        bus_service_free(f->service);
+        fake_manager_free(f->manager);
+        sd_bus_flush_close_unref(f->server);
+        sd_bus_flush_close_unref(f->client);
+        sd_event_unref(f->event);
+        fclose(f->heard_stream);
+        free(f->heard);
+        free(f);
+        return 0;
+}
+
+/* ---- asking ---- */
+
+static void assert_error(sd_bus_message *reply, const char *name)
+{
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+        assert_non_null(error);
+        assert_string_equal(error->name, name);
+        assert_true(strlen(error->message) > 0);
+        sd_bus_message_unref(reply);
+}
+
+static void assert_done(sd_bus_message *reply)
+{
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+
+        if (error)
+                fail_msg("%s: %s", error->name, error->message);
+        sd_bus_message_unref(reply);
+}
+
+static sd_bus_message *switch_bots(Fixture *f, char **bots)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
+                        new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "SwitchToLocal");
+
+        assert_true(sd_bus_message_append_strv(m, bots) >= 0);
+        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+        return finish_call(f, m);
+}
+
+/* "news=/org/tgswitch1/job/1 shop=/" */
+static void assert_jobs(sd_bus_message *reply, const char *expected)
+{
+        const char *name, *path;
+        char text[512] = "";
+
+        assert_null(sd_bus_message_get_error(reply));
+        assert_true(sd_bus_message_enter_container(reply, 'a', "(so)") > 0);
+        while (sd_bus_message_read(reply, "(so)", &name, &path) > 0)
+                (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s=%s",
+                                text[0] ? " " : "", name, last_element(path));
+        assert_string_equal(text, expected);
+        sd_bus_message_unref(reply);
+}
+
+static char *introspect(Fixture *f, const char *path)
+{
+        sd_bus_message *reply = call(f, path, "org.freedesktop.DBus.Introspectable", "Introspect", "");
+        const char *xml;
+        char *copy;
+
+        assert_true(sd_bus_message_read(reply, "s", &xml) > 0);
+        copy = strdup(xml);
+        sd_bus_message_unref(reply);
+        return copy;
+}
+
+static bool job_exists(Fixture *f, const char *path)
+{
+        _cleanup_free_ char *xml = introspect(f, path);
+
+        return strstr(xml, "interface name=\"" BUS_JOB_INTERFACE "\"") != NULL;
+}
+
+static void assert_nothing_changed(Fixture *f)
+{
+        assert_string_equal(heard(f), "");
+        for (size_t i = 0; i < f->manager->n_bots; i++)
+                assert_int_equal(f->manager->bots[i]->job.id, 0);
+}
+
+#define SHOP BUS_BOT_PREFIX "shop"
+#define NEWS BUS_BOT_PREFIX "news"
+
+/* ---- tests: what there is ---- */
+
+static void test_introspection_is_complete(void **state)
+{
+        static const struct {
+                const char *path;
+                const char *members[24];
+        } objects[] = {
+                { BUS_PATH,
+                  { "SwitchToLocal", "ListBots", "GetBot", "ListJobs", "Reload", "JobNew", "JobRemoved",
+                    "Version", "LocalServerState", "NBots", "NJobs", "NCloud", "NLocal",
+                    "GetManagedObjects" } },
+                { SHOP,
+                  { "SwitchToLocal",
+                    "Check",
+                    "SetSeat",
+                    "ReadSpool",
+                    "ClearSpool",
+                    "Name",
+                    "Id",
+                    "Seat",
+                    "Phase",
+                    "Target",
+                    "Endpoint",
+                    "Workers",
+                    "LoggedOutUSec",
+                    "CloudAllowedUSec",
+                    "PendingUpdates",
+                    "PendingUpdatesUSec",
+                    "SpooledUpdates",
+                    "Job",
+                    "LastJob",
+                    "LastResult",
+                    "LastError" } },
+                { BUS_JOB_PREFIX "1",
+                  { "Cancel", "Proceed", "Id", "Bot", "Target", "Phase", "Reason", "StartedUSec",
+                    "PhaseStartedUSec", "Holding", "Cancellable", "Drained", "Spooled", "HandedOver",
+                    "BlindUSec", "DowntimeUSec", "Error" } },
+        };
+        Fixture *f = *state;
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        FOREACH_ELEMENT (o, objects) {
+                _cleanup_free_ char *xml = introspect(f, o->path), *ours = NULL;
+
+                for (const char *const *member = o->members; *member; member++) {
+                        char name[64];
+
+                        (void) snprintf(name, sizeof(name), " name=\"%s\"", *member);
+                        if (!strstr(xml, name))
+                                fail_msg("%s has no %s", o->path, *member);
+                }
+                /* every argument of ours is named; the standard interfaces stand before */
+                ours = strdup(strstr(xml, "<interface name=\"org.tgswitch1."));
+                for (char *arg = strstr(ours, "<arg "); arg; arg = strstr(arg + 1, "<arg "))
+                        assert_true(strstr(arg, "name=\"") && strstr(arg, "name=\"") < strchr(arg, '>'));
+        }
+}
+
+static void test_lists(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *reply;
+        const char *path, *bot, *phase;
+        uint32_t id;
+
+        assert_jobs(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListBots", ""),
+                    "lost=lost news=news shop=shop");
+
+        reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "news");
+        assert_true(sd_bus_message_read(reply, "o", &path) > 0);
+        assert_string_equal(path, NEWS);
+        sd_bus_message_unref(reply);
+        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "nobody"),
+                     BUS_ERROR_NO_SUCH_BOT);
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListJobs", "");
+        assert_true(sd_bus_message_enter_container(reply, 'a', "(usos)") > 0);
+        assert_true(sd_bus_message_read(reply, "(usos)", &id, &bot, &path, &phase) > 0);
+        assert_int_equal(id, 1);
+        assert_string_equal(bot, "shop");
+        assert_string_equal(path, BUS_JOB_PREFIX "1");
+        assert_string_equal(phase, "check");
+        assert_int_equal(sd_bus_message_at_end(reply, false), 1);
+        sd_bus_message_unref(reply);
+}
+
+static void test_name_of_somebody_else(void **state)
+{
+        Fixture *f = *state;
+        Manager *other = fake_manager_new(f->event);
+        BusService *second = NULL;
+        int named = 1;
+
+        assert_int_equal(bus_service_new(&second, f->client, other), 0);
+        assert_int_equal(bus_service_request_name(second, on_named, &named), 0);
+        while (named > 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(named, -EEXIST);
+        bus_service_free(second);
+        fake_manager_free(other);
+}
+
+/* ---- tests: switching ---- */
+
+static void test_a_job_from_begin_to_end(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *reply;
+        const char *path;
+
+        reply = call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "reason", "s", "größer");
+        assert_true(sd_bus_message_read(reply, "o", &path) > 0);
+        assert_string_equal(path, BUS_JOB_PREFIX "1");
+        sd_bus_message_unref(reply);
+        assert_string_equal(f->shop->requester, "uid 0");
+        assert_string_equal(f->shop->job.reason, "größer");
+        assert_string_equal(heard(f), "InterfacesAdded 1\n"
+                                      "JobNew 1 /org/tgswitch1/job/1 shop\n"
+                                      "Changed shop Phase=check Target=local Job\n"
+                                      "Changed tgswitch1 NJobs\n");
+
+        /* asked again it is the same job */
+        forget(f);
+        assert_jobs(switch_bots(f, STRV("shop")), "shop=1");
+        assert_string_equal(heard(f), "");
+
+        while (f->shop->state != CUTOVER_CONFIRM)
+                assert_true(fake_advance(f->shop));
+        forget(f);
+        assert_true(fake_advance(f->shop));
+        assert_string_equal(
+                        heard(f),
+                        "Changed shop Phase= Target= Endpoint=http://127.0.0.1:8081 Job LastJob LastResult=done\n"
+                        "Changed 1 Phase= Drained=12 Spooled=3 HandedOver=3 BlindUSec=74000 "
+                        "DowntimeUSec=1900000\n"
+                        "JobRemoved 1 /org/tgswitch1/job/1 shop done\n"
+                        "InterfacesRemoved 1\n"
+                        "Changed tgswitch1 NJobs\n");
+        assert_false(job_exists(f, BUS_JOB_PREFIX "1"));
+
+        /* already there: no job */
+        forget(f);
+        assert_jobs(switch_bots(f, STRV("shop", "ne*")), "news=2 shop=/");
+}
+
+static void test_changes_are_told_together_and_only_changes(void **state)
+{
+        Fixture *f = *state;
+
+        f->shop->pending = 5;
+        fake_changed(f->shop);
+        f->shop->pending = 6;
+        f->shop->pending_usec = 99;
+        fake_changed(f->shop);
+        fake_changed(f->news);
+        assert_string_equal(heard(f), "Changed shop PendingUpdates=6 PendingUpdatesUSec=99\n");
+
+        /* there and back within one round is no change */
+        forget(f);
+        f->shop->pending = 7;
+        fake_changed(f->shop);
+        f->shop->pending = 6;
+        fake_changed(f->shop);
+        assert_string_equal(heard(f), "");
+
+        /* text of a server that is no UTF-8 does not take the reply along */
+        fake_set_string(&f->shop->error, "bad \xff byte");
+        fake_changed(f->shop);
+        assert_string_equal(heard(f), "Changed shop LastError=bad ? byte\n");
+
+        forget(f);
+        f->manager->server_state = "inactive";
+        f->manager->observer->manager_changed(f->manager, f->manager->observer->userdata);
+        assert_string_equal(heard(f), "Changed tgswitch1 LocalServerState=inactive\n");
+}
+
+static void test_choice_of_bots(void **state)
+{
+        Fixture *f = *state;
+        char long_name[80] = "";
+
+        assert_error(switch_bots(f, STRV("shop", "nobody")), BUS_ERROR_NO_SUCH_BOT);
+        assert_error(switch_bots(f, STRV("x*")), BUS_ERROR_NO_SUCH_BOT);
+        memset(long_name, 'a', sizeof(long_name) - 1);
+        assert_error(switch_bots(f, STRV(long_name)), SD_BUS_ERROR_INVALID_ARGS);
+        assert_nothing_changed(f);
+
+        assert_jobs(switch_bots(f, STRV("s*", "shop", "[m-o]ews")), "news=1 shop=2");
+}
+
+static void test_too_many_patterns(void **state)
+{
+        _cleanup_strv_ char **many = NULL;
+        Fixture *f = *state;
+
+        many = calloc(4098, sizeof(char *));
+        assert_non_null(many);
+        for (size_t i = 0; i < 4097; i++)
+                many[i] = strdup("*");
+        assert_error(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS);
+        assert_nothing_changed(f);
+}
+
+/* L9: where one bot is refused, none is left on its way. */
+static void test_one_refusal_takes_all_back(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *reply;
+
+        f->lost->seat = SEAT_CLOUD;
+        f->shop->refusal = ASK_NO_TOKEN;
+        reply = switch_bots(f, NULL);
+        assert_non_null(strstr(sd_bus_message_get_error(reply)->message, "shop: "));
+        assert_error(reply, BUS_ERROR_NO_TOKEN);
+        for (size_t i = 0; i < f->manager->n_bots; i++)
+                assert_false(bot_job_running(f->manager->bots[i]));
+        assert_int_equal(f->news->job.result, JOB_RESULT_CANCELED);
+
+        /* what others had begun before goes on */
+        f->shop->refusal = ASK_OK;
+        assert_done(call(f, NEWS, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        f->shop->refusal = ASK_BAD_RECORD;
+        assert_error(switch_bots(f, NULL), BUS_ERROR_BAD_RECORD);
+        assert_true(bot_job_running(f->news));
+}
+
+static void test_options_are_strict(void **state)
+{
+        char long_reason[BUS_REASON_MAX + 2];
+        Fixture *f = *state;
+        const struct {
+                const char *key, *type, *value;
+        } bad[] = {
+                { "on-undrain", "s", "fail" },
+                { "on-undrained", "s", "perhaps" },
+                { "hold-at", "s", "check" },
+                { "hold-at", "s", "none" },
+                { "reason", "s", "a\nb" },
+                { "reason", "s",
+                  "\xc2\x9b"
+                  "31m" },
+                { "reason", "s", long_reason },
+                { "reason", "o", "/" },
+                { "", "s", "" },
+        };
+
+        memset(long_reason, 'r', sizeof(long_reason) - 1);
+        long_reason[sizeof(long_reason) - 1] = '\0';
+        FOREACH_ELEMENT (o, bad)
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, o->key, o->type,
+                                  o->value),
+                             SD_BUS_ERROR_INVALID_ARGS);
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 2, "reason", "s", "a",
+                          "reason", "s", "b"),
+                     SD_BUS_ERROR_INVALID_ARGS);
+        assert_nothing_changed(f);
+
+        long_reason[BUS_REASON_MAX] = '\0';
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 3, "reason", "s", long_reason,
+                         "hold-at", "s", "log-out", "on-undrained", "s", "wait"));
+        assert_int_equal(f->shop->job.hold_at, HOLD_AT_LOG_OUT);
+        assert_int_equal(f->shop->job.on_undrained, ON_UNDRAINED_WAIT);
+}
+
+static void test_each_refusal_has_its_name(void **state)
+{
+        static const struct {
+                AskResult result;
+                const char *name;
+        } refusals[] = {
+                { ASK_NO_TOKEN, BUS_ERROR_NO_TOKEN },
+                { ASK_UNDECLARED, BUS_ERROR_UNDECLARED },
+                { ASK_BAD_RECORD, BUS_ERROR_BAD_RECORD },
+                { ASK_BAD_CONFIG, BUS_ERROR_BAD_CONFIG },
+                { ASK_JOB_RUNNING, BUS_ERROR_JOB_RUNNING },
+                { ASK_NOT_CANCELLABLE, BUS_ERROR_NOT_CANCELLABLE },
+                { ASK_NOT_HOLDING, BUS_ERROR_NOT_HOLDING },
+                { ASK_NOT_SETTLED, BUS_ERROR_NOT_SETTLED },
+                { ASK_FAILED, BUS_ERROR_FAILED },
+        };
+        Fixture *f = *state;
+
+        assert_int_equal(ELEMENTSOF(refusals), ASK_RESULT_MAX - 3);
+        FOREACH_ELEMENT (i, refusals) {
+                f->shop->refusal = i->result;
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0), i->name);
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SetSeat", "s", "local"), i->name);
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "local"), i->name);
+        }
+        assert_nothing_changed(f);
+}
+
+static void test_cancel_and_proceed(void **state)
+{
+        Fixture *f = *state;
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "hold-at", "s",
+                         "stop-workers"));
+        assert_error(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", ""), BUS_ERROR_NOT_HOLDING);
+        assert_true(fake_advance(f->shop));
+        forget(f);
+        assert_true(fake_advance(f->shop));
+        assert_non_null(strstr(heard(f), " Holding"));
+        assert_done(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", ""));
+        assert_int_equal(f->shop->state, CUTOVER_STOP_WORKERS);
+        assert_done(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", ""));
+        assert_error(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", ""),
+                     SD_BUS_ERROR_UNKNOWN_OBJECT);
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        while (f->shop->state != CUTOVER_LOG_IN)
+                assert_true(fake_advance(f->shop));
+        assert_error(call(f, BUS_JOB_PREFIX "2", BUS_JOB_INTERFACE, "Cancel", ""),
+                     BUS_ERROR_NOT_CANCELLABLE);
+}
+
+/* ---- tests: the rest of a bot ---- */
+
+static void test_check(void **state)
+{
+        const char *check, *subject, *verdict, *explanation;
+        Fixture *f = *state;
+        sd_bus_message *reply;
+
+        f->shop->check_fails = true;
+        reply = call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "local");
+        assert_true(sd_bus_message_enter_container(reply, 'a', "(ssss)") > 0);
+        assert_true(sd_bus_message_read(reply, "(ssss)", &check, &subject, &verdict, &explanation) > 0);
+        assert_string_equal(check, "token");
+        assert_string_equal(verdict, "pass");
+        assert_true(sd_bus_message_read(reply, "(ssss)", &check, &subject, &verdict, &explanation) > 0);
+        assert_string_equal(subject, "shop.service");
+        assert_string_equal(verdict, "fail");
+        sd_bus_message_unref(reply);
+
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "none"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_nothing_changed(f);
+}
+
+/* The configuration is read again while checks are under way: the call is answered, and nothing of the bot
+ * is used. */
+static void test_bot_goes_while_it_is_checked(void **state)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        Fixture *f = *state;
+
+        m = new_call(f, SHOP, BUS_BOT_INTERFACE, "Check");
+        assert_true(sd_bus_message_append(m, "s", "local") >= 0);
+        f->replied = false;
+        assert_true(sd_bus_call_async(f->client, NULL, m, on_reply, f, 0) >= 0);
+        fake_hold_checks = true;
+        while (fake_held_checks == 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        fake_hold_checks = false;
+
+        f->manager->n_bots--; /* shop is the last */
+        f->manager->observer->bot_removed(f->shop, f->manager->observer->userdata);
+        while (!f->replied)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_error(f->reply, BUS_ERROR_NO_SUCH_BOT);
+        assert_int_equal(fake_held_checks, 0);
+        assert_string_equal(heard(f), "InterfacesRemoved shop\nChanged tgswitch1 NBots NCloud\n");
+        fake_bot_free(f->shop);
+}
+
+static void test_spool(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *reply;
+        char bytes[64] = "";
+        int fd;
+
+        reply = call(f, SHOP, BUS_BOT_INTERFACE, "ReadSpool", "");
+        assert_true(sd_bus_message_read(reply, "h", &fd) > 0);
+        assert_true(read(fd, bytes, sizeof(bytes) - 1) > 0);
+        assert_string_equal(bytes, "[{\"update_id\":7},{\"update_id\":8}]");
+        sd_bus_message_unref(reply);
+
+        f->shop->spooled = 2;
+        fake_changed(f->shop);
+        forget(f);
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "ClearSpool", ""));
+        assert_string_equal(heard(f), "Changed shop SpooledUpdates=0\n");
+}
+
+static void test_set_seat(void **state)
+{
+        Fixture *f = *state;
+
+        assert_error(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SetSeat", "s", "unknown"),
+                     SD_BUS_ERROR_INVALID_ARGS);
+        assert_done(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SetSeat", "s", "cloud"));
+        assert_string_equal(heard(f), "Changed lost Seat=cloud\nChanged tgswitch1 NCloud\n");
+}
+
+static void test_reload(void **state)
+{
+        Fixture *f = *state;
+        sd_bus_message *reply;
+        const char *problems;
+
+        f->manager->reload_message = "bots.d/shop.conf:3: Unknown key.";
+        reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", "");
+        assert_true(sd_bus_message_read(reply, "s", &problems) > 0);
+        assert_string_equal(problems, f->manager->reload_message);
+        sd_bus_message_unref(reply);
+
+        f->manager->reload_result = -EINVAL;
+        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", ""), BUS_ERROR_BAD_CONFIG);
+}
+
+/* ---- tests: who may ask ---- */
+
+/* Runs in a child as nobody; prints the name of the error, or "ok". */
+static void ask_as_nobody(int fd, const char *path, const char *interface, const char *member,
+                          const char *types, const char *argument)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *m = NULL;
+        sd_bus *bus = NULL;
+        int r;
+
+        if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+                _exit(1);
+        bus = connect_bus();
+        if (sd_bus_message_new_method_call(bus, &m, BUS_NAME, path, interface, member) < 0)
+                _exit(1);
+        if (streq(types, "s"))
+                r = sd_bus_message_append(m, "s", argument);
+        else if (streq(types, "a{sv}"))
+                r = sd_bus_message_append(m, "a{sv}", 0);
+        else if (streq(types, "asa{sv}"))
+                r = sd_bus_message_append(m, "asa{sv}", 0, 0);
+        else
+                r = 0;
+        if (r < 0)
+                _exit(1);
+        r = sd_bus_call(bus, m, 0, &error, NULL);
+        dprintf(fd, "%s", r < 0 ? error.name : "ok");
+        _exit(0);
+}
+
+static void as_nobody(Fixture *f, const char *path, const char *interface, const char *member,
+                      const char *types, const char *argument, const char *expected)
+{
+        int fds[2], status = 0;
+        char answer[128];
+        ssize_t n;
+        pid_t pid;
+
+        assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+                ask_as_nobody(fds[1], path, interface, member, types, argument);
+        close(fds[1]);
+        while ((n = read(fds[0], answer, sizeof(answer) - 1)) < 0 && errno == EAGAIN)
+                assert_true(sd_event_run(f->event, 10 * USEC_PER_MSEC) >= 0);
+        assert_true(n >= 0);
+        answer[n] = '\0';
+        close(fds[0]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_string_equal(answer, expected);
+}
+
+static void test_only_root_changes_and_everybody_reads(void **state)
+{
+        static const struct {
+                const char *path, *interface, *member, *types;
+        } changes[] = {
+                { BUS_PATH, BUS_MANAGER_INTERFACE, "SwitchToLocal", "asa{sv}" },
+                { BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", "" },
+                { SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}" },
+                { SHOP, BUS_BOT_INTERFACE, "Check", "s" },
+                { SHOP, BUS_BOT_INTERFACE, "SetSeat", "s" },
+                { SHOP, BUS_BOT_INTERFACE, "ReadSpool", "" },
+                { SHOP, BUS_BOT_INTERFACE, "ClearSpool", "" },
+        };
+        Fixture *f = *state;
+
+        FOREACH_ELEMENT (c, changes)
+                as_nobody(f, c->path, c->interface, c->member, c->types, "local",
+                          SD_BUS_ERROR_ACCESS_DENIED);
+        assert_nothing_changed(f);
+        assert_int_equal(f->shop->seat, SEAT_CLOUD);
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", "", NULL, SD_BUS_ERROR_ACCESS_DENIED);
+        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", "", NULL, SD_BUS_ERROR_ACCESS_DENIED);
+        assert_true(bot_job_running(f->shop));
+
+        as_nobody(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListBots", "", NULL, "ok");
+        as_nobody(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListJobs", "", NULL, "ok");
+        as_nobody(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "shop", "ok");
+        as_nobody(f, SHOP, "org.freedesktop.DBus.Properties", "GetAll", "s", BUS_BOT_INTERFACE, "ok");
+        as_nobody(f, BUS_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "", NULL, "ok");
+}
+
+/* Calls that nobody has answered yet go with the service, and nothing of them comes back to life. */
+static void test_service_goes_with_calls_under_way(void **state)
+{
+        Fixture *f = *state;
+
+        fake_hold_checks = true;
+        for (int i = 0; i < 3; i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
+                                new_call(f, SHOP, BUS_BOT_INTERFACE, "Check");
+
+                assert_true(sd_bus_message_append(m, "s", "local") >= 0);
+                assert_true(sd_bus_call_async(f->client, NULL, m, on_reply, f, 0) >= 0);
+        }
+        while (fake_held_checks == 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        fake_hold_checks = false;
+        f->service = bus_service_free(f->service);
+        assert_int_equal(fake_held_checks, 0);
+        assert_null(f->manager->observer);
+        fake_changed(f->shop);
+}
+
+int main(int argc, char *argv[])
+{
+        static const struct CMUnitTest tests[] = {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+                TEST(test_introspection_is_complete),
+                TEST(test_lists),
+                TEST(test_name_of_somebody_else),
+                TEST(test_a_job_from_begin_to_end),
+                TEST(test_changes_are_told_together_and_only_changes),
+                TEST(test_choice_of_bots),
+                TEST(test_too_many_patterns),
+                TEST(test_one_refusal_takes_all_back),
+                TEST(test_options_are_strict),
+                TEST(test_each_refusal_has_its_name),
+                TEST(test_cancel_and_proceed),
+                TEST(test_check),
+                TEST(test_bot_goes_while_it_is_checked),
+                TEST(test_spool),
+                TEST(test_set_seat),
+                TEST(test_reload),
+                TEST(test_only_root_changes_and_everybody_reads),
+                TEST(test_service_goes_with_calls_under_way),
+#undef TEST
+        };
+        int r;
+
+        if (argc > 1 && streq(argv[1], "--serve"))
+                return fake_serve(argc > 2 && streq(argv[2], "--resume"));
+
+        bus_daemon_start(&daemon_);
+        r = cmocka_run_group_tests(tests, NULL, NULL);
+        bus_daemon_stop(&daemon_);
+        return r;
+}

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Bots of a scratch host with their workers, what tgswitchd does with them, and the search for their tokens.
+
+declare -A BOT_TOKENS=() BOT_IDS=()
+BOT_FIRST_ID=7100000001
+
+# bot_add NAME [SEAT [WORKER…]]: a bot known to Telegram, where it has a session at SEAT (cloud), and to tgswitchd. Its
+# workers, NAME-worker.service alone where none is named, get the gate that the package ships as an example and start at
+# boot. More of bots.d/NAME.conf comes from standard input, unless that is a terminal or empty.
+bot_add()
+{
+        local name=$1 seat=${2:-cloud} worker more=
+        shift $(($# < 2 ? $# : 2))
+
+        [[ -t 0 ]] || more=$(cat)
+        BOT_IDS[$name]=$((BOT_FIRST_ID + ${#BOT_IDS[@]}))
+        BOT_TOKENS[$name]=${BOT_IDS[$name]}:AA$(od -An -N33 -tx1 /dev/urandom | tr -d ' \n' | head -c 33)
+        telegram POST /bots "{\"token\":\"${BOT_TOKENS[$name]}\",\"username\":\"${name}_bot\",\"session\":\"$seat\"}" \
+                >/dev/null || host_bail "Telegram does not take the bot $name"
+
+        (($#)) || set -- "$name-worker.service"
+        echo "${BOT_TOKENS[$name]}" | host_put "/etc/tgswitch/tokens/$name" 600
+        {
+                printf '[Bot]\nInitialSeat=%s\n' "$seat"
+                printf 'Worker=%s\n' "$@"
+                [[ -z $more ]] || printf '%s\n' "$more"
+        } | host_put "/etc/tgswitch/bots.d/$name.conf"
+        for worker; do
+                bot_worker_add "$name" "$worker"
+        done
+}
+
+# bot_worker_add NAME UNIT [OPTION…]: of the worker program.
+bot_worker_add()
+{
+        local name=$1 unit=$2
+        shift 2
+
+        host_put "/etc/systemd/system/$unit" <<EOF
+[Unit]
+Description=Worker of the bot $name
+[Service]
+Type=exec
+ExecStart=/usr/bin/telegram-worker $*
+Restart=on-failure
+RestartSec=200ms
+DynamicUser=yes
+[Install]
+WantedBy=multi-user.target
+EOF
+        sed "s/shop/$name/g" "$SOURCE_DIR/units/worker-drop-in.conf.example" |
+                host_put "/etc/systemd/system/$unit.d/50-tgswitch.conf"
+        chroot "$HOST_ROOT" systemctl --quiet enable "$unit"
+}
+
+# bot_property NAME PROPERTY: of org.tgswitch1.Bot, as JSON for numbers, bare for strings.
+bot_property()
+{
+        host_run busctl --json=short get-property org.tgswitch1 "/org/tgswitch1/bot/$1" org.tgswitch1.Bot "$2" | json data
+}
+
+# ---- The daemon ----
+
+daemon_pid()
+{
+        host_run systemctl show --property=MainPID --value tgswitchd.service
+}
+
+# daemon_kill [SIGNAL]: at this very moment. systemd starts it again by itself. The judge is told before, or it would
+# hold the daemon to an answer that it could not write down any more.
+daemon_kill()
+{
+        local pid
+
+        pid=$(daemon_pid)
+        # To kill, 0 means its own process group.
+        ((pid > 0)) || return
+        telegram POST /mark '{"name":"daemon-killed"}' >/dev/null
+        host_run kill -s "${1:-KILL}" "$pid"
+}
+
+# ---- The bus ----
+
+# bus_watch: keeps every message on the host's system bus from now on, one JSON object a line, in $HOST_DISK/bus.log. To
+# be called after each host_boot.
+bus_watch()
+{
+        local ready
+
+        exec {ready}< <(host_run busctl --json=short monitor 2>&1 >>"$HOST_DISK/bus.log")
+        read -r -t 10 -u "$ready" || host_bail "can't watch the bus"
+}
+
+# bus_mark: where the log ends now, for bus_wait.
+bus_mark()
+{
+        wc -l <"$HOST_DISK/bus.log"
+}
+
+# bus_wait MARK REGEX [SECONDS]: returns when a message after MARK matches, at once where one does already; prints it.
+bus_wait()
+{
+        timeout "${3:-30}" grep -m 1 -E -e "$2" < <(exec tail -n "+$(($1 + 1))" -f "$HOST_DISK/bus.log" 2>/dev/null)
+}
+
+# ---- Tokens where they don't belong (L7) ----
+
+# canary_search: prints every place outside the few allowed ones that has a token of any bot, and fails where there is
+# one. Needs bus_watch from the boot on, for the bus to be among the places.
+canary_search()
+{
+        local found=$HOST_DISK/canary-found patterns=$HOST_DISK/canary-patterns root=/proc/$HOST_LEADER/root
+
+        # By a file: as an argument of grep it would be in the list of processes.
+        printf '%s\n' "${BOT_TOKENS[@]}" >"$patterns"
+        # Half of it would be too much as well.
+        printf '%s\n' "${BOT_TOKENS[@]#*:}" >>"$patterns"
+        {
+                journalctl --directory="$HOST_ROOT/var/log/journal" -o export --all |
+                        canary_grep journal "$patterns"
+                host_run systemctl show --all '*' | canary_grep "systemctl show" "$patterns"
+                host_run systemctl show-environment | canary_grep "systemctl show-environment" "$patterns"
+                canary_grep bus "$patterns" <"$HOST_DISK/bus.log"
+                canary_grep console "$patterns" <"$HOST_DISK/console"
+                # Only what runs in the host or for it is in this namespace.
+                grep -aFlf "$patterns" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
+                for directory in run tmp dev/shm etc var usr/local root home; do
+                        grep -aFrlf "$patterns" --devices=skip "$root/$directory" 2>/dev/null
+                        find "$root/$directory" 2>/dev/null | grep -Ff "$patterns"
+                done | sed "s|^$root||" | canary_allowed
+        } >"$found"
+        # Names can hold tokens, too.
+        for token in "${BOT_TOKENS[@]}"; do
+                sed -i "s/$token/TOKEN/g" "$found"
+        done
+        cat "$found"
+        [[ ! -s $found ]]
+}
+
+canary_grep()
+{
+        grep -aqFf "$2" && echo "$1"
+}
+
+# The source of the credential, the credential, and the local server's own directory. /dev/shm and the like have none.
+canary_allowed()
+{
+        local name allowed=(-e '^/var/lib/private/telegram-bot-api/' -e '^/run/credentials/[^/]*/bot-token$')
+
+        for name in "${!BOT_TOKENS[@]}"; do
+                allowed+=(-e "^/etc/tgswitch/tokens/$name\$" -e "^/run/credentials/tgswitchd.service/token_$name\$")
+        done
+        grep -v "${allowed[@]}"
+}

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The ordinary move: a busy bot goes from the cloud to the local server by `systemctl start tgswitch-local`. Defends
+# L1 to L4, L6 and L7 where nothing goes wrong.
+
+# shellcheck source=tests/host/host.sh
+source "$(dirname "$0")/../host.sh"
+
+host_create
+host_install
+telegram_start --latency-ms 50
+bot_add shop </dev/null
+host_boot
+bus_watch
+
+check "the worker starts on the cloud" telegram_wait event=worker-start unit=shop-worker.service \
+        root=https://api.telegram.org
+telegram_inject shop 20
+check "and handles updates" telegram_wait event=worker-handled from=poll count=40
+check_equal "the bot's seat is the cloud" cloud "$(bot_property shop Seat)"
+
+seq=$(telegram_seq)
+check "systemctl start tgswitch-local succeeds" host_run systemctl start tgswitch-local.service
+check_equal "when it returns, the bot's seat is local" local "$(bot_property shop Seat)"
+check "the worker handles updates of the local server" telegram_wait event=worker-handled \
+        root=http://127.0.0.1:8081 since="$seq" count=40
+check_equal "exactly one logOut was sent" 1 "$(telegram_count event=request method=logout)"
+
+seq=$(telegram_seq)
+check "a second start succeeds" host_run systemctl start tgswitch-local.service
+check_equal "and sends nothing to the cloud" 0 "$(telegram_count event=request role=cloud since="$seq")"
+
+check "every update is accounted for" telegram_finish
+check_verdict
+check_equal "no token stands where it does not belong" "" "$(canary_search)"
+tap_done

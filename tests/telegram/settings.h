@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "json-util.h"
+#include "role.h"
+
+/* What can be turned at run time. The truth owns the settings and pushes them to the local role. */
+typedef struct Settings {
+        /* Real time. */
+        int64_t latency_msec, login_msec, logout_msec, close_msec;
+        /* Telegram's time, which runs `scale` times faster than ours. */
+        double scale;
+        int64_t lock_sec, lock_young_sec, young_sec;
+        bool lock_as_in_source;
+        int64_t flood_per_minute, flood_per_hour;
+        char *cloud_root, *gateway_root;
+        char *api_id, *api_hash;
+} Settings;
+
+void settings_init(Settings *settings);
+void settings_done(Settings *settings);
+
+/* Takes over what the object names. Returns the first unknown or impossible member, NULL where all is well;
+ * then, and only then, something has changed. */
+const char *settings_apply(Settings *settings, json_object *object);
+json_object *settings_to_json(const Settings *settings);
+
+/* Telegram's seconds in our µs. */
+uint64_t settings_scaled_usec(const Settings *settings, double seconds);
+
+/* How long a server answers `Logged out` after a logOut that ended a session, and how long a client has to
+ * keep away from it: the longer one of the lock and the ten minutes of the Bot API's documentation. */
+uint64_t settings_lock_usec(const Settings *settings, Role role, bool young);
+uint64_t settings_window_usec(const Settings *settings, Role role, bool young);
