@@ -35,6 +35,7 @@
  *     is unknown, nothing leads back (L1).
  *   - LOG_IN, the first request to the target, is entered with LOGGED_OUT noted and in no other way (L2).
  *   - The gate is open only in states whose place is known (L4). */
+/* clang-format off */
 static const CutoverRow table[] = {
         /*  from             event                to               actions                  note            why */
         ROW(SETTLED,         SWITCH_REQUESTED,    CHECK,           BEGIN | CHECK,           NONE,           "reversible work comes first"),
@@ -96,7 +97,7 @@ static const CutoverRow table[] = {
         ROW(LOG_OUT_RECHECK, WORKERS_NOT_STOPPED, LOG_OUT_RECHECK, TIMER,                   NONE,           "a running worker would log the bot in again"),
         ROW(LOG_OUT_RECHECK, RETRY_DUE,           LOG_OUT_RECHECK, STOP,                    NONE,           "asked again"),
         ROW(LOG_OUT_RECHECK, RETRY_DUE_STALE,     LOG_OUT_RECHECK, STOP,                    NONE,           "asked again"),
-        ROW(LOG_OUT_RECHECK, RESTARTED,           LOG_OUT_RECHECK, STOP,                    NONE,           "still to be made sure of"),
+        ROW(LOG_OUT_RECHECK, RESTARTED,           LOG_OUT_RECHECK, STOP,                    MAY_BE_LOGGED_OUT, "a repeat may have gone out unrecorded"),
 
         ROW(LOG_OUT_UNKNOWN, RETRY_DUE,           LOG_OUT_REPEAT,  REPEAT,                  MAY_BE_LOGGED_OUT, "only a repeat tells"),
         ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE,     LOG_OUT_RESPOOL, SPOOL,                   MAY_BE_LOGGED_OUT, "if the bot is still in, its queue has grown"),
@@ -153,6 +154,8 @@ static const CutoverRow table[] = {
         ROW(RESTART_WORKERS, RESTARTED,           RESTART_WORKERS, START,                   NONE,           "starting what runs does nothing"),
 };
 
+/* clang-format on */
+
 #undef CHECK
 #undef DRAIN
 #undef HOLD
@@ -178,6 +181,7 @@ static const CutoverRow table[] = {
 #define FACTS(state, name, phase, place, gate, cancel, needs)                                                \
         [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, needs }
 
+/* clang-format off */
 static const CutoverFacts facts[CUTOVER_STATE_MAX] = {
         /*    state            name               phase              place    gate   cancel needs a record */
         FACTS(SETTLED,         "settled",         "",                SEAT,    true,  false, false),
@@ -201,6 +205,8 @@ static const CutoverFacts facts[CUTOVER_STATE_MAX] = {
         FACTS(RESTORE_SOURCE,  "restore-source",  "roll-back",       SEAT,    false, false, false),
         FACTS(RESTART_WORKERS, "restart-workers", "roll-back",       SEAT,    true,  false, false),
 };
+
+/* clang-format on */
 
 #undef FACTS
 #undef ROW

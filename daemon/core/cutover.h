@@ -109,7 +109,7 @@ typedef enum CutoverAction {
         CUTOVER_DO_CONFIRM = 1 << 14,
         CUTOVER_DO_RETRY_TIMER = 1 << 15,
         CUTOVER_DO_RELEASE_SERVER = 1 << 16, /* undo what check did to the target's unit */
-        CUTOVER_DO_JOB_DONE = 1 << 17,       /* these three fix the job's result … */
+        CUTOVER_DO_JOB_DONE = 1 << 17, /* these three fix the job's result unless it is fixed already … */
         CUTOVER_DO_JOB_FAILED = 1 << 18,
         CUTOVER_DO_JOB_CANCELED = 1 << 19,
         CUTOVER_DO_JOB_END = 1 << 20, /* … and this one announces it and lets the job go */

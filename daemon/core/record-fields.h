@@ -39,6 +39,7 @@
         FIELD("webhook.max-connections", COUNT, webhook.max_connections)                                     \
         FIELD("webhook.allowed-updates", STRING_ARRAY, webhook.allowed_updates)                              \
         FIELD("webhook-deleted", BOOL, webhook_deleted)                                                      \
+        FIELD("part-served", BOOL, part_served)                                                              \
         FIELD("logged-out-valid", BOOL, logged_out_valid)                                                    \
         FIELD("logged-out.boottime-usec", UINT64, logged_out.boottime_usec)                                  \
         FIELD("logged-out.realtime-usec", UINT64, logged_out.realtime_usec)                                  \

@@ -87,6 +87,8 @@ typedef struct Record {
         WebhookSettings webhook; /* of the source; url is NULL for a polling bot */
         bool webhook_deleted;    /* by us: a roll-back sets it again */
 
+        bool part_served; /* the first part of the spool: it is dropped once its worker has stayed up */
+
         /* the cloud's window */
         bool logged_out_valid;
         Moment logged_out;  /* the last moment at which a logOut there can have been applied */

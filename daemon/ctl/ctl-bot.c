@@ -28,7 +28,7 @@ static CtlExit done(Ctl *c, const char *name, const char *key, const char *value
                 printf("%s: %s\n", name, text);
                 return CTL_OK;
         }
-        o = json_object_new_object();
+        o = ctl_json_new();
         ctl_json_add(o, "bot", json_text(name));
         ctl_json_add(o, key, json_text(value));
         return ctl_print_json(o);
@@ -128,7 +128,7 @@ CtlExit verb_reload(Ctl *c)
                 puts(isempty(problems) ? "The configuration was read." : "The rest of the configuration was read.");
                 return CTL_OK;
         }
-        json_object *o = json_object_new_object();
+        json_object *o = ctl_json_new();
         ctl_json_add(o, "problems", json_text(problems));
         return ctl_print_json(o);
 }

@@ -121,7 +121,7 @@ const CtlJob *ctl_state_job(const CtlState *s, uint32_t id)
         return NULL;
 }
 
-const CtlBot *ctl_state_bot(const CtlState *s, const char *name)
+CtlBot *ctl_state_bot(const CtlState *s, const char *name)
 {
         for (size_t i = 0; i < s->n_bots; i++)
                 if (streq(s->bots[i].name, name))

@@ -50,7 +50,7 @@ CtlExit ctl_connect(Ctl *c) _must_check_;
 int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error) _must_check_;
 void ctl_state_done(CtlState *s);
 const CtlJob *ctl_state_job(const CtlState *s, uint32_t id);
-const CtlBot *ctl_state_bot(const CtlState *s, const char *name);
+CtlBot *ctl_state_bot(const CtlState *s, const char *name);
 
 /* Marks the bots that the names and globs choose, all without any. Says so where one of them chooses nothing. */
 CtlExit ctl_state_select(CtlState *s, char *const *patterns) _must_check_;

@@ -8,7 +8,7 @@
 
 #define USEC_PER_DAY (24 * USEC_PER_HOUR)
 
-char *format_span(char buffer[static FORMAT_SIZE], usec_t span_usec)
+char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec)
 {
         static const struct {
                 usec_t usec;
@@ -21,11 +21,11 @@ char *format_span(char buffer[static FORMAT_SIZE], usec_t span_usec)
         };
 
         if (span_usec == USEC_INFINITY)
-                (void) snprintf(buffer, FORMAT_SIZE, "unknown");
+                (void) snprintf(buffer, SHOW_SIZE, "unknown");
         else if (span_usec < USEC_PER_SEC)
-                (void) snprintf(buffer, FORMAT_SIZE, "%" PRIu64 "ms", span_usec / USEC_PER_MSEC);
+                (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "ms", span_usec / USEC_PER_MSEC);
         else if (span_usec < 10 * USEC_PER_SEC)
-                (void) snprintf(buffer, FORMAT_SIZE, "%" PRIu64 ".%" PRIu64 "s", span_usec / USEC_PER_SEC,
+                (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 ".%" PRIu64 "s", span_usec / USEC_PER_SEC,
                                 span_usec % USEC_PER_SEC / (100 * USEC_PER_MSEC));
         else {
                 size_t i = 0;
@@ -35,44 +35,44 @@ char *format_span(char buffer[static FORMAT_SIZE], usec_t span_usec)
                         i++;
                 rest = span_usec % units[i].usec;
                 if (i + 1 < ELEMENTSOF(units) && rest >= units[i + 1].usec)
-                        (void) snprintf(buffer, FORMAT_SIZE, "%" PRIu64 "%s %" PRIu64 "%s",
+                        (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s %" PRIu64 "%s",
                                         span_usec / units[i].usec, units[i].name, rest / units[i + 1].usec,
                                         units[i + 1].name);
                 else
-                        (void) snprintf(buffer, FORMAT_SIZE, "%" PRIu64 "%s", span_usec / units[i].usec, units[i].name);
+                        (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s", span_usec / units[i].usec, units[i].name);
         }
         return buffer;
 }
 
-char *format_clock(char buffer[static FORMAT_SIZE], usec_t realtime_usec, usec_t now_usec)
+char *show_clock(char buffer[static SHOW_SIZE], usec_t realtime_usec, usec_t now_usec)
 {
         time_t then = (time_t) (realtime_usec / USEC_PER_SEC), now = (time_t) (now_usec / USEC_PER_SEC);
         struct tm then_tm, now_tm;
         bool same_day;
 
         if (realtime_usec == USEC_INFINITY || !localtime_r(&then, &then_tm) || !localtime_r(&now, &now_tm)) {
-                (void) snprintf(buffer, FORMAT_SIZE, "unknown");
+                (void) snprintf(buffer, SHOW_SIZE, "unknown");
                 return buffer;
         }
         same_day = then_tm.tm_year == now_tm.tm_year && then_tm.tm_yday == now_tm.tm_yday;
-        if (strftime(buffer, FORMAT_SIZE, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then_tm) == 0)
+        if (strftime(buffer, SHOW_SIZE, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then_tm) == 0)
                 buffer[0] = '\0';
         return buffer;
 }
 
-char *format_window(char buffer[static FORMAT_SIZE], usec_t cloud_allowed_usec, usec_t now_usec)
+char *show_window(char buffer[static SHOW_SIZE], usec_t cloud_allowed_usec, usec_t now_usec)
 {
-        char when[FORMAT_SIZE], left[FORMAT_SIZE];
+        char when[SHOW_SIZE], left[SHOW_SIZE];
 
         if (cloud_allowed_usec == USEC_INFINITY)
-                (void) snprintf(buffer, FORMAT_SIZE, "cloud closed, its time not known");
+                (void) snprintf(buffer, SHOW_SIZE, "cloud closed, its time not known");
         else if (cloud_allowed_usec <= now_usec)
-                (void) snprintf(buffer, FORMAT_SIZE, "cloud open");
+                (void) snprintf(buffer, SHOW_SIZE, "cloud open");
         else
                 /* whole seconds, rounded up: at "in 1s" it is not over */
-                (void) snprintf(buffer, FORMAT_SIZE, "cloud not before %.20s (in %.15s)",
-                                format_clock(when, cloud_allowed_usec, now_usec),
-                                format_span(left, (cloud_allowed_usec - now_usec + USEC_PER_SEC - 1) /
+                (void) snprintf(buffer, SHOW_SIZE, "cloud not before %.20s (in %.15s)",
+                                show_clock(when, cloud_allowed_usec, now_usec),
+                                show_span(left, (cloud_allowed_usec - now_usec + USEC_PER_SEC - 1) /
                                                           USEC_PER_SEC * USEC_PER_SEC));
         return buffer;
 }

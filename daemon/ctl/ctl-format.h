@@ -8,16 +8,16 @@
 
 /* How things look. Nothing here knows the bus or reads a clock. */
 
-#define FORMAT_SIZE 64
+#define SHOW_SIZE 64
 
 /* "74ms", "1.9s", "9min 12s", "2h 5min", "3d 4h": the two largest units. Returns `buffer`. */
-char *format_span(char buffer[static FORMAT_SIZE], usec_t span_usec);
+char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec);
 
 /* "14:05:12" where it is the day of `now`, else with the date; "unknown" for USEC_INFINITY. Local time. */
-char *format_clock(char buffer[static FORMAT_SIZE], usec_t realtime_usec, usec_t now_usec);
+char *show_clock(char buffer[static SHOW_SIZE], usec_t realtime_usec, usec_t now_usec);
 
 /* "cloud not before 14:05:12 (in 9min 12s)", "cloud open", or that the end is not known. */
-char *format_window(char buffer[static FORMAT_SIZE], usec_t cloud_allowed_usec, usec_t now_usec);
+char *show_window(char buffer[static SHOW_SIZE], usec_t cloud_allowed_usec, usec_t now_usec);
 
 typedef enum Style {
         STYLE_PLAIN,

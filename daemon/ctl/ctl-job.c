@@ -20,7 +20,7 @@ static CtlExit parse_job(const char *s, uint32_t *ret)
 /* ---- wait ---- */
 
 /* A job that runs, or the last one of its bot: of older ones nothing is known. */
-static CtlExit add_job(Watch *w, const CtlState *s, uint32_t id)
+static CtlExit add_job(Watch *w, CtlState *s, uint32_t id)
 {
         const CtlJob *job = ctl_state_job(s, id);
 
@@ -28,7 +28,7 @@ static CtlExit add_job(Watch *w, const CtlState *s, uint32_t id)
                 return watch_add(w, id, job->bot ?: "");
         for (size_t i = 0; i < s->n_bots; i++)
                 if (s->bots[i].last_job.id == id)
-                        return watch_add_ended(w, s->bots[i].name, &s->bots[i].last_job);
+                        return watch_add_ended(w, s->bots + i);
         return ctl_error(CTL_NOT_FOUND, "There is no job %" PRIu32 ", and it is no bot's last one.", id);
 }
 
@@ -65,7 +65,7 @@ CtlExit verb_wait(Ctl *c)
         if (status != CTL_OK)
                 return status;
         if (c->json) {
-                json = json_object_new_object();
+                json = ctl_json_new();
                 jobs = json_object_new_array();
                 ctl_json_add(json, "jobs", jobs);
         }
@@ -96,7 +96,7 @@ static CtlExit ask_job(Ctl *c, const char *member, const char *done)
                 return ctl_call_failed(NULL, r, &error);
 
         if (c->json) {
-                json_object *o = json_object_new_object();
+                json_object *o = ctl_json_new();
 
                 ctl_json_add(o, "job", json_object_new_uint64(id));
                 return ctl_print_json(o);

@@ -113,6 +113,16 @@ static CtlExit worse(CtlExit a, CtlExit b)
         return a;
 }
 
+/* Why nothing would be asked for this bot; NULL: it would be moved. */
+static const char *why_not(const CtlBot *b)
+{
+        if (streq_ptr(b->seat, "local") && b->job_id == 0)
+                return "at the local server already; nothing would be done.";
+        if (streq_ptr(b->seat, "undeclared") && !b->named)
+                return "nobody has said where it is logged in; it would be left out.";
+        return NULL;
+}
+
 static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
                               CtlExit (*one)(Ctl *c, const CtlBot *b, json_object *json))
 {
@@ -120,6 +130,7 @@ static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
 
         for (size_t i = 0; i < s->n_bots; i++) {
                 const CtlBot *b = s->bots + i;
+                const char *why = why_not(b);
                 json_object *json = NULL;
 
                 if (!b->selected)
@@ -128,10 +139,14 @@ static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
                         json = json_object_new_object();
                         ctl_json_add(json, "name", json_text(b->name));
                         ctl_json_add(json, "seat", json_text(b->seat));
+                        ctl_json_add(json, "skipped", json_object_new_boolean(why != NULL));
                         if (json_object_array_add(json_bots, json) < 0)
                                 abort();
                 }
-                status = worse(status, one(c, b, json));
+                if (!why)
+                        status = worse(status, one(c, b, json));
+                else if (!json)
+                        print_heading(c, b->name, why);
         }
         return status;
 }
@@ -156,7 +171,7 @@ CtlExit verb_check(Ctl *c)
                 return status;
 
         if (c->json) {
-                json = json_object_new_object();
+                json = ctl_json_new();
                 bots = json_object_new_array();
                 ctl_json_add(json, "bots", bots);
         }
@@ -181,11 +196,11 @@ static int print_before_after(Ctl *c, const CtlBot *b)
 {
         _cleanup_free_ char *workers = strv_join(b->workers, " ");
         _cleanup_(table_freep) Table *t = NULL;
-        char after[FORMAT_SIZE];
+        char after[SHOW_SIZE];
         int r;
 
         (void) snprintf(after, sizeof(after), "%s", strv_length(b->workers) > 0 ? "stopped, then started again" : "");
-        if ((r = table_new(&t, 3)) < 0 || (r = before_after(t, "", "now", "after")) < 0 ||
+        if ((r = table_new(&t, 3)) < 0 || (r = before_after(t, " ", "now", "after")) < 0 ||
             (r = before_after(t, "seat", b->seat, "local")) < 0 ||
             (r = before_after(t, "endpoint", b->endpoint, "the local server's")) < 0 ||
             (r = before_after(t, "workers", workers, after)) < 0 ||
@@ -197,25 +212,9 @@ static int print_before_after(Ctl *c, const CtlBot *b)
 
 static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
 {
-        char when[FORMAT_SIZE];
         usec_t now_usec = ctl_now_usec(), back_usec = now_usec + WINDOW_USEC + WINDOW_MARGIN_USEC;
+        char when[SHOW_SIZE];
         CtlExit status;
-
-        if (streq_ptr(b->seat, "local") && b->job_id == 0) {
-                if (json)
-                        ctl_json_add(json, "already", json_object_new_boolean(true));
-                else
-                        print_heading(c, b->name, "at the local server already; nothing would be done.");
-                return CTL_OK;
-        }
-
-        if (streq_ptr(b->seat, "undeclared") && !b->named) {
-                if (json)
-                        ctl_json_add(json, "skipped", json_object_new_boolean(true));
-                else
-                        print_heading(c, b->name, "nobody has said where it is logged in; it would be left out.");
-                return CTL_OK;
-        }
 
         if (json)
                 ctl_json_add(json, "cloud_not_before_usec", json_usec(back_usec));
@@ -226,7 +225,7 @@ static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
                 printf("    The point of no return is logOut; everything before it is put back on failure. The way back "
                        "to the\n    cloud opens 10 minutes after it, begun now not before %s; the cloud may take "
                        "longer.\n",
-                       format_clock(when, back_usec, now_usec));
+                       show_clock(when, back_usec, now_usec));
         }
         status = check_bot(c, b, json);
         if (!json && status == CTL_CHECKS_FAILED)
@@ -250,7 +249,7 @@ CtlExit verb_plan(Ctl *c)
                 return status;
 
         if (c->json) {
-                json = json_object_new_object();
+                json = ctl_json_new();
                 bots = json_object_new_array();
                 ctl_json_add(json, "target", json_text("local"));
                 ctl_json_add(json, "bots", bots);

@@ -34,7 +34,7 @@ static usec_t since_usec(const CtlState *s, const CtlBot *b)
 
 static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_usec)
 {
-        char text[FORMAT_SIZE];
+        char text[SHOW_SIZE];
         usec_t since = since_usec(s, b);
         int r;
 
@@ -44,13 +44,14 @@ static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_use
         r = b->job_id > 0 ? table_addf(t, STYLE_PLAIN, "%" PRIu32, b->job_id) : table_add(t, STYLE_PLAIN, "");
         if (r < 0)
                 return r;
-        r = table_add(t, STYLE_PLAIN, since > 0 ? format_clock(text, since, now_usec) : "");
+        r = table_add(t, STYLE_PLAIN, since > 0 ? show_clock(text, since, now_usec) : "");
         if (r < 0)
                 return r;
         r = b->spooled > 0 ? table_addf(t, STYLE_BOLD, "%" PRIu64, b->spooled) : table_add(t, STYLE_PLAIN, "");
         if (r < 0)
                 return r;
-        return table_add(t, STYLE_PLAIN, format_window(text, b->cloud_allowed_usec, now_usec));
+        return table_add(t, STYLE_PLAIN,
+                         b->cloud_allowed_usec > now_usec ? show_window(text, b->cloud_allowed_usec, now_usec) : "");
 }
 
 CtlExit verb_list(Ctl *c)
@@ -64,7 +65,7 @@ CtlExit verb_list(Ctl *c)
         if (status != CTL_OK)
                 return status;
         if (c->json) {
-                json_object *o = json_object_new_object(), *bots = json_object_new_array();
+                json_object *o = ctl_json_new(), *bots = json_object_new_array();
 
                 for (size_t i = 0; i < s.n_bots; i++)
                         if (json_object_array_add(bots, json_bot(s.bots + i)) < 0)
@@ -96,12 +97,12 @@ static void print_line(Ctl *c, const char *label, Style style, const char *text)
 
 static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 {
-        char when[FORMAT_SIZE], ago[FORMAT_SIZE], text[256];
+        char when[SHOW_SIZE], ago[SHOW_SIZE], text[256];
 
         (void) snprintf(text, sizeof(text), "%" PRIu32 " to %.16s: %.32s%s since %.32s (%.32s)", job->id,
                         job->target ?: "", job->phase ?: "", job->holding ? ", holding" : "",
-                        format_clock(when, job->phase_started_usec, now_usec),
-                        format_span(ago, usec_sub(now_usec, job->phase_started_usec)));
+                        show_clock(when, job->phase_started_usec, now_usec),
+                        show_span(ago, usec_sub(now_usec, job->phase_started_usec)));
         print_line(c, "job", STYLE_BOLD, text);
         if (!isempty(job->reason))
                 print_line(c, "reason", STYLE_PLAIN, job->reason);
@@ -109,18 +110,18 @@ static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 
 static void print_last_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 {
-        char when[FORMAT_SIZE], blind[FORMAT_SIZE], down[FORMAT_SIZE], text[256];
+        char when[SHOW_SIZE], blind[SHOW_SIZE], down[SHOW_SIZE], text[256];
         bool done = is(job->result, "done");
         int n;
 
         n = snprintf(text, sizeof(text), "job %" PRIu32 " to %.16s %.16s at %.32s", job->id, job->target ?: "",
-                     job->result ?: "", format_clock(when, job->ended_usec, now_usec));
+                     job->result ?: "", show_clock(when, job->ended_usec, now_usec));
         if (done && n > 0)
                 (void) snprintf(text + n, sizeof(text) - (size_t) n,
                                 "; %" PRIu64 " drained, %" PRIu64 " spooled, %" PRIu64
                                 " handed over; blind %.16s, down %.16s",
-                                job->drained, job->spooled, job->handed_over, format_span(blind, job->blind_usec),
-                                format_span(down, job->downtime_usec));
+                                job->drained, job->spooled, job->handed_over, show_span(blind, job->blind_usec),
+                                show_span(down, job->downtime_usec));
         print_line(c, "last", done ? STYLE_PLAIN : STYLE_BOLD, text);
 }
 
@@ -151,16 +152,16 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
 {
         const CtlJob *job = ctl_state_job(s, b->job_id);
         _cleanup_free_ char *workers = strv_join(b->workers, " ");
-        char text[FORMAT_SIZE * 2], window[FORMAT_SIZE], when[FORMAT_SIZE];
+        char text[SHOW_SIZE * 2], window[SHOW_SIZE], when[SHOW_SIZE];
         usec_t since = since_usec(s, b);
 
         (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
         fputs("  ", stdout);
         (void) print_styled(stdout, c->colour, seat_style(b), b->seat ?: "");
         if (!job && since > 0)
-                printf(" since %s", format_clock(when, since, now_usec));
+                printf(" since %s", show_clock(when, since, now_usec));
         if (b->cloud_allowed_usec > now_usec)
-                printf(", %s", format_window(window, b->cloud_allowed_usec, now_usec));
+                printf(", %s", show_window(window, b->cloud_allowed_usec, now_usec));
         putchar('\n');
 
         if (job)
@@ -170,7 +171,7 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
         print_line(c, "workers", STYLE_PLAIN, isempty(workers) ? "none configured" : workers);
         if (b->pending_usec > 0) {
                 (void) snprintf(text, sizeof(text), "%" PRIu64 " updates at %.32s", b->pending,
-                                format_clock(when, b->pending_usec, now_usec));
+                                show_clock(when, b->pending_usec, now_usec));
                 print_line(c, "pending", STYLE_PLAIN, text);
         }
         if (b->spooled > 0) {
@@ -186,7 +187,7 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
 
 static CtlExit print_status_json(const CtlState *s)
 {
-        json_object *o = json_object_new_object(), *bots = json_object_new_array(), *jobs = json_object_new_array();
+        json_object *o = ctl_json_new(), *bots = json_object_new_array(), *jobs = json_object_new_array();
 
         for (size_t i = 0; i < s->n_bots; i++)
                 if (s->bots[i].selected && json_object_array_add(bots, json_bot(s->bots + i)) < 0)

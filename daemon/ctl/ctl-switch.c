@@ -55,7 +55,7 @@ static CtlExit round_init(Round *round, const Ctl *c)
         if (!c->json)
                 return CTL_OK;
 
-        round->json = json_object_new_object();
+        round->json = ctl_json_new();
         round->json_jobs = json_object_new_array();
         round->json_refused = json_object_new_array();
         round->json_skipped = json_object_new_array();

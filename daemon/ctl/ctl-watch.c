@@ -21,6 +21,7 @@ struct Watch {
         WatchItem *items;
         size_t n_items;
         bool line_open; /* the cursor stands at the end of that line */
+        bool finished;  /* sd_event_exit() would close the bus, which is needed for the results */
         int signal;     /* that detached us; 0: none */
         bool lost;      /* the bus has gone */
 };
@@ -36,12 +37,12 @@ static void close_line(Watch *w)
 
 static void show_phase_end(Watch *w, const CtlJob *job, const char *phase, usec_t took_usec)
 {
-        char took[FORMAT_SIZE];
+        char took[SHOW_SIZE];
 
         if (w->ctl->json || isempty(phase))
                 return;
         close_line(w);
-        printf("%-12s %-16s %s\n", job->bot, phase, format_span(took, took_usec));
+        printf("%-12s %-16s %s\n", job->bot, phase, show_span(took, took_usec));
         fflush(stdout);
 }
 
@@ -78,14 +79,14 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         close_line(w);
         for (size_t i = 0; i < w->n_items; i++) {
                 const CtlJob *job = &w->items[i].job;
-                char since[FORMAT_SIZE];
+                char since[SHOW_SIZE];
 
                 if (job->result)
                         continue;
                 running++;
                 if (++shown <= 3)
                         printf("%s%s %s %s", shown > 1 ? ", " : "", job->bot, job->phase ?: "",
-                               format_span(since, usec_sub(ctl_now_usec(), job->phase_started_usec)));
+                               show_span(since, usec_sub(ctl_now_usec(), job->phase_started_usec)));
         }
         if (running > 3)
                 printf(" and %zu more", running - 3);
@@ -101,7 +102,7 @@ static void maybe_finish(Watch *w)
         for (size_t i = 0; i < w->n_items; i++)
                 if (!w->items[i].job.result)
                         return;
-        (void) sd_event_exit(w->event, 0);
+        w->finished = true;
 }
 
 static WatchItem *find_item(Watch *w, uint32_t id)
@@ -112,10 +113,22 @@ static WatchItem *find_item(Watch *w, uint32_t id)
         return NULL;
 }
 
-static int item_end(WatchItem *i, const char *result)
+static void item_end(WatchItem *i, const char *result)
 {
         i->job.result = strdup(result);
-        return i->job.result ? 0 : -ENOMEM;
+        if (!i->job.result)
+                abort();
+}
+
+/* The record of the daemon, where it still has one of this job, tells more than the signals did. */
+static void item_take_record(WatchItem *i, CtlBot *b)
+{
+        char *bot = TAKE_PTR(i->job.bot);
+
+        ctl_job_done(&i->job);
+        i->job = b->last_job;
+        i->job.bot = bot;
+        b->last_job = (CtlJob){ 0 };
 }
 
 /* Takes over what has changed, and shows a phase that has ended by it. */
@@ -149,8 +162,9 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *ret_er
         r = sd_bus_message_read(m, "s", &interface);
         if (r < 0 || !streq(interface, BUS_JOB_INTERFACE))
                 return 0;
-        r = item_update(w, i, m);
-        return r == -ENOMEM ? sd_event_exit(w->event, r) : 0;
+        if (item_update(w, i, m) == -ENOMEM)
+                abort();
+        return 0;
 }
 
 static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
@@ -165,33 +179,22 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         i = find_item(w, id);
         if (!i)
                 return 0;
-        if (item_end(i, result) < 0)
-                return sd_event_exit(w->event, -ENOMEM);
+        item_end(i, result);
         maybe_finish(w);
         return 0;
 }
 
 /* Brings one item up to date with what the restarted daemon has read from its records. */
-static int item_resume(Watch *w, WatchItem *i, const CtlState *s)
+static void item_resume(Watch *w, WatchItem *i, CtlState *s)
 {
-        const CtlBot *b = ctl_state_bot(s, i->job.bot);
-        int r;
+        CtlBot *b = ctl_state_bot(s, i->job.bot);
 
-        if (ctl_state_job(s, i->job.id)) {
-                r = ctl_job_read(w->ctl, &i->job);
-                return r == -ENOMEM ? r : 0;
-        }
-        if (b && b->last_job.id == i->job.id) {
-                i->job.drained = b->last_job.drained;
-                i->job.spooled = b->last_job.spooled;
-                i->job.handed_over = b->last_job.handed_over;
-                i->job.blind_usec = b->last_job.blind_usec;
-                i->job.downtime_usec = b->last_job.downtime_usec;
-                free(i->job.error);
-                i->job.error = strdup(b->last_job.error ?: "");
-                return i->job.error ? item_end(i, b->last_job.result ?: "") : -ENOMEM;
-        }
-        return item_end(i, "unknown");
+        if (ctl_state_job(s, i->job.id))
+                (void) !ctl_job_read(w->ctl, &i->job);
+        else if (b && b->last_job.id == i->job.id)
+                item_take_record(i, b);
+        else
+                item_end(i, "unknown");
 }
 
 static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
@@ -212,8 +215,8 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         if (ctl_state_read(w->ctl, &s, &error) < 0)
                 return 0;
         for (size_t i = 0; i < w->n_items; i++)
-                if (!w->items[i].job.result && item_resume(w, w->items + i, &s) < 0)
-                        return sd_event_exit(w->event, -ENOMEM);
+                if (!w->items[i].job.result)
+                        item_resume(w, w->items + i, &s);
         maybe_finish(w);
         return 0;
 }
@@ -222,8 +225,8 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 {
         Watch *w = userdata;
 
-        w->lost = true;
-        return sd_event_exit(w->event, 0);
+        w->lost = w->finished = true;
+        return 0;
 }
 
 static int on_detach(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
@@ -231,7 +234,8 @@ static int on_detach(sd_event_source *source, const struct signalfd_siginfo *si,
         Watch *w = userdata;
 
         w->signal = (int) si->ssi_signo;
-        return sd_event_exit(w->event, 0);
+        w->finished = true;
+        return 0;
 }
 
 /* ---- watching ---- */
@@ -350,21 +354,13 @@ CtlExit watch_add(Watch *w, uint32_t id, const char *bot)
         return CTL_OK;
 }
 
-CtlExit watch_add_ended(Watch *w, const char *bot, const CtlJob *job)
+CtlExit watch_add_ended(Watch *w, CtlBot *b)
 {
-        WatchItem *i = add_item(w, job->id, bot);
+        WatchItem *i = add_item(w, b->last_job.id, b->name);
 
         if (!i)
                 return ctl_oom();
-        i->job.drained = job->drained;
-        i->job.spooled = job->spooled;
-        i->job.handed_over = job->handed_over;
-        i->job.blind_usec = job->blind_usec;
-        i->job.downtime_usec = job->downtime_usec;
-        i->job.target = strdup(job->target ?: "");
-        i->job.error = strdup(job->error ?: "");
-        if (!i->job.target || !i->job.error || item_end(i, job->result ?: "") < 0)
-                return ctl_oom();
+        item_take_record(i, b);
         return CTL_OK;
 }
 
@@ -383,10 +379,11 @@ static void print_detached(Watch *w)
 
 CtlExit watch_run(Watch *w, int *ret_detached)
 {
-        int r;
+        int r = 0;
 
         maybe_finish(w); /* all of them may have ended before we came */
-        r = sd_event_loop(w->event);
+        while (!w->finished && r >= 0)
+                r = sd_event_run(w->event, UINT64_MAX);
         close_line(w);
         if (r < 0)
                 return ctl_call_failed(NULL, r, NULL);
@@ -409,14 +406,14 @@ void watch_print_jobs(const Watch *w)
 
 static void print_done(const CtlJob *job, const CtlBot *b)
 {
-        char blind[FORMAT_SIZE], down[FORMAT_SIZE], window[FORMAT_SIZE];
+        char blind[SHOW_SIZE], down[SHOW_SIZE], window[SHOW_SIZE];
 
         printf("%s is at the %s server: %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
                " handed over; blind for %s, down for %s; %s.\n",
                job->bot, job->target ?: "new", job->drained, job->spooled, job->handed_over,
-               job->blind_usec > 0 ? format_span(blind, job->blind_usec) : "an unknown time",
-               job->downtime_usec > 0 ? format_span(down, job->downtime_usec) : "an unknown time",
-               b ? format_window(window, b->cloud_allowed_usec, ctl_now_usec()) : "its window is not known");
+               job->blind_usec > 0 ? show_span(blind, job->blind_usec) : "an unknown time",
+               job->downtime_usec > 0 ? show_span(down, job->downtime_usec) : "an unknown time",
+               b ? show_window(window, b->cloud_allowed_usec, ctl_now_usec()) : "its window is not known");
 }
 
 static void print_result(const CtlJob *job, const CtlBot *b)
@@ -439,17 +436,19 @@ CtlExit watch_report(Watch *w, size_t n_refused, json_object *json)
         _cleanup_(ctl_state_done) CtlState s = { 0 };
         size_t n_done = 0;
 
-        /* for the windows; without them the results are told all the same */
-        if (!json)
-                (void) !ctl_state_read(w->ctl, &s, &error);
+        /* without it the results are told as far as they were heard */
+        (void) !ctl_state_read(w->ctl, &s, &error);
 
         for (size_t i = 0; i < w->n_items; i++) {
-                const CtlJob *job = &w->items[i].job;
+                WatchItem *item = w->items + i;
+                CtlBot *b = ctl_state_bot(&s, item->job.bot);
 
-                n_done += streq_ptr(job->result, "done");
-                if (!json && job->result)
-                        print_result(job, ctl_state_bot(&s, job->bot));
-                if (json && json_object_array_add(json, json_job(job)) < 0)
+                if (item->job.result && b && b->last_job.id == item->job.id)
+                        item_take_record(item, b);
+                n_done += streq_ptr(item->job.result, "done");
+                if (!json && item->job.result)
+                        print_result(&item->job, b);
+                if (json && json_object_array_add(json, json_job(&item->job)) < 0)
                         abort();
         }
 

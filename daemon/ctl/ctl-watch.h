@@ -14,8 +14,8 @@ DEFINE_CLEANUP(Watch *, watch_free);
 
 /* A job that was just begun, or is running. It may have ended meanwhile. */
 CtlExit watch_add(Watch *w, uint32_t id, const char *bot) _must_check_;
-/* A job that has ended already. */
-CtlExit watch_add_ended(Watch *w, const char *bot, const CtlJob *job) _must_check_;
+/* The last job of a bot, which has ended already; it is taken out of there. */
+CtlExit watch_add_ended(Watch *w, CtlBot *b) _must_check_;
 /* Says where to follow the jobs added so far, without waiting. */
 void watch_print_jobs(const Watch *w);
 

@@ -54,7 +54,8 @@ CtlExit verb_authorize(Ctl *c);
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);
 CtlExit ctl_oom(void);
 
-/* Takes `object`, adds "schema" and prints it as one line. */
+/* What a verb prints with --json: an object that begins with "schema"; printing it as one line takes it. */
+json_object *ctl_json_new(void);
 CtlExit ctl_print_json(json_object *object);
 /* Adds a member; takes `value`. A NULL of json-c for want of memory ends the program. */
 void ctl_json_add(json_object *object, const char *key, json_object *value);

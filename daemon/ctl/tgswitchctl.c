@@ -36,12 +36,12 @@ static const struct {
         CtlExit (*run)(Ctl *c);
         const char *help;
 } verbs[] = {
-        { "status", "[BOT…]", 0, ANY, OPTION_JSON, verb_status, "Where each bot is, what it does, and what to do next" },
+        { "status", "[BOT...]", 0, ANY, OPTION_JSON, verb_status, "Where each bot is, what it does, and what to do next" },
         { "list", "", 0, 0, OPTION_JSON, verb_list, "One line a bot" },
-        { "plan", "local [BOT…]", 1, ANY, OPTION_JSON, verb_plan, "What a switch would do, with its checks; changes nothing" },
-        { "check", "local [BOT…]", 1, ANY, OPTION_JSON, verb_check, "The checks of a switch alone; change nothing" },
-        { "switch", "local BOT…|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the local server" },
-        { "wait", "JOB…", 1, ANY, OPTION_JSON, verb_wait, "Follow jobs to their end" },
+        { "plan", "local [BOT...]", 1, ANY, OPTION_JSON, verb_plan, "What a switch would do, with its checks; changes nothing" },
+        { "check", "local [BOT...]", 1, ANY, OPTION_JSON, verb_check, "The checks of a switch alone; change nothing" },
+        { "switch", "local BOT...|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the local server" },
+        { "wait", "JOB...", 1, ANY, OPTION_JSON, verb_wait, "Follow jobs to their end" },
         { "cancel", "JOB", 1, 1, OPTION_JSON, verb_cancel, "Take a job back that has not logged its bot out" },
         { "proceed", "JOB", 1, 1, OPTION_JSON, verb_proceed, "Let a job go on that holds" },
         { "set-seat", "BOT cloud|local", 2, 2, OPTION_JSON, verb_set_seat, "Say where a bot is logged in" },
@@ -91,9 +91,18 @@ void ctl_json_add(json_object *object, const char *key, json_object *value)
                 abort();
 }
 
+json_object *ctl_json_new(void)
+{
+        json_object *object = json_object_new_object();
+
+        if (!object)
+                abort();
+        ctl_json_add(object, "schema", json_object_new_int(CTL_JSON_SCHEMA));
+        return object;
+}
+
 CtlExit ctl_print_json(json_object *object)
 {
-        ctl_json_add(object, "schema", json_object_new_int(CTL_JSON_SCHEMA));
         puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(object);
         return CTL_OK;
@@ -101,10 +110,10 @@ CtlExit ctl_print_json(json_object *object)
 
 static void print_help(void)
 {
-        puts("tgswitchctl [OPTION…] VERB [ARGUMENT…]\n\n"
+        puts("tgswitchctl [OPTION...] VERB [ARGUMENT...]\n\n"
              "Moves Telegram bots from the cloud to the local Bot API server.\n\nVerbs:");
         FOREACH_ELEMENT(v, verbs)
-                printf("  %-9s %-17s %s\n", v->name, v->arguments, v->help);
+                printf("  %-9s %-20s %s\n", v->name, v->arguments, v->help);
         puts("\nOptions:\n"
              "      --json                JSON instead of text, with \"schema\":1\n"
              "      --all                 Every bot that has a seat and is not there yet\n"

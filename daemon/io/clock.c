@@ -5,7 +5,7 @@
 #include "io/clock.h"
 
 /* Timers that fall due together wake the process once. */
-#define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
+#define TIMER_ACCURACY_USEC (1 * USEC_PER_MSEC)
 
 static usec_t read_clock(clockid_t id)
 {

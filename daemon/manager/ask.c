@@ -75,6 +75,8 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
         b->record.next_offset = 0;
         b->record.confirmed_offset = 0;
         b->record.logout_attempts = 0;
+        b->record.server_started = false;
+        b->record.part_served = false;
         b->log_out_began_usec = 0;
         b->last_get_updates_usec = 0;
         b->workers_stopped_usec = 0;

@@ -36,7 +36,13 @@ void bot_post(Bot *b, CutoverEvent event)
 {
         int r;
 
-        /* A wish, a result, a timer and a failed write: more cannot be waiting at once. */
+        /* A wish that is already waiting is the same wish. */
+        if (event <= CUTOVER_CANCEL_REQUESTED)
+                for (size_t i = 0; i < b->n_events; i++)
+                        if (b->events[i] == event)
+                                return;
+
+        /* One of each wish, a result, a timer and a failed write: more cannot be waiting at once. */
         assert(b->n_events < ELEMENTSOF(b->events));
         b->events[b->n_events++] = event;
 
@@ -229,7 +235,6 @@ static void fix_result(Bot *b, unsigned actions)
                 b->record.workers = strv_free(b->record.workers);
                 b->record.triggers = strv_free(b->record.triggers);
                 b->record.webhook_deleted = false;
-                b->record.server_started = false;
                 bot_set_error(b, NULL);
         }
 }
@@ -272,6 +277,14 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
         }
 }
 
+/* These states follow one another until an attempt succeeds or is given up: the waits between grow over all of them. */
+static bool in_log_out_loop(CutoverState state)
+{
+        const char *phase = cutover_facts(state)->phase;
+
+        return streq(phase, "spool") || streq(phase, "log-out");
+}
+
 /* Takes the row: everything but the actions, which wait for the record. */
 static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 {
@@ -280,7 +293,7 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 
         b->operation = operation_free(b->operation);
         b->retry_timer = clock_timer_free(b->retry_timer);
-        if (step->state != from)
+        if (step->state != from && !in_log_out_loop(step->state))
                 b->retries = 0;
         if (!streq(phase, cutover_facts(from)->phase)) {
                 b->record.job.phase_started_usec = clock_realtime_usec();

@@ -80,7 +80,7 @@ struct Bot {
         const char *entered; /* why a new phase was entered, until it has been logged */
         Operation *operation;
         ClockTimer *retry_timer;
-        unsigned retries; /* in the present state */
+        unsigned retries; /* since the last step ahead */
         usec_t retry_after_usec; /* the server's own word for the next wait; 0: none */
 
         /* the request that leaves: op-log-out.c */
@@ -101,7 +101,7 @@ struct Bot {
         /* the spool's next part: handover.c */
         DiskJob *part_job;
         bool part_ready;
-        bool part_served; /* to the worker that takes it; dropped once that worker stayed up */
+        DiskJob *part_saving;
         bool part_dropped; /* since the workers were last started */
         ClockTimer *part_timer;
         UnitCall *part_call;

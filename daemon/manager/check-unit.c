@@ -103,6 +103,12 @@ static void check_gate(const CheckUnitContext *context, const UnitInfo *info, Ch
                                "%s would fail at its start timeout while it is held: set TimeoutStartSec=infinity in a "
                                "drop-in of it.", info->name);
         }
+        if (context->spool_to && streq(context->spool_to, info->name) &&
+            !loads(info, "bot-pending-updates", context->socket_path))
+                check_list_add(l, "gate", info->name, CHECK_SKIPPED,
+                               "%s is to take the spool (SpoolTo=) and does not load the credential "
+                               "bot-pending-updates: what is spooled would be kept until somebody takes it.",
+                               info->name);
         if (all)
                 check_list_add(l, "gate", info->name, CHECK_PASS, "%s starts behind the gate.", info->name);
 }

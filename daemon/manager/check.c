@@ -208,7 +208,12 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
 {
         UnitLook *look = userdata;
         Check *c = look->check;
-        CheckUnitContext context = { c->bot->name, c->bot->manager->config->server_unit, SOCKET_PATH };
+        CheckUnitContext context = {
+                .bot = c->bot->name,
+                .server_unit = c->bot->manager->config->server_unit,
+                .socket_path = SOCKET_PATH,
+                .spool_to = c->bot->config->spool_to,
+        };
         bool ask = false;
 
         if (r < 0) {

@@ -41,6 +41,7 @@ typedef struct CheckUnitContext {
         const char *bot;
         const char *server_unit;
         const char *socket_path;
+        const char *spool_to; /* NULL: no worker takes the spool */
 } CheckUnitContext;
 
 /* Judges one worker's unit: loaded, behind the gate, not tied to the server or to what waits for it. */

@@ -8,10 +8,10 @@
 void handover_cancel(Bot *b)
 {
         b->part_job = disk_job_free(b->part_job);
+        b->part_saving = disk_job_free(b->part_saving);
         b->part_timer = clock_timer_free(b->part_timer);
         b->part_call = unit_call_free(b->part_call);
         b->part_ready = false;
-        b->part_served = false;
 }
 
 static void tell_waiter(Bot *b, int r)
@@ -19,6 +19,8 @@ static void tell_waiter(Bot *b, int r)
         if (b->part_waiter)
                 b->part_waiter(b, r);
 }
+
+static void watch_worker(Bot *b);
 
 static void on_part_loaded(DiskJob *job, int r, void *userdata)
 {
@@ -30,6 +32,9 @@ static void on_part_loaded(DiskJob *job, int r, void *userdata)
         b->part_ready = r >= 0;
         if (bot_gate_open(b))
                 credential_socket_reconsider(b->manager->gate);
+        /* An earlier process served it and did not live to see what became of it. */
+        if (r >= 0 && b->record.part_served)
+                watch_worker(b);
         tell_waiter(b, r);
 }
 
@@ -44,32 +49,58 @@ static void on_part_dropped(DiskJob *job, int r, void *userdata)
         Bot *b = userdata;
 
         b->part_job = disk_job_free(b->part_job);
-        if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to take what was handed over out of the spool: %m");
-                tell_waiter(b, r);
-                return;
-        }
-        bot_changed(b);
-        r = handover_prepare(b);
+        if (r >= 0)
+                r = handover_prepare(b);
         if (r < 0)
-                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m"));
+                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r, "Failed to take what was handed over out of the "
+                                                                  "spool: %m"));
+        bot_changed(b);
 }
 
+static void on_drop_recorded(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->part_saving = disk_job_free(b->part_saving);
+        if (r >= 0)
+                r = spool_drop_part(b->spool, on_part_dropped, b, &b->part_job);
+        if (r < 0)
+                on_part_dropped(NULL, r, b);
+}
+
+static void part_is_unserved(Bot *b, disk_done_t done)
+{
+        int r;
+
+        b->record.part_served = false;
+        b->part_saving = disk_job_free(b->part_saving);
+        r = bot_save(b, done, b, &b->part_saving);
+        if (r < 0)
+                done(NULL, r, b);
+}
+
+/* First the record, then the spool: the other way round, a crash in between would have the part behind this one taken
+ * for served. */
 static void drop_part(Bot *b)
 {
         uint64_t n;
         size_t size;
-        int r;
 
-        (void) spool_part(b->spool, &size, &n);
+        if (!spool_part(b->spool, &size, &n))
+                n = 0;
         b->record.job.handed_over += n;
-        b->part_served = false;
         b->part_dropped = true;
         log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", n,
-                b->config ? b->config->spool_to : "the worker");
-        r = spool_drop_part(b->spool, on_part_dropped, b, &b->part_job);
-        if (r < 0)
-                on_part_dropped(NULL, r, b);
+                b->config && b->config->spool_to ? b->config->spool_to : "the worker");
+        part_is_unserved(b, on_drop_recorded);
+}
+
+static void on_kept(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->part_saving = disk_job_free(b->part_saving);
+        tell_waiter(b, -ESRCH);
 }
 
 static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
@@ -80,13 +111,11 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
                                 info->active_state == UNIT_INACTIVE));
 
         b->part_call = unit_call_free(b->part_call);
-        if (well) {
+        if (well)
                 drop_part(b);
-                return;
-        }
-        /* It gets the same part again at its next start. */
-        b->part_served = false;
-        tell_waiter(b, -ESRCH);
+        else
+                /* It gets the same part again at its next start. */
+                part_is_unserved(b, on_kept);
 }
 
 static void on_settled(void *userdata)
@@ -97,10 +126,31 @@ static void on_settled(void *userdata)
         b->part_timer = clock_timer_free(b->part_timer);
         if (b->config && b->config->spool_to)
                 r = unit_client_get(b->manager->units, b->config->spool_to, on_worker, b, &b->part_call);
+        if (r < 0)
+                part_is_unserved(b, on_kept);
+}
+
+static void watch_worker(Bot *b)
+{
+        usec_t settle = b->config ? b->config->settle_usec : 5 * USEC_PER_SEC;
+        int r;
+
+        b->part_call = unit_call_free(b->part_call);
+        b->part_timer = clock_timer_free(b->part_timer);
+        r = clock_timer_new(&b->part_timer, b->manager->event, settle, on_settled, b);
         if (r < 0) {
-                b->part_served = false;
-                tell_waiter(b, r);
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to watch over what was handed over; it is kept: %m");
+                part_is_unserved(b, on_kept);
         }
+}
+
+static void on_served_recorded(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->part_saving = disk_job_free(b->part_saving);
+        if (r < 0)
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to record that the spool was served, ignoring: %m");
 }
 
 void handover_served(Bot *b)
@@ -109,15 +159,12 @@ void handover_served(Bot *b)
         size_t size;
         int r;
 
-        (void) spool_part(b->spool, &size, &n);
-        if (n == 0 || !b->config)
+        if (!b->part_ready || !spool_part(b->spool, &size, &n) || n == 0)
                 return;
-        b->part_call = unit_call_free(b->part_call);
-        b->part_timer = clock_timer_free(b->part_timer);
-        b->part_served = true;
-        r = clock_timer_new(&b->part_timer, b->manager->event, b->config->settle_usec, on_settled, b);
-        if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to watch over what was handed over; it is kept: %m");
-                b->part_served = false;
-        }
+        b->record.part_served = true;
+        b->part_saving = disk_job_free(b->part_saving);
+        r = bot_save(b, on_served_recorded, b, &b->part_saving);
+        if (r < 0)
+                on_served_recorded(NULL, r, b);
+        watch_worker(b);
 }

@@ -101,7 +101,7 @@ static void look_at_spool(ConfirmOperation *o)
         Bot *b = o->base.bot;
         uint64_t left = spool_count(b->spool);
 
-        if (b->part_served || b->part_job) {
+        if (b->record.part_served || b->part_job || b->part_saving) {
                 b->part_waiter = on_part;
                 return;
         }

@@ -163,6 +163,10 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
 
         if (good) {
                 bot_set_error(b, NULL);
+        } else if (o->good == CUTOVER_SOURCE_RESTORED && reply->envelope && reply->error_code == 401) {
+                /* Rolled back since the token was revoked: there is no bot any more whose webhook could be set. */
+                log_bot(LOG_WARNING, b->name, "The webhook was not set again: the token is revoked.");
+                good = true;
         } else {
                 said = botapi_reply_describe(reply);
                 bot_set_error(b, "The webhook could not be set again at the %s server: %s. It is tried again.",

@@ -62,11 +62,14 @@ static void on_late_poll_saved(DiskJob *job, int r, void *userdata)
         Bot *b = userdata;
 
         b->late_poll_saving = disk_job_free(b->late_poll_saving);
-        if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to spool the updates of the last getUpdates; %u are lost: %m",
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to spool %u updates of the last getUpdates: %m",
                               b->late_poll_updates);
-        else
+                /* If the bot is still logged in, they are asked for again before a repeat. */
+                b->last_get_updates_usec = 0;
+        } else {
                 b->record.job.spooled += b->late_poll_updates;
+        }
         bot_changed(b);
         late_poll_over(b);
 }
@@ -159,14 +162,15 @@ static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userd
         /* Only while logOut is not sent is there an operation that still counts on this poll. */
         LogOutOperation *o = b->record.state == CUTOVER_LOG_OUT ? (LogOutOperation *) b->operation : NULL;
         bool ahead = o && !o->call, answered = reply->transport == BOTAPI_REPLIED && reply->ok;
-        CutoverEvent event = rejected_or_given_up(b, reply);
         _cleanup_free_ char *said = botapi_reply_describe(reply);
+        CutoverEvent event = CUTOVER_LOGOUT_REJECTED;
         int r;
 
-        if (ahead && !answered)
-                bot_set_error(b, "The last getUpdates before logOut failed (%s). The bot was not logged out.",
-                              said ?: "no memory");
         if (ahead) {
+                event = rejected_or_given_up(b, reply);
+                if (!answered)
+                        bot_set_error(b, "The last getUpdates before logOut failed (%s). The bot was not logged out.",
+                                      said ?: "no memory");
                 o->timer = clock_timer_free(o->timer);
                 r = keep_updates(b, reply, on_polled_batch_saved, o, &o->saving);
         } else {

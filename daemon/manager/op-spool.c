@@ -97,6 +97,14 @@ static void maybe_finished(SpoolOperation *o)
         bot_post(b, hold ? CUTOVER_SPOOLED_HOLD : CUTOVER_SPOOLED);
 }
 
+/* Only what is on disk counts as taken: else a logOut could follow that wipes what a failed write left to the server. */
+static void emptied(SpoolOperation *o)
+{
+        o->base.bot->last_get_updates_usec = clock_boottime_usec();
+        o->emptied = true;
+        maybe_finished(o);
+}
+
 static void on_retry(void *userdata)
 {
         SpoolOperation *o = userdata;
@@ -145,8 +153,7 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
         json_object_put(TAKE_PTR(o->batch));
         bot_changed(b);
         if (o->batch_short) {
-                o->emptied = true;
-                maybe_finished(o);
+                emptied(o);
                 return;
         }
         /* The next request makes the server forget this batch: a roll-back after a crash has to know. */
@@ -170,12 +177,10 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
                                 "server, then start the cutover again.");
                 return;
         }
-        b->last_get_updates_usec = clock_boottime_usec();
         n = json_object_array_length(updates);
         if (n == 0) {
                 json_object_put(updates);
-                o->emptied = true;
-                maybe_finished(o);
+                emptied(o);
                 return;
         }
         (void) json_object_to_json_string_length(updates, JSON_C_TO_STRING_PLAIN, &size);
@@ -338,6 +343,7 @@ int op_spool_start(Bot *b, Operation **ret)
         o->repeating = b->record.state == CUTOVER_LOG_OUT_RESPOOL;
         o->deadline_usec = usec_add(clock_boottime_usec(), timeout);
         *ret = &o->base;
+        b->last_get_updates_usec = 0;
 
         if (o->repeating) {
                 /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <libgen.h>
+
+#include "base/fs-util.h"
+#include "base/strv.h"
+#include "core/unit-result.h"
+#include "ctl/ctl-json.h"
+#include "ctl/ctl-rules.h"
+#include "ctl/ctl-units.h"
+#include "io/config.h"
+
+/* systemd may be starting us in this very moment: where it does not answer soon, the exact names have to do. */
+#define SYSTEMD_TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+static int print_problems(const ConfigProblems *problems, json_object *json)
+{
+        for (size_t i = 0; i < problems->n; i++) {
+                const ConfigProblem *p = problems->items + i;
+                _cleanup_free_ char *text = NULL;
+
+                if ((p->line > 0 ? asprintf(&text, "%s:%u: %s", p->path, p->line, p->message) :
+                                   asprintf(&text, "%s: %s", p->path, p->message)) < 0) {
+                        text = NULL;
+                        return -ENOMEM;
+                }
+                (void) ctl_error(CTL_OK, "%s", text);
+                if (json_object_array_add(json, json_text(text)) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* Sorts what the configuration names: units by name, and globs. */
+static int collect_names(const Config *config, char ***units, char ***globs)
+{
+        int r;
+
+        r = strv_extend_unique(units, config->server_unit);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < config->n_bots; i++)
+                STRV_FOREACH(w, config->bots[i]->workers) {
+                        r = strv_extend_unique(unit_name_is_valid(*w) ? units : globs, *w);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+/* Adds what systemd alone knows: instances behind globs, real names behind aliases, and what triggers a worker. */
+static int ask_systemd(Ctl *c, char *const *globs, char ***units)
+{
+        _cleanup_strv_ char **workers = NULL;
+        int r;
+
+        if (!c->bus) {
+                r = sd_bus_open_system(&c->bus);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_set_method_call_timeout(c->bus, SYSTEMD_TIMEOUT_USEC);
+        if (r < 0)
+                return r;
+        if (strv_length(globs) > 0) {
+                r = units_expand(c->bus, globs, units);
+                if (r < 0)
+                        return r;
+        }
+        r = strv_copy(*units, &workers);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(w, workers) {
+                r = units_add_triggers(c->bus, *w, units);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* As long as part of the configuration cannot be read, the daemon goes on with what it last read there, and may have
+ * those units to start: what the present rule names stays in it. */
+static int keep_present(const char *present, char ***units)
+{
+        _cleanup_strv_ char **names = NULL;
+        int r;
+
+        r = rules_parse(present, &names);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(n, names) {
+                r = strv_extend_unique(units, *n);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Returns 1 where the file was written, 0 where it had this content. */
+static int write_rules(const char *file, const char *present, const char *text)
+{
+        _cleanup_free_ char *for_directory = strdup(file), *for_name = strdup(file);
+        _cleanup_close_ int directory = -EBADF;
+        int r;
+
+        if (!for_directory || !for_name)
+                return -ENOMEM;
+        if (streq_ptr(present, text))
+                return 0;
+        directory = open(dirname(for_directory), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+        if (directory < 0)
+                return -errno;
+        r = write_file_atomic_at(directory, basename(for_name), text, strlen(text), 0644, WRITE_SYNC);
+        return r < 0 ? r : 1;
+}
+
+static int read_present(const char *file, char **ret)
+{
+        size_t size;
+        int r;
+
+        r = read_file_at(AT_FDCWD, file, 0, RULES_SIZE_MAX, ret, &size);
+        return r == -ENOENT ? 0 : r;
+}
+
+static CtlExit report(Ctl *c, const char *file, bool changed, char **units, json_object *problems)
+{
+        json_object *o, *names;
+
+        if (!c->json) {
+                printf("%s %s %zu units.\n", file, changed ? "now allows" : "is up to date and allows", strv_length(units));
+                return CTL_OK;
+        }
+        o = ctl_json_new();
+        names = json_object_new_array();
+        STRV_FOREACH(u, units)
+                if (json_object_array_add(names, json_text(*u)) < 0)
+                        abort();
+        ctl_json_add(o, "file", json_text(file));
+        ctl_json_add(o, "changed", json_object_new_boolean(changed));
+        ctl_json_add(o, "units", names);
+        ctl_json_add(o, "problems", json_object_get(problems));
+        return ctl_print_json(o);
+}
+
+static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool complete, json_object *problems)
+{
+        _cleanup_strv_ char **units = NULL, **globs = NULL;
+        _cleanup_free_ char *present = NULL, *text = NULL;
+        int r, changed;
+
+        r = collect_names(config, &units, &globs);
+        if (r < 0)
+                return ctl_oom();
+        r = ask_systemd(c, globs, &units);
+        if (r == -ENOMEM)
+                return ctl_oom();
+        if (r < 0) {
+                complete = false;
+                (void) ctl_error(CTL_OK, "systemd could not be asked (%s): what triggers workers, and instances behind "
+                                         "patterns, are as they were; run 'systemctl reload tgswitchd' later.",
+                                 strerror(-r));
+        }
+
+        r = read_present(file, &present);
+        if (r >= 0 && present && !complete)
+                r = keep_present(present, &units);
+        if (r < 0)
+                return ctl_error(CTL_FAILED, "%s cannot be read: %s", file, strerror(-r));
+        r = rules_render(units, &text);
+        if (r < 0)
+                return ctl_error(CTL_FAILED, "The rule could not be made: %s", strerror(-r));
+        changed = write_rules(file, present, text);
+        if (changed < 0)
+                return ctl_error(CTL_FAILED, "%s cannot be written: %s. Without it tgswitchd may not start or stop any "
+                                             "unit; is polkitd installed?",
+                                 file, strerror(-changed));
+        return report(c, file, changed, units, problems);
+}
+
+CtlExit verb_authorize(Ctl *c)
+{
+        _cleanup_(config_problems_done) ConfigProblems problems = { 0 };
+        _cleanup_(config_freep) Config *config = NULL;
+        const char *file = c->output ?: RULES_FILE;
+        json_object *json = json_object_new_array();
+        CtlExit status;
+        int r;
+
+        r = config_load(config_directories, &config, &problems);
+        if (print_problems(&problems, json) < 0)
+                status = ctl_oom();
+        else if (r == -EINVAL)
+                status = ctl_error(CTL_OK, "The configuration cannot be used, and %s stays as it is; tgswitchd goes on with "
+                                           "the configuration that it last read.",
+                                   file);
+        else if (r < 0)
+                status = ctl_error(CTL_FAILED, "The configuration cannot be read: %s", strerror(-r));
+        else
+                status = authorize(c, file, config, problems.n == 0, json);
+
+        if (status == CTL_OK && c->strict && problems.n > 0)
+                status = CTL_FAILED;
+        json_object_put(json);
+        return status;
+}
