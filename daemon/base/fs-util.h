@@ -10,8 +10,8 @@
 /* Writes everything, whatever a single write() takes. */
 int write_all(int fd, const void *bytes, size_t size) _must_check_;
 
-/* Opens a directory below `fd` (or AT_FDCWD), created with `mode` if it is not there, and syncs its entry in the parent.
- * A symbolic link in its place is refused. */
+/* Opens a directory below `fd` (or AT_FDCWD), created with `mode` if it is not there, and syncs its entry in the
+ * parent. A symbolic link in its place is refused. */
 int open_directory_at(int fd, const char *name, mode_t mode, int *ret_fd) _must_check_;
 
 /* Reads a whole regular file and adds a NUL that is not counted. `flags` is ORed to those of openat(), O_NOFOLLOW say.

@@ -13,15 +13,15 @@ typedef struct Words {
         int (*from_string)(const char *s);
 } Words;
 
-#define DEFINE_WORDS(name, type)                                                                             \
-        static const char *name##_word(int value)                                                            \
-        {                                                                                                    \
-                static_assert(sizeof(type) == sizeof(int), "an enum is an int");                             \
-                return name##_to_string((type) value);                                                       \
-        }                                                                                                    \
-        static int name##_value(const char *s)                                                               \
-        {                                                                                                    \
-                return (int) name##_from_string(s);                                                          \
+#define DEFINE_WORDS(name, type)                                                 \
+        static const char *name##_word(int value)                                \
+        {                                                                        \
+                static_assert(sizeof(type) == sizeof(int), "an enum is an int"); \
+                return name##_to_string((type) value);                           \
+        }                                                                        \
+        static int name##_value(const char *s)                                   \
+        {                                                                        \
+                return (int) name##_from_string(s);                              \
         }
 
 DEFINE_WORDS(cutover_state, CutoverState)
@@ -128,8 +128,8 @@ static int encode_string_array(json_object *strings, json_object **ret)
                 json_object *s = json_object_array_get_idx(strings, i);
 
                 r = json_object_is_type(s, json_type_string)
-                            ? append_string(array, json_object_get_string(s), RECORD_STRING_MAX)
-                            : -EINVAL;
+                                    ? append_string(array, json_object_get_string(s), RECORD_STRING_MAX)
+                                    : -EINVAL;
         }
         if (r < 0) {
                 json_object_put(array);

@@ -6,50 +6,50 @@
 /* The one description of a record that writing, reading, copying and freeing share: FIELD(name on disk, kind, member).
  * Order is the order on disk. */
 
-#define RECORD_FIELDS(FIELD)                                                                                 \
-        FIELD("bot-id", INT64, bot_id)                                                                       \
-        FIELD("seat", SETTLED_SEAT, seat)                                                                    \
-        FIELD("state", STATE, state)                                                                         \
-        FIELD("job.id", UINT32, job.id)                                                                      \
-        FIELD("job.target", SETTLED_SEAT, job.target)                                                        \
-        FIELD("job.result", JOB_RESULT, job.result)                                                          \
-        FIELD("job.reason", STRING, job.reason)                                                              \
-        FIELD("job.requester", STRING, job.requester)                                                        \
-        FIELD("job.on-undrained", ON_UNDRAINED, job.on_undrained)                                            \
-        FIELD("job.hold-at", HOLD_AT, job.hold_at)                                                           \
-        FIELD("job.proceeded", BOOL, job.proceeded)                                                          \
-        FIELD("job.started-usec", UINT64, job.started_usec)                                                  \
-        FIELD("job.phase-started-usec", UINT64, job.phase_started_usec)                                      \
-        FIELD("job.ended-usec", UINT64, job.ended_usec)                                                      \
-        FIELD("job.pending-at-start", UINT64, job.pending_at_start)                                          \
-        FIELD("job.drained", UINT64, job.drained)                                                            \
-        FIELD("job.spooled", UINT64, job.spooled)                                                            \
-        FIELD("job.handed-over", UINT64, job.handed_over)                                                    \
-        FIELD("job.blind-usec", UINT64, job.blind_usec)                                                      \
-        FIELD("job.downtime-usec", UINT64, job.downtime_usec)                                                \
-        FIELD("job.error", STRING, job.error)                                                                \
-        FIELD("workers", UNITS, workers)                                                                     \
-        FIELD("triggers", UNITS, triggers)                                                                   \
-        FIELD("server-started", BOOL, server_started)                                                        \
-        FIELD("next-offset", INT64, next_offset)                                                             \
-        FIELD("confirmed-offset", INT64, confirmed_offset)                                                   \
-        FIELD("webhook.url", OPTIONAL_STRING, webhook.url)                                                   \
-        FIELD("webhook.ip-address", OPTIONAL_STRING, webhook.ip_address)                                     \
-        FIELD("webhook.has-custom-certificate", BOOL, webhook.has_custom_certificate)                        \
-        FIELD("webhook.max-connections", COUNT, webhook.max_connections)                                     \
-        FIELD("webhook.allowed-updates", STRING_ARRAY, webhook.allowed_updates)                              \
-        FIELD("webhook-deleted", BOOL, webhook_deleted)                                                      \
-        FIELD("part-served", BOOL, part_served)                                                              \
-        FIELD("logged-out-valid", BOOL, logged_out_valid)                                                    \
-        FIELD("logged-out.boottime-usec", UINT64, logged_out.boottime_usec)                                  \
-        FIELD("logged-out.realtime-usec", UINT64, logged_out.realtime_usec)                                  \
-        FIELD("logged-out.boot-id", BOOT_ID, logged_out.boot_id)                                             \
-        FIELD("logged-out.synchronised", BOOL, logged_out.synchronised)                                      \
-        FIELD("logged-out-long", BOOL, logged_out_long)                                                      \
-        FIELD("logout-attempts", UINT32, logout_attempts)                                                    \
-        FIELD("logged-in.boottime-usec", UINT64, logged_in.boottime_usec)                                    \
-        FIELD("logged-in.realtime-usec", UINT64, logged_in.realtime_usec)                                    \
-        FIELD("logged-in.boot-id", BOOT_ID, logged_in.boot_id)                                               \
+#define RECORD_FIELDS(FIELD)                                                          \
+        FIELD("bot-id", INT64, bot_id)                                                \
+        FIELD("seat", SETTLED_SEAT, seat)                                             \
+        FIELD("state", STATE, state)                                                  \
+        FIELD("job.id", UINT32, job.id)                                               \
+        FIELD("job.target", SETTLED_SEAT, job.target)                                 \
+        FIELD("job.result", JOB_RESULT, job.result)                                   \
+        FIELD("job.reason", STRING, job.reason)                                       \
+        FIELD("job.requester", STRING, job.requester)                                 \
+        FIELD("job.on-undrained", ON_UNDRAINED, job.on_undrained)                     \
+        FIELD("job.hold-at", HOLD_AT, job.hold_at)                                    \
+        FIELD("job.proceeded", BOOL, job.proceeded)                                   \
+        FIELD("job.started-usec", UINT64, job.started_usec)                           \
+        FIELD("job.phase-started-usec", UINT64, job.phase_started_usec)               \
+        FIELD("job.ended-usec", UINT64, job.ended_usec)                               \
+        FIELD("job.pending-at-start", UINT64, job.pending_at_start)                   \
+        FIELD("job.drained", UINT64, job.drained)                                     \
+        FIELD("job.spooled", UINT64, job.spooled)                                     \
+        FIELD("job.handed-over", UINT64, job.handed_over)                             \
+        FIELD("job.blind-usec", UINT64, job.blind_usec)                               \
+        FIELD("job.downtime-usec", UINT64, job.downtime_usec)                         \
+        FIELD("job.error", STRING, job.error)                                         \
+        FIELD("workers", UNITS, workers)                                              \
+        FIELD("triggers", UNITS, triggers)                                            \
+        FIELD("server-started", BOOL, server_started)                                 \
+        FIELD("next-offset", INT64, next_offset)                                      \
+        FIELD("confirmed-offset", INT64, confirmed_offset)                            \
+        FIELD("webhook.url", OPTIONAL_STRING, webhook.url)                            \
+        FIELD("webhook.ip-address", OPTIONAL_STRING, webhook.ip_address)              \
+        FIELD("webhook.has-custom-certificate", BOOL, webhook.has_custom_certificate) \
+        FIELD("webhook.max-connections", COUNT, webhook.max_connections)              \
+        FIELD("webhook.allowed-updates", STRING_ARRAY, webhook.allowed_updates)       \
+        FIELD("webhook-deleted", BOOL, webhook_deleted)                               \
+        FIELD("part-served", BOOL, part_served)                                       \
+        FIELD("logged-out-valid", BOOL, logged_out_valid)                             \
+        FIELD("logged-out.boottime-usec", UINT64, logged_out.boottime_usec)           \
+        FIELD("logged-out.realtime-usec", UINT64, logged_out.realtime_usec)           \
+        FIELD("logged-out.boot-id", BOOT_ID, logged_out.boot_id)                      \
+        FIELD("logged-out.synchronised", BOOL, logged_out.synchronised)               \
+        FIELD("logged-out-long", BOOL, logged_out_long)                               \
+        FIELD("logout-attempts", UINT32, logout_attempts)                             \
+        FIELD("logged-in.boottime-usec", UINT64, logged_in.boottime_usec)             \
+        FIELD("logged-in.realtime-usec", UINT64, logged_in.realtime_usec)             \
+        FIELD("logged-in.boot-id", BOOT_ID, logged_in.boot_id)                        \
         FIELD("logged-in.synchronised", BOOL, logged_in.synchronised)
 
 typedef enum FieldKind {

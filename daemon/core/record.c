@@ -16,25 +16,25 @@ static const RecordField fields[] = { RECORD_FIELDS(FIELD) };
 /* A member that is added to Record and not to RECORD_FIELDS would be forgotten on disk. It changes this sum, unless it
  * is small and falls into the padding, which is here what the 64-bit ABIs of Linux put between the members. */
 #if UINTPTR_MAX == UINT64_MAX
-#define RECORD_PADDING 43u
+#define RECORD_PADDING            43u
 #define FIELD(text, type, member) +sizeof(((Record *) NULL)->member)
 static_assert(sizeof(Record) == RECORD_PADDING RECORD_FIELDS(FIELD), "RECORD_FIELDS leaves out a member of Record");
 #undef FIELD
 #endif
 
-#define DEFINE_NAMES(prefix, type, max)                                                                      \
-        const char *prefix##_to_string(type value)                                                           \
-        {                                                                                                    \
-                return value >= 0 && value < (max) ? prefix##_names[value] : NULL;                           \
-        }                                                                                                    \
-                                                                                                             \
-        type prefix##_from_string(const char *s)                                                             \
-        {                                                                                                    \
-                for (int i = 0; s && i < (int) (max); i++)                                                   \
-                        if (streq(s, prefix##_names[i]))                                                     \
-                                return (type) i;                                                             \
-                return (type) -EINVAL;                                                                       \
-        }                                                                                                    \
+#define DEFINE_NAMES(prefix, type, max)                                            \
+        const char *prefix##_to_string(type value)                                 \
+        {                                                                          \
+                return value >= 0 && value < (max) ? prefix##_names[value] : NULL; \
+        }                                                                          \
+                                                                                   \
+        type prefix##_from_string(const char *s)                                   \
+        {                                                                          \
+                for (int i = 0; s && i < (int) (max); i++)                         \
+                        if (streq(s, prefix##_names[i]))                           \
+                                return (type) i;                                   \
+                return (type) -EINVAL;                                             \
+        }                                                                          \
         struct _swallow_semicolon_
 
 static const char *const on_undrained_names[] = {
@@ -61,7 +61,7 @@ DEFINE_NAMES(hold_at, HoldAt, HOLD_AT_MAX);
 
 void record_init(Record *r)
 {
-        *r = (Record) {};
+        *r = (Record){};
 }
 
 void record_done(Record *r)
@@ -81,7 +81,7 @@ int record_copy(const Record *r, Record *ret)
                         return k;
         }
         *ret = copy;
-        copy = (Record) {};
+        copy = (Record){};
         return 0;
 }
 
@@ -220,8 +220,8 @@ static int parse_json(const char *json, size_t size, json_object **ret)
                 return -ENOMEM;
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         object = json_tokener_parse_ex(tokener, json, (int) size);
-        good = json_tokener_get_error(tokener) == json_tokener_success &&
-               json_tokener_get_parse_end(tokener) == size && json_object_is_type(object, json_type_object);
+        good = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == size &&
+               json_object_is_type(object, json_type_object);
         json_tokener_free(tokener);
         if (!good) {
                 json_object_put(object);
@@ -287,6 +287,6 @@ int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, 
         if (k < 0)
                 return k;
         *ret = r;
-        r = (Record) {};
+        r = (Record){};
         return 0;
 }

@@ -49,19 +49,19 @@ HoldAt hold_at_from_string(const char *s);
 /* One cutover: running, or the last one that ended. Kept whole in the record, so that a restart goes on with it and
  * the bus still tells its result. */
 typedef struct RecordJob {
-        uint32_t id; /* 0: there was none yet */
-        Seat target; /* SEAT_CLOUD or SEAT_LOCAL */
+        uint32_t id;      /* 0: there was none yet */
+        Seat target;      /* SEAT_CLOUD or SEAT_LOCAL */
         JobResult result; /* NONE while it runs */
         char *reason;     /* the caller's; "" or NULL if none, so are the two below */
         char *requester;  /* who asked, for the history: "uid 0, unit session-1.scope" */
         OnUndrained on_undrained;
         HoldAt hold_at;
-        bool proceeded;       /* Proceed() was called: hold-at is spent */
-        usec_t started_usec;  /* CLOCK_REALTIME, like all below */
+        bool proceeded;      /* Proceed() was called: hold-at is spent */
+        usec_t started_usec; /* CLOCK_REALTIME, like all below */
         usec_t phase_started_usec;
         usec_t ended_usec;
         uint64_t pending_at_start; /* getWebhookInfo in check */
-        uint64_t drained;     /* taken by the workers while they drained */
+        uint64_t drained;          /* taken by the workers while they drained */
         uint64_t spooled;
         uint64_t handed_over;
         usec_t blind_usec;    /* from the logOut's answer to the login's; 0: not known */
@@ -81,7 +81,7 @@ typedef struct Record {
         bool server_started; /* check started the target's unit: a roll-back stops it again */
 
         /* the queue at the source */
-        int64_t next_offset;  /* for the next getUpdates: last update_id + 1; 0: none taken yet */
+        int64_t next_offset;      /* for the next getUpdates: last update_id + 1; 0: none taken yet */
         int64_t confirmed_offset; /* the last offset that the source answered: it has forgotten all below */
 
         WebhookSettings webhook; /* of the source; url is NULL for a polling bot */
@@ -91,10 +91,10 @@ typedef struct Record {
 
         /* the cloud's window */
         bool logged_out_valid;
-        Moment logged_out;  /* the last moment at which a logOut there can have been applied */
-        bool logged_out_long; /* 1800 s instead of 600 s: see window.h */
+        Moment logged_out;        /* the last moment at which a logOut there can have been applied */
+        bool logged_out_long;     /* 1800 s instead of 600 s: see window.h */
         uint32_t logout_attempts; /* of the present job */
-        Moment logged_in;   /* when we saw the login at the seat; boottime 0: not by us */
+        Moment logged_in;         /* when we saw the login at the seat; boottime 0: not by us */
 } Record;
 
 /* A record without history: not logged in anywhere we know of. All pointers are NULL; a string of the job that is NULL
@@ -105,8 +105,8 @@ int record_copy(const Record *r, Record *ret) _must_check_;
 
 /* The bytes for the disk; at most RECORD_SIZE_MAX. `bot` is the bot's name, checked again on reading, so that a file
  * under another name is not believed. What is encoded can always be decoded: a byte that is not UTF-8 becomes '?'.
- * Returns 0; -ENOMEM; -E2BIG: more text, workers or triggers than the bounds below allow; -EINVAL: a unit without a name,
- * or allowed_updates that is no array of strings. */
+ * Returns 0; -ENOMEM; -E2BIG: more text, workers or triggers than the bounds below allow; -EINVAL: a unit without a
+ * name, or allowed_updates that is no array of strings. */
 #define RECORD_SIZE_MAX   (256u * 1024u)
 #define RECORD_STRING_MAX (16u * 1024u)
 #define RECORD_UNITS_MAX  1024u /* workers, and triggers */

@@ -3,10 +3,7 @@
 #include "core/seat.h"
 
 static const char *const seat_names[SEAT_MAX] = {
-        [SEAT_UNDECLARED] = "undeclared",
-        [SEAT_CLOUD] = "cloud",
-        [SEAT_LOCAL] = "local",
-        [SEAT_NONE] = "none",
+        [SEAT_UNDECLARED] = "undeclared", [SEAT_CLOUD] = "cloud", [SEAT_LOCAL] = "local", [SEAT_NONE] = "none",
         [SEAT_UNKNOWN] = "unknown",
 };
 

@@ -11,8 +11,7 @@
 
 /* What may stand as the last part of a unit's name (systemd.unit(5)). */
 static const char *const unit_types[] = {
-        "service", "socket", "target", "device", "mount", "automount",
-        "swap",    "timer",  "path",   "slice",  "scope",
+        "service", "socket", "target", "device", "mount", "automount", "swap", "timer", "path", "slice", "scope",
 };
 
 UnitLoadState unit_load_state_from_string(const char *s)
@@ -32,9 +31,8 @@ UnitLoadState unit_load_state_from_string(const char *s)
 }
 
 static const char *const active_state_names[UNIT_ACTIVE_STATE_MAX] = {
-        [UNIT_INACTIVE] = "inactive",     [UNIT_FAILED] = "failed",
-        [UNIT_ACTIVE] = "active",         [UNIT_RELOADING] = "reloading",
-        [UNIT_ACTIVATING] = "activating", [UNIT_DEACTIVATING] = "deactivating",
+        [UNIT_INACTIVE] = "inactive",   [UNIT_FAILED] = "failed",         [UNIT_ACTIVE] = "active",
+        [UNIT_RELOADING] = "reloading", [UNIT_ACTIVATING] = "activating", [UNIT_DEACTIVATING] = "deactivating",
         [UNIT_OTHER] = "other",
 };
 
@@ -55,15 +53,9 @@ const char *unit_active_state_to_string(UnitActiveState s)
 }
 
 static const char *const job_result_names[UNIT_JOB_RESULT_MAX] = {
-        [UNIT_JOB_DONE] = "done",
-        [UNIT_JOB_CANCELED] = "canceled",
-        [UNIT_JOB_TIMEOUT] = "timeout",
-        [UNIT_JOB_FAILED] = "failed",
-        [UNIT_JOB_DEPENDENCY] = "dependency",
-        [UNIT_JOB_SKIPPED] = "skipped",
-        [UNIT_JOB_REFUSED] = "refused",
-        [UNIT_JOB_DENIED] = "denied",
-        [UNIT_JOB_SHUTDOWN] = "shutdown",
+        [UNIT_JOB_DONE] = "done",       [UNIT_JOB_CANCELED] = "canceled",     [UNIT_JOB_TIMEOUT] = "timeout",
+        [UNIT_JOB_FAILED] = "failed",   [UNIT_JOB_DEPENDENCY] = "dependency", [UNIT_JOB_SKIPPED] = "skipped",
+        [UNIT_JOB_REFUSED] = "refused", [UNIT_JOB_DENIED] = "denied",         [UNIT_JOB_SHUTDOWN] = "shutdown",
 };
 
 UnitJobResult unit_job_result_from_string(const char *s)
@@ -111,7 +103,7 @@ static bool has_unit_form(const char *name, const char *chars, const char **ret_
         dot = strrchr(name, '.');
         if (!dot || dot == name || name[0] == '@')
                 return false;
-        FOREACH_ELEMENT (type, unit_types)
+        FOREACH_ELEMENT(type, unit_types)
                 if (streq(dot + 1, *type)) {
                         *ret_dot = dot;
                         return true;

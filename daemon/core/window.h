@@ -8,9 +8,9 @@
  * read here; the caller says what the clocks show. */
 
 /* logOut in the Bot API documentation: "10 minutes". */
-#define WINDOW_USEC        (600 * USEC_PER_SEC)
+#define WINDOW_USEC (600 * USEC_PER_SEC)
 /* The server's source keeps a client whose session was younger than half an hour closed for 1800 s. */
-#define WINDOW_LONG_USEC   (1800 * USEC_PER_SEC)
+#define WINDOW_LONG_USEC (1800 * USEC_PER_SEC)
 /* logOut's answer leaves the server before its own clock for the lock starts. */
 #define WINDOW_MARGIN_USEC (5 * USEC_PER_SEC)
 
@@ -23,11 +23,11 @@ typedef struct Moment {
         bool synchronised;
 } Moment;
 
-/* How long, from `now`, nothing may be sent to the server that a logOut left at `logged_out`; 0 when the window is over.
- * `length_usec` is WINDOW_USEC or WINDOW_LONG_USEC: WINDOW_MARGIN_USEC is added here, callers never do.
+/* How long, from `now`, nothing may be sent to the server that a logOut left at `logged_out`; 0 when the window is
+ * over. `length_usec` is WINDOW_USEC or WINDOW_LONG_USEC: WINDOW_MARGIN_USEC is added here, callers never do.
  *
- * Never shorter than the truth, whatever the clocks do (L8). Within one boot only CLOCK_BOOTTIME counts. In a later boot
- * the age of that boot has passed for certain, and CLOCK_REALTIME can prove more where it was synchronised at both
+ * Never shorter than the truth, whatever the clocks do (L8). Within one boot only CLOCK_BOOTTIME counts. In a later
+ * boot the age of that boot has passed for certain, and CLOCK_REALTIME can prove more where it was synchronised at both
  * moments; a stamp from the future proves nothing. Never longer than length and margin. */
 usec_t window_left(const Moment *logged_out, usec_t length_usec, const Moment *now) _pure_;
 

@@ -61,6 +61,13 @@ CtlExit verb_wait(Ctl *c)
         json_object *json = NULL, *jobs = NULL;
         CtlExit status;
 
+        for (char **a = c->arguments; *a; a++) {
+                uint32_t id;
+
+                status = parse_job(*a, &id);
+                if (status != CTL_OK)
+                        return status;
+        }
         status = watch_new(&w, c);
         if (status != CTL_OK)
                 return status;

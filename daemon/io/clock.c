@@ -94,8 +94,7 @@ static int on_elapsed(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
-int clock_timer_new(ClockTimer **ret, sd_event *event, usec_t delay_usec, clock_timer_handler_t handler,
-                    void *userdata)
+int clock_timer_new(ClockTimer **ret, sd_event *event, usec_t delay_usec, clock_timer_handler_t handler, void *userdata)
 {
         ClockTimer *t;
         int r;
@@ -103,7 +102,7 @@ int clock_timer_new(ClockTimer **ret, sd_event *event, usec_t delay_usec, clock_
         t = malloc(sizeof(ClockTimer));
         if (!t)
                 return -ENOMEM;
-        *t = (ClockTimer) { .handler = handler, .userdata = userdata };
+        *t = (ClockTimer){ .handler = handler, .userdata = userdata };
         /* Not sd_event_add_time_relative(): that counts from the start of the loop's iteration, which may be long ago.
          * To sd_event, USEC_INFINITY is never. */
         r = sd_event_add_time(event, &t->source, CLOCK_BOOTTIME, usec_add(clock_boottime_usec(), delay_usec),

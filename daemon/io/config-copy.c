@@ -151,8 +151,8 @@ static int sync_parent(const char *path)
         return parent < 0 || fsync(parent) < 0 ? -errno : 0;
 }
 
-/* The new directory takes the place of the old one in one step. Where the file system has no such step there is a moment
- * without any: then the configuration itself has to be good. */
+/* The new directory takes the place of the old one in one step. Where the file system has no such step there is a
+ * moment without any: then the configuration itself has to be good. */
 static int replace_copy(const char *path, const char *new)
 {
         int r;
@@ -205,7 +205,7 @@ int config_save_copy(const char *const *directories, const char *copy)
         if (r < 0)
                 return r;
         /* What cannot be read of the old copy is not kept. */
-        r = config_texts_read((const char *const[]) { copy, NULL }, &old, &ignored);
+        r = config_texts_read((const char *const[]){ copy, NULL }, &old, &ignored);
         if (r < 0)
                 return r;
         r = select_texts(&texts, &old, &problems, &s);

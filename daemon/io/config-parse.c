@@ -64,8 +64,7 @@ static int parse_key_size(const ConfigKey *key, const char *value, void *slot, c
         return -EINVAL;
 }
 
-static int parse_key_unsigned(const ConfigKey *key, const char *value, void *slot,
-                              char expected[static EXPECTED_MAX])
+static int parse_key_unsigned(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
 {
         uint64_t n;
 
@@ -122,8 +121,7 @@ static int parse_key_service(const ConfigKey *key, const char *value, void *slot
         return -EINVAL;
 }
 
-static int parse_key_spool_to(const ConfigKey *key, const char *value, void *slot,
-                              char expected[static EXPECTED_MAX])
+static int parse_key_spool_to(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
 {
         char **unit = slot;
 
@@ -173,8 +171,10 @@ static int parse_key_workers(const ConfigKey *key, const char *value, void *slot
         int r = parse_words(value, slot, add_worker);
 
         if (r == -EINVAL)
-                snprintf(expected, EXPECTED_MAX, "expected names of services, like shop.service or \"shop@*.service\", "
-                                                 "at most %u", LIST_MAX);
+                snprintf(expected, EXPECTED_MAX,
+                         "expected names of services, like shop.service or \"shop@*.service\", "
+                         "at most %u",
+                         LIST_MAX);
         return r;
 }
 
@@ -196,8 +196,9 @@ static int parse_key_exports(const ConfigKey *key, const char *value, void *slot
         int r = parse_words(value, slot, add_export);
 
         if (r == -EINVAL)
-                snprintf(expected, EXPECTED_MAX, "expected NAME=TEXT with {root} in the text, without quotes, like "
-                                                 "API_BASE={root}/bot");
+                snprintf(expected, EXPECTED_MAX,
+                         "expected NAME=TEXT with {root} in the text, without quotes, like "
+                         "API_BASE={root}/bot");
         return r;
 }
 
@@ -242,9 +243,11 @@ static int parse_key_webhook_secret(const ConfigKey *key, const char *value, voi
 #define IN_MANAGER(member) MANAGER, offsetof(Config, member)
 #define IN_BOT(member)     BOT, offsetof(BotConfig, member)
 #define IN_BOTH(member)    BOT | BOT_DEFAULTS, offsetof(BotConfig, member)
+/* clang-format off */
 #define KEY(name, where, parser, ...) KEY_(name, where, parser, __VA_ARGS__)
 #define KEY_(key_name, key_sections, key_offset, parser, ...)                                                \
         { .name = key_name, .sections = key_sections, .offset = key_offset, .parse = parser, __VA_ARGS__ }
+/* clang-format on */
 #define RANGE(from, to) .range = { (from), (to) }
 #define LIST            .list = true
 
@@ -267,8 +270,7 @@ static const ConfigKey keys[] = {
         KEY("StopTimeoutSec", IN_BOTH(stop_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, USEC_PER_HOUR)),
         KEY("StartTimeoutSec", IN_BOTH(start_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, USEC_PER_HOUR)),
         KEY("SpoolTimeoutSec", IN_BOTH(spool_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, USEC_PER_HOUR)),
-        KEY("LogOutTimeoutSec", IN_BOTH(log_out_timeout_usec), parse_key_span,
-            RANGE(USEC_PER_SEC, 10 * USEC_PER_MIN)),
+        KEY("LogOutTimeoutSec", IN_BOTH(log_out_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, 10 * USEC_PER_MIN)),
         /* The server closes a connection without an answer after 500 s. */
         KEY("LogInTimeoutSec", IN_BOTH(log_in_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, 8 * USEC_PER_MIN)),
         /* Not for ever: with the workers stopped nobody serves the bot. */
@@ -356,7 +358,8 @@ static int complain_unknown(const ConfigFile *file, const char *section, const c
 
         if (nearest)
                 return config_problem_add(file->problems, file->path, line, file->bot,
-                                          "Unknown key %.64s= in [%s]; did you mean %s=?", name, section, nearest->name);
+                                          "Unknown key %.64s= in [%s]; did you mean %s=?", name, section,
+                                          nearest->name);
         list = list_keys(section_of(section));
         if (!list)
                 return -ENOMEM;
@@ -449,8 +452,9 @@ int bot_config_finish(const ConfigFile *file, const ConfigTarget *target)
         STRV_FOREACH(worker, b->workers)
                 found = found || (b->spool_to && unit_name_matches(*worker, b->spool_to));
         if (b->spool_to && !found)
-                return config_problem_add(file->problems, file->path, line, file->bot,
-                                          "SpoolTo= names no worker of this bot; name one that Worker= names or matches");
+                return config_problem_add(
+                                file->problems, file->path, line, file->bot,
+                                "SpoolTo= names no worker of this bot; name one that Worker= names or matches");
         if (b->on_undrained < 0)
                 b->on_undrained = b->spool_to ? ON_UNDRAINED_SPOOL : ON_UNDRAINED_FAIL;
         return 0;

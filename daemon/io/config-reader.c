@@ -16,15 +16,15 @@ typedef struct Reader {
         unsigned line;
         bool in_section;      /* any */
         bool in_good_section; /* one whose assignments are looked at */
-        size_t n_before; /* problems before this file */
+        size_t n_before;      /* problems before this file */
 
         config_assign_t assign;
         void *userdata;
         int result; /* of assign(), or -ENOMEM */
 } Reader;
 
-int config_problem_add(ConfigProblems *problems, const char *path, unsigned line, const char *bot,
-                       const char *format, ...)
+int config_problem_add(ConfigProblems *problems, const char *path, unsigned line, const char *bot, const char *format,
+                       ...)
 {
         ConfigProblem p = { .line = line };
         ConfigProblem *grown;
@@ -60,7 +60,7 @@ void config_problems_done(ConfigProblems *p)
                 free(p->items[i].bot);
         }
         free(p->items);
-        *p = (ConfigProblems) {};
+        *p = (ConfigProblems){};
 }
 
 static void complain(Reader *reader, const char *message)
@@ -105,8 +105,8 @@ static const char *check_section(Reader *reader, const char *s, size_t n)
                                  : "Unknown section; this file has [Manager] and [BotDefaults]";
 }
 
-/* What libinih would take otherwise than it is meant, or than systemd would: a ':' for the '=', an inline comment, a line
- * that goes on in the next. Returns what is wrong, or NULL. */
+/* What libinih would take otherwise than it is meant, or than systemd would: a ':' for the '=', an inline comment, a
+ * line that goes on in the next. Returns what is wrong, or NULL. */
 static const char *check_assignment(const Reader *reader, const char *s, size_t n)
 {
         const char *equals = memchr(s, '=', n);

@@ -15,7 +15,7 @@ static void config_text_done(ConfigText *t)
         free(t->path);
         free(t->bot);
         free(t->bytes);
-        *t = (ConfigText) {};
+        *t = (ConfigText){};
 }
 
 void config_texts_done(ConfigTexts *texts)
@@ -23,7 +23,7 @@ void config_texts_done(ConfigTexts *texts)
         for (size_t i = 0; i < texts->n; i++)
                 config_text_done(texts->items + i);
         free(texts->items);
-        *texts = (ConfigTexts) {};
+        *texts = (ConfigTexts){};
 }
 
 static bool has_name(const ConfigTexts *texts, const char *name)
@@ -54,7 +54,7 @@ static int add_name(ConfigTexts *texts, const char *directory, const char *name)
                 return -ENOMEM;
         texts->items = grown;
         texts->items[texts->n++] = t;
-        t = (ConfigText) {};
+        t = (ConfigText){};
         return 0;
 }
 
@@ -182,11 +182,11 @@ int config_texts_read(const char *const *directories, ConfigTexts *ret, ConfigPr
                         config_text_done(texts.items + i);
                 else if (n++ < i) {
                         texts.items[n - 1] = texts.items[i];
-                        texts.items[i] = (ConfigText) {};
+                        texts.items[i] = (ConfigText){};
                 }
         }
         texts.n = n;
         *ret = texts;
-        texts = (ConfigTexts) {};
+        texts = (ConfigTexts){};
         return 0;
 }

@@ -4,8 +4,8 @@
 #include "base/macro.h"
 #include "io/config.h"
 
-/* All files of a configuration that count, read once: what is judged is what is copied, whatever happens to the files in
- * the meantime. */
+/* All files of a configuration that count, read once: what is judged is what is copied, whatever happens to the files
+ * in the meantime. */
 
 #define CONFIG_MAIN    "tgswitch.conf"
 #define CONFIG_DROPINS "tgswitch.conf.d"

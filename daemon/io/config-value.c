@@ -37,7 +37,11 @@ static const Unit time_units[] = {
 };
 
 static const Unit size_units[] = {
-        { "", 1 }, { "K", UINT64_C(1) << 10 }, { "M", UINT64_C(1) << 20 }, { "G", UINT64_C(1) << 30 }, { "T", UINT64_C(1) << 40 },
+        { "", 1 },
+        { "K", UINT64_C(1) << 10 },
+        { "M", UINT64_C(1) << 20 },
+        { "G", UINT64_C(1) << 30 },
+        { "T", UINT64_C(1) << 40 },
 };
 
 static bool is_digit(char c)
@@ -57,9 +61,12 @@ static int take_number(const char **s, uint64_t *ret)
 
         if (!is_digit(**s))
                 return -EINVAL;
-        for (; is_digit(**s); (*s)++)
-                if (__builtin_mul_overflow(n, UINT64_C(10), &n) || __builtin_add_overflow(n, (uint64_t) (**s - '0'), &n))
+        for (; is_digit(**s); (*s)++) {
+                uint64_t digit = (uint64_t) (**s - '0');
+
+                if (__builtin_mul_overflow(n, UINT64_C(10), &n) || __builtin_add_overflow(n, digit, &n))
                         return -ERANGE;
+        }
         *ret = n;
         return 0;
 }

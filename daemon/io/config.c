@@ -8,11 +8,7 @@
 #include "io/config-value.h"
 
 const char *const config_directories[] = {
-        "/etc/tgswitch",
-        "/run/tgswitch",
-        "/usr/local/lib/tgswitch",
-        "/usr/lib/tgswitch",
-        NULL,
+        "/etc/tgswitch", "/run/tgswitch", "/usr/local/lib/tgswitch", "/usr/lib/tgswitch", NULL,
 };
 
 static const char *const manager_sections[] = { "Manager", "BotDefaults", NULL };

@@ -7,9 +7,9 @@
 #include "core/seat.h"
 
 /* tgswitch.conf, its drop-ins, and bots.d/NAME.conf: syntax and precedence of systemd (systemd.unit(5): /etc over /run
- * over /usr/lib, a file masks one of the same name of a lower directory, drop-ins sorted by name over all directories, a
- * symlink to /dev/null or an empty file is as if there were none). Read with libinih behind a strict reader: whatever is
- * not understood is an error with file, line and what was expected, and a file with an error gives nothing at all.
+ * over /usr/lib, a file masks one of the same name of a lower directory, drop-ins sorted by name over all directories,
+ * a symlink to /dev/null or an empty file is as if there were none). Read with libinih behind a strict reader: whatever
+ * is not understood is an error with file, line and what was expected, and a file with an error gives nothing at all.
  * A key with one value stands once in a file; a list is split at blanks, grows with every assignment, and is emptied by
  * "Key=". A file in bots.d of comments alone declares no bot.
  *
@@ -27,16 +27,16 @@ typedef enum WorkerMove {
  * and InitialSeat=; Export= of both add up. */
 typedef struct BotConfig {
         char *name;
-        char *path; /* of bots.d/NAME.conf */
-        Seat initial_seat;    /* InitialSeat=cloud|local; SEAT_UNDECLARED if absent */
-        char **workers;       /* Worker=UNIT [UNIT…], may repeat; names or globs */
-        char *spool_to;       /* SpoolTo=UNIT, by default the worker where there is exactly one and it is no glob;
-                               * NULL: none, also by SpoolTo=none */
-        OnUndrained on_undrained; /* OnUndrained=fail|spool|wait; default spool where spool_to, else fail */
-        usec_t drain_timeout_usec;   /* DrainTimeoutSec=30 */
-        usec_t stop_timeout_usec;    /* StopTimeoutSec=90 */
-        usec_t start_timeout_usec;   /* StartTimeoutSec=90 */
-        usec_t spool_timeout_usec;   /* SpoolTimeoutSec=30 */
+        char *path;                /* of bots.d/NAME.conf */
+        Seat initial_seat;         /* InitialSeat=cloud|local; SEAT_UNDECLARED if absent */
+        char **workers;            /* Worker=UNIT [UNIT…], may repeat; names or globs */
+        char *spool_to;            /* SpoolTo=UNIT, by default the worker where there is exactly one and it is no glob;
+                                    * NULL: none, also by SpoolTo=none */
+        OnUndrained on_undrained;  /* OnUndrained=fail|spool|wait; default spool where spool_to, else fail */
+        usec_t drain_timeout_usec; /* DrainTimeoutSec=30 */
+        usec_t stop_timeout_usec;  /* StopTimeoutSec=90 */
+        usec_t start_timeout_usec; /* StartTimeoutSec=90 */
+        usec_t spool_timeout_usec; /* SpoolTimeoutSec=30 */
         usec_t log_out_timeout_usec; /* LogOutTimeoutSec=30: how long attempts that did not arrive are tried again */
         usec_t log_in_timeout_usec;  /* LogInTimeoutSec=20: one attempt */
         usec_t hold_timeout_usec;    /* HoldTimeoutSec=15min */
@@ -48,23 +48,23 @@ typedef struct BotConfig {
 } BotConfig;
 
 typedef struct Config {
-        char *cloud_root;   /* CloudServer=https://api.telegram.org */
-        char *local_root;   /* LocalServer=http://127.0.0.1:8081 */
-        char *server_unit;  /* LocalServerUnit=telegram-bot-api.service */
+        char *cloud_root;                 /* CloudServer=https://api.telegram.org */
+        char *local_root;                 /* LocalServer=http://127.0.0.1:8081 */
+        char *server_unit;                /* LocalServerUnit=telegram-bot-api.service */
         usec_t server_start_timeout_usec; /* ServerStartTimeoutSec=30 */
-        bool login_probe;   /* LoginProbe=yes */
-        uint64_t state_free_min; /* StateFreeMin=64M: check fails below */
-        unsigned connections_max; /* CredentialConnectionsMax=512 */
-        BotConfig **bots; /* sorted by name */
+        bool login_probe;                 /* LoginProbe=yes */
+        uint64_t state_free_min;          /* StateFreeMin=64M: check fails below */
+        unsigned connections_max;         /* CredentialConnectionsMax=512 */
+        BotConfig **bots;                 /* sorted by name */
         size_t n_bots;
 } Config;
 
 /* One thing that is wrong. */
 typedef struct ConfigProblem {
         char *path;
-        unsigned line;  /* 0: the file as a whole */
-        char *message;  /* "Unknown key 'Wroker' in [Bot]; expected one of …" */
-        char *bot;      /* the bot whose file it is, or NULL: all of the configuration is refused */
+        unsigned line; /* 0: the file as a whole */
+        char *message; /* "Unknown key 'Wroker' in [Bot]; expected one of …" */
+        char *bot;     /* the bot whose file it is, or NULL: all of the configuration is refused */
 } ConfigProblem;
 
 typedef struct ConfigProblems {
@@ -75,10 +75,10 @@ typedef struct ConfigProblems {
 /* The directories that hold tgswitch.conf, tgswitch.conf.d/ and bots.d/, highest precedence first; NULL-terminated. */
 extern const char *const config_directories[];
 
-/* Reads everything. A bad bots.d file puts a problem with that bot's name into *ret_problems and leaves the bot out, and
- * so does the second of two that name the same worker; what is wrong with tgswitch.conf, or keeps a directory from being
- * read, puts one without. Returns 0 where *ret is usable, though *ret_problems may name bots; -EINVAL where it is not:
- * *ret is untouched; -ENOMEM. Both outputs are owned by the caller. Synchronous. */
+/* Reads everything. A bad bots.d file puts a problem with that bot's name into *ret_problems and leaves the bot out,
+ * and so does the second of two that name the same worker; what is wrong with tgswitch.conf, or keeps a directory from
+ * being read, puts one without. Returns 0 where *ret is usable, though *ret_problems may name bots; -EINVAL where it is
+ * not: *ret is untouched; -ENOMEM. Both outputs are owned by the caller. Synchronous. */
 int config_load(const char *const *directories, Config **ret, ConfigProblems *ret_problems) _must_check_;
 Config *config_free(Config *c);
 DEFINE_CLEANUP(Config *, config_free);
@@ -89,9 +89,10 @@ void config_problems_done(ConfigProblems *p);
 const BotConfig *config_find_bot(const Config *c, const char *name);
 
 /* The last good configuration, as a directory that config_load() reads: a copy of all files that count, replaced in one
- * step and synced. In it a bot's file stays as it was where the new one is bad, and also where there is no new one, since
- * a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone. -EINVAL:
- * what is in `directories` cannot be used, and nothing was copied. Both block; they may run on the disk queue. */
+ * step and synced. In it a bot's file stays as it was where the new one is bad, and also where there is no new one,
+ * since a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone.
+ * -EINVAL: what is in `directories` cannot be used, and nothing was copied. Both block; they may run on the disk
+ * queue. */
 int config_save_copy(const char *const *directories, const char *copy) _must_check_;
 int config_copy_forget_bot(const char *copy, const char *bot) _must_check_;
 

@@ -177,8 +177,7 @@ static void connection_served(Connection *c)
 static void connection_send(Connection *c)
 {
         while (c->sent_size < c->size) {
-                ssize_t n = send(c->fd, c->data + c->sent_size, c->size - c->sent_size,
-                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t n = send(c->fd, c->data + c->sent_size, c->size - c->sent_size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
                 if (n >= 0) {
                         c->sent_size += (size_t) n;
@@ -466,8 +465,7 @@ int credential_socket_adopt(CredentialSocket *s, int fd, const char *name)
                 return -ENOMEM;
 
         flags = fcntl(taken, F_GETFL);
-        if (flags < 0 || fcntl(taken, F_SETFL, flags | O_NONBLOCK) < 0 ||
-            fcntl(taken, F_SETFD, FD_CLOEXEC) < 0)
+        if (flags < 0 || fcntl(taken, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(taken, F_SETFD, FD_CLOEXEC) < 0)
                 return -errno;
         if (peer_is_gone(taken) || connection_open(c, taken) < 0) {
                 (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);

@@ -31,8 +31,8 @@ typedef enum CredentialVerdict {
 /* Decides for one connection. Called once when it is accepted and again by every reconsideration, always
  * from the event loop. On SERVE the callee hands over malloc()ed bytes, which are wiped after they were
  * sent. */
-typedef CredentialVerdict (*credential_decide_t)(const CredentialPeer *peer, char **ret_data,
-                                                 size_t *ret_size, void *userdata);
+typedef CredentialVerdict (*credential_decide_t)(const CredentialPeer *peer, char **ret_data, size_t *ret_size,
+                                                 void *userdata);
 
 /* The last byte was taken by the peer's kernel buffer and the connection ended. Comes several times for one
  * start. */

@@ -30,7 +30,7 @@ struct DiskQueue {
         pthread_t thread;
         pthread_mutex_t lock;
         pthread_cond_t wake_thread;
-        JobList queued;   /* under the lock, like the two below */
+        JobList queued; /* under the lock, like the two below */
         JobList returned;
         bool stopping;
 
@@ -41,7 +41,7 @@ struct DiskQueue {
 
 static void job_list_init(JobList *l)
 {
-        *l = (JobList) { .tail = &l->first };
+        *l = (JobList){ .tail = &l->first };
 }
 
 static void job_list_append(JobList *l, DiskJob *job)
@@ -216,7 +216,7 @@ int disk_queue_push(DiskQueue *q, disk_work_t run, void *work, void (*free_work)
         job = malloc(sizeof(DiskJob));
         if (!job)
                 return -ENOMEM;
-        *job = (DiskJob) {
+        *job = (DiskJob){
                 .run = run,
                 .work = work,
                 .free_work = free_work,

@@ -14,7 +14,7 @@
 void spool_lines_done(SpoolLines *lines)
 {
         free(lines->bytes);
-        *lines = (SpoolLines) {};
+        *lines = (SpoolLines){};
 }
 
 void spool_files_free(SpoolLines *files, size_t n)
@@ -168,7 +168,7 @@ int spool_file_read(int directory, uint64_t number, SpoolLines *ret)
                 return -EBADMSG;
         /* What the header must be follows from the lines behind it. */
         header_size = (size_t) (newline + 1 - bytes);
-        lines = (SpoolLines) {
+        lines = (SpoolLines){
                 .bytes = bytes + header_size,
                 .size = size - header_size,
                 .n = count_lines(newline + 1, size - header_size),
@@ -234,7 +234,7 @@ SpoolLines spool_lines_head(const SpoolLines *lines, uint64_t n)
         assert(n <= lines->n);
         for (uint64_t i = 0; i < n; i++)
                 end = (const char *) memchr(end, '\n', lines->size - (size_t) (end - lines->bytes)) + 1;
-        return (SpoolLines) { .bytes = lines->bytes, .size = (size_t) (end - lines->bytes), .n = n };
+        return (SpoolLines){ .bytes = lines->bytes, .size = (size_t) (end - lines->bytes), .n = n };
 }
 
 static bool parse_name(const char *name, uint64_t *ret)

@@ -70,7 +70,7 @@ static int add_part(Spool *sp, uint64_t number, const SpoolLines *lines)
         if (!grown)
                 return -ENOMEM;
         sp->parts = grown;
-        sp->parts[sp->n_parts++] = (Part) { .number = number, .n_updates = lines->n, .size = lines->size };
+        sp->parts[sp->n_parts++] = (Part){ .number = number, .n_updates = lines->n, .size = lines->size };
         return 0;
 }
 
@@ -119,7 +119,7 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
         sp = malloc(sizeof(Spool));
         if (!sp)
                 return -ENOMEM;
-        *sp = (Spool) { .queue = store_disk_queue(s), .n_ref = 1, .directory = -EBADF };
+        *sp = (Spool){ .queue = store_disk_queue(s), .n_ref = 1, .directory = -EBADF };
         r = store_open_spool_directory(s, bot, &sp->directory);
         if (r >= 0)
                 r = read_parts(sp, &bad);
@@ -129,11 +129,11 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
         }
         if (bad == 0 && asprintf(ret_why, "The spool of bot %s cannot be read: %s.", bot, strerror(-r)) < 0)
                 *ret_why = NULL;
-        if (bad > 0 &&
-            asprintf(ret_why,
-                     "The file %08" PRIu64 " in the spool of bot %s cannot be used: %s. It holds updates for its worker, "
-                     "one a line: hand over by hand what can be read, then move the file away.",
-                     bad, bot, r == -EBADMSG ? "it does not match its checksum" : strerror(-r)) < 0)
+        if (bad > 0 && asprintf(ret_why,
+                                "The file %08" PRIu64
+                                " in the spool of bot %s cannot be used: %s. It holds updates for its worker, "
+                                "one a line: hand over by hand what can be read, then move the file away.",
+                                bad, bot, r == -EBADMSG ? "it does not match its checksum" : strerror(-r)) < 0)
                 *ret_why = NULL;
         return r;
 }

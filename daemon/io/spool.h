@@ -13,8 +13,8 @@
 typedef struct Store Store;
 typedef struct Spool Spool;
 
-/* Of a file, and of the text handed over at once: one credential of a worker (systemd.exec(5): 1 MiB for all of a unit).
- * An update that is larger by itself is alone in its file, and handed over alone. */
+/* Of a file, and of the text handed over at once: one credential of a worker (systemd.exec(5): 1 MiB for all of a
+ * unit). An update that is larger by itself is alone in its file, and handed over alone. */
 #define SPOOL_PART_MAX (512u * 1024u)
 
 /* Opens the spool of one bot and counts what is in it; a file that was being written when the power went is not there,
@@ -34,9 +34,9 @@ int spool_append(Spool *sp, json_object *updates, disk_done_t done, void *userda
 uint64_t spool_count(const Spool *sp);
 
 /* The next part to hand over: whole files from the front, at most SPOOL_PART_MAX bytes of JSON array text. Read into
- * memory on the disk queue by spool_load_part(); then spool_part() returns it at once. The same part until it is dropped,
- * or something in it discarded. Where the spool is empty that is "[]"; where there is something and no part is loaded,
- * NULL. Borrowed, valid until the next call for this spool has called back. */
+ * memory on the disk queue by spool_load_part(); then spool_part() returns it at once. The same part until it is
+ * dropped, or something in it discarded. Where the spool is empty that is "[]"; where there is something and no part is
+ * loaded, NULL. Borrowed, valid until the next call for this spool has called back. */
 int spool_load_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
 const char *spool_part(const Spool *sp, size_t *ret_size, uint64_t *ret_n_updates);
 

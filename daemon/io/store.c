@@ -12,11 +12,11 @@
 #include "io/config.h"
 #include "io/store.h"
 
-#define STATE_SUFFIX  ".state"
-#define SPARE_SUFFIX  ".spare"
+#define STATE_SUFFIX   ".state"
+#define SPARE_SUFFIX   ".spare"
 #define FILE_NAME_SIZE (BOT_NAME_MAX + sizeof(STATE_SUFFIX))
-#define NEXT_JOB_FILE "next-job"
-#define NEXT_JOB_TEXT "tgswitch-next-job 1 %" PRIu32 "\n"
+#define NEXT_JOB_FILE  "next-job"
+#define NEXT_JOB_TEXT  "tgswitch-next-job 1 %" PRIu32 "\n"
 
 struct Store {
         DiskQueue *queue;
@@ -36,7 +36,7 @@ int store_open(Store **ret, DiskQueue *q, const char *directory)
         s = malloc(sizeof(Store));
         if (!s)
                 return -ENOMEM;
-        *s = (Store) { .queue = q, .directory = -EBADF, .bots = -EBADF, .spool = -EBADF };
+        *s = (Store){ .queue = q, .directory = -EBADF, .bots = -EBADF, .spool = -EBADF };
         s->path = strdup(directory);
         if (!s->path)
                 return -ENOMEM;
@@ -172,11 +172,13 @@ static void save_work_free(void *work)
         free(w);
 }
 
-/* Opens the spare file with at least `size` bytes that the file system has already set aside. */
+/* Opens the spare file with at least the record's size, set aside by the file system. Returns 1 if it had to be asked
+ * for room, 0 if all of it was there. */
 static int open_spare(const SaveWork *w, int *ret_fd, size_t *ret_size)
 {
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
+        bool grow;
         int k;
 
         fd = openat(w->bots, w->spare, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -186,15 +188,13 @@ static int open_spare(const SaveWork *w, int *ret_fd, size_t *ret_size)
                 return -errno;
         if (!S_ISREG(st.st_mode) || st.st_size > RECORD_SIZE_MAX)
                 return -EBADMSG;
-        if (st.st_size < (off_t) w->size) {
-                k = posix_fallocate(fd, 0, (off_t) w->size);
-                if (k != 0)
-                        return -k;
-                st.st_size = (off_t) w->size;
-        }
-        *ret_size = (size_t) st.st_size;
+        grow = st.st_size < (off_t) w->size;
+        k = grow ? posix_fallocate(fd, 0, (off_t) w->size) : 0;
+        if (k != 0)
+                return -k;
+        *ret_size = MAX((size_t) st.st_size, w->size);
         *ret_fd = TAKE_FD(fd);
-        return 0;
+        return grow;
 }
 
 /* The spare file never shrinks: what it had and the record does not need becomes padding again. */
@@ -236,7 +236,7 @@ static void provide_spare(const SaveWork *w)
         _cleanup_close_ int fd = -EBADF;
         size_t size;
 
-        if (open_spare(w, &fd, &size) == 0)
+        if (open_spare(w, &fd, &size) > 0)
                 (void) fsync(w->bots);
 }
 

@@ -64,9 +64,8 @@ struct UnitClient {
 
 /* Callbacks free calls as they like, the one called and others. So a walk over all calls keeps its place in
  * the client, and unit_call_free() moves it on. Walks never nest: they start from the event loop alone. */
-#define FOREACH_CALL(call, c)                             \
-        for (UnitCall *call = ((c)->cursor = (c)->calls); \
-             (call = (c)->cursor) && ((c)->cursor = call->next, true);)
+#define FOREACH_CALL(call, c) \
+        for (UnitCall *call = ((c)->cursor = (c)->calls); (call = (c)->cursor) && ((c)->cursor = call->next, true);)
 
 /* Allocates `size` bytes, which begin with a UnitCall, and enters it. `unit` may be NULL; an invalid name is
  * -EINVAL. */
@@ -109,17 +108,17 @@ int unit_property_active_state(sd_bus_message *m, void *field); /* s: UnitActive
 int unit_property_bool(sd_bus_message *m, void *field);         /* b: bool */
 int unit_property_uint32(sd_bus_message *m, void *field);       /* u: uint32_t */
 int unit_property_uint64(sd_bus_message *m, void *field);       /* t: uint64_t */
-int unit_property_id128(sd_bus_message *m, void *field);   /* ay: uint8_t[16], untouched where it is empty */
-int unit_property_job(sd_bus_message *m, void *field);     /* (uo): uint32_t */
-int unit_property_strings(sd_bus_message *m, void *field); /* as: char ** */
-int unit_property_commands(sd_bus_message *m, void *field); /* a(sasbttttuii): char **, one string each */
+int unit_property_id128(sd_bus_message *m, void *field);        /* ay: uint8_t[16], untouched where it is empty */
+int unit_property_job(sd_bus_message *m, void *field);          /* (uo): uint32_t */
+int unit_property_strings(sd_bus_message *m, void *field);      /* as: char ** */
+int unit_property_commands(sd_bus_message *m, void *field);     /* a(sasbttttuii): char **, one string each */
 
 /* Reads those properties that the table knows out of the a{sv} that comes next. Those that are not in it
  * leave their fields alone. -E2BIG for what no unit has. */
 int unit_properties_read(sd_bus_message *m, const UnitProperty *table, size_t n, void *object) _must_check_;
 
 /* Properties.GetAll() of one interface. */
-int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface,
-                        usec_t timeout_usec, sd_bus_message_handler_t handler, void *userdata) _must_check_;
+int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface, usec_t timeout_usec,
+                        sd_bus_message_handler_t handler, void *userdata) _must_check_;
 
 int unit_string_replace(char **field, const char *value) _must_check_;

@@ -52,8 +52,8 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
 static int subscribe(UnitClient *c)
 {
         c->slot_subscribe = sd_bus_slot_unref(c->slot_subscribe);
-        return sd_bus_call_method_async(c->bus, &c->slot_subscribe, SYSTEMD_NAME, SYSTEMD_PATH,
-                                        SYSTEMD_MANAGER, "Subscribe", on_subscribed, c, NULL);
+        return sd_bus_call_method_async(c->bus, &c->slot_subscribe, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                                        "Subscribe", on_subscribed, c, NULL);
 }
 
 /* Signals may have been missed: what waits for one asks. */
@@ -110,8 +110,7 @@ static void keep_early_end(UnitClient *c, uint32_t job_id, UnitJobResult result)
 {
         EarlyEnd *grown;
 
-        grown = c->n_early < EARLY_ENDS_MAX ? reallocarray(c->early, c->n_early + 1, sizeof(EarlyEnd))
-                                            : NULL;
+        grown = c->n_early < EARLY_ENDS_MAX ? reallocarray(c->early, c->n_early + 1, sizeof(EarlyEnd)) : NULL;
         if (!grown) {
                 c->early_lost = true;
                 return;
@@ -150,12 +149,12 @@ static int add_matches(UnitClient *c)
         const char *sender = unit_client_match_sender(c);
         int r;
 
-        r = sd_bus_match_signal_async(c->bus, &c->slot_job_removed, sender, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                      "JobRemoved", on_job_removed, NULL, c);
+        r = sd_bus_match_signal_async(c->bus, &c->slot_job_removed, sender, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved",
+                                      on_job_removed, NULL, c);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal_async(c->bus, &c->slot_reloading, sender, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                      "Reloading", on_reloading, NULL, c);
+        r = sd_bus_match_signal_async(c->bus, &c->slot_reloading, sender, SYSTEMD_PATH, SYSTEMD_MANAGER, "Reloading",
+                                      on_reloading, NULL, c);
         if (r < 0 || !sender)
                 return r;
         return sd_bus_add_match_async(c->bus, &c->slot_name_owner,
@@ -275,8 +274,7 @@ static const ErrorMeaning error_meanings[] = {
           "run 'systemctl reload tgswitchd' as root so that the polkit rule names this unit" },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, UNIT_JOB_DENIED,
           "run 'systemctl reload tgswitchd' as root so that the polkit rule names this unit" },
-        { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN,
-          "tgswitchd goes on when the host is up again" },
+        { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN, "tgswitchd goes on when the host is up again" },
         { "org.freedesktop.systemd1.NoSuchUnit", UNIT_JOB_REFUSED,
           "install the unit, or correct its name in tgswitch's configuration" },
         { "org.freedesktop.systemd1.UnitMasked", UNIT_JOB_REFUSED, "run 'systemctl unmask ", "' as root" },
@@ -314,9 +312,8 @@ int unit_error_explain(sd_bus_message *reply, const char *what, const char *unit
         length = strnlen(said, 300);
         if (said[length - 1] == '.')
                 length--;
-        if (asprintf(ret_error, "systemd refused to %s %s: %.*s; %s%s%s", what, unit, (int) length, said,
-                     meaning->cure, meaning->cure_end ? unit : "",
-                     meaning->cure_end ? meaning->cure_end : "") < 0)
+        if (asprintf(ret_error, "systemd refused to %s %s: %.*s; %s%s%s", what, unit, (int) length, said, meaning->cure,
+                     meaning->cure_end ? unit : "", meaning->cure_end ? meaning->cure_end : "") < 0)
                 return -ENOMEM;
         *ret_result = meaning->result;
         return 0;
@@ -343,8 +340,7 @@ static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         int r = 0;
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
-                r = unit_error_explain(reply, "reset the failed state of", reset->base.unit, &result,
-                                       &error);
+                r = unit_error_explain(reply, "reset the failed state of", reset->base.unit, &result, &error);
                 if (r >= 0)
                         r = result == UNIT_JOB_DENIED ? -EACCES : -sd_bus_message_get_errno(reply);
         }
@@ -371,8 +367,8 @@ int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler
                 return r;
         /* ResetFailedUnit() of the manager would answer NoSuchUnit for a unit that is not loaded, before it
          * asks polkit; the unit's own object is loaded by the call. */
-        r = sd_bus_call_method_async(c->bus, &reset->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT, "ResetFailed",
-                                     on_reset, reset, NULL);
+        r = sd_bus_call_method_async(c->bus, &reset->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT, "ResetFailed", on_reset,
+                                     reset, NULL);
         if (r < 0)
                 return r;
 

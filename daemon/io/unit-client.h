@@ -48,8 +48,8 @@ typedef void (*unit_job_handler_t)(UnitCall *call, UnitJobResult result, const c
  * UNIT_JOB_DONE of a START says that the job is done, not that the unit runs: a oneshot has ended, and
  * systemd also calls it done where a Condition…= of the unit was not met. STOP of a unit that does not exist
  * is UNIT_JOB_REFUSED. */
-int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec,
-                    unit_job_handler_t handler, void *userdata, UnitCall **ret) _must_check_;
+int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
+                    void *userdata, UnitCall **ret) _must_check_;
 
 /* ResetFailed alone. On a unit that has not failed it changes nothing and still asks polkit: so it shows
  * whether the rule names this unit, be it loaded or not. `r` is 0, also for a unit that does not exist,
@@ -104,15 +104,13 @@ typedef struct UnitRow {
         uint32_t job_id;
 } UnitRow;
 
-typedef void (*unit_list_handler_t)(UnitCall *call, int r, const UnitRow *rows, size_t n_rows,
-                                    void *userdata);
+typedef void (*unit_list_handler_t)(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata);
 int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata,
                      UnitCall **ret) _must_check_;
 
 /* Calls back for every change of the unit's ActiveState or SubState from now on, and once at the start.
  * `unit` is its primary name (UnitInfo.name): signals come under that. It may be unloaded and loaded again
  * meanwhile. UNIT_OTHER and "" if systemd does not tell. */
-typedef void (*unit_watch_handler_t)(UnitCall *call, UnitActiveState active, const char *sub_state,
-                                     void *userdata);
+typedef void (*unit_watch_handler_t)(UnitCall *call, UnitActiveState active, const char *sub_state, void *userdata);
 int unit_client_watch(UnitClient *c, const char *unit, unit_watch_handler_t handler, void *userdata,
                       UnitCall **ret) _must_check_;

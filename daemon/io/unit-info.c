@@ -159,8 +159,7 @@ static int info_ask_properties(InfoCall *i, sd_bus_message *reply)
                 return r;
 
         i->n_outstanding = 1;
-        r = unit_properties_ask(c, &i->slot_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC,
-                                on_unit_properties, i);
+        r = unit_properties_ask(c, &i->slot_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC, on_unit_properties, i);
         if (r < 0 || !is_service(i->base.unit))
                 return r;
         i->n_outstanding++;
@@ -185,7 +184,7 @@ static int info_set_defaults(UnitInfo *info, const char *unit)
         char **strings[] = { &info->sub_state, &info->type, &info->result, &info->fragment_path };
         int r;
 
-        FOREACH_ELEMENT (s, strings) {
+        FOREACH_ELEMENT(s, strings) {
                 r = unit_string_replace(*s, "");
                 if (r < 0)
                         return r;
@@ -195,8 +194,7 @@ static int info_set_defaults(UnitInfo *info, const char *unit)
         return unit_string_replace(&info->name, unit);
 }
 
-int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata,
-                    UnitCall **ret)
+int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata, UnitCall **ret)
 {
         _cleanup_(unit_call_freep) UnitCall *call = NULL;
         InfoCall *i;
@@ -211,8 +209,8 @@ int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler
         r = info_set_defaults(&i->info, unit);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(c->bus, &i->slot_load, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                     "LoadUnit", on_loaded, i, "s", unit);
+        r = sd_bus_call_method_async(c->bus, &i->slot_load, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "LoadUnit",
+                                     on_loaded, i, "s", unit);
         if (r < 0)
                 return r;
 
@@ -250,8 +248,8 @@ static int read_row(sd_bus_message *m, ListCall *l)
         uint32_t job_id;
         int r;
 
-        r = sd_bus_message_read(m, "(ssssssouso)", &name, &description, &load, &active, &sub, &following,
-                                &path, &job_id, &job_type, &job_path);
+        r = sd_bus_message_read(m, "(ssssssouso)", &name, &description, &load, &active, &sub, &following, &path,
+                                &job_id, &job_type, &job_path);
         if (r <= 0)
                 return r;
         if (l->n_rows >= ROWS_MAX)
@@ -298,8 +296,7 @@ static int on_listed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         return 0;
 }
 
-int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata,
-                     UnitCall **ret)
+int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata, UnitCall **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         _cleanup_(unit_call_freep) UnitCall *call = NULL;

@@ -115,9 +115,8 @@ static void job_ask_stopping(JobCall *j, UnitJobResult otherwise)
         j->phase = JOB_ASK_STOPPING;
         j->result = otherwise;
         j->slot = sd_bus_slot_unref(j->slot);
-        r = sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, SYSTEMD_PATH,
-                                     PROPERTIES_INTERFACE, "Get", on_system_state, j, "ss", SYSTEMD_MANAGER,
-                                     "SystemState");
+        r = sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, SYSTEMD_PATH, PROPERTIES_INTERFACE,
+                                     "Get", on_system_state, j, "ss", SYSTEMD_MANAGER, "SystemState");
         if (r < 0)
                 job_finish(j, otherwise);
 }
@@ -179,9 +178,8 @@ static int job_ask_unit(JobCall *j)
                 return r;
         j->phase = JOB_ASK_UNIT;
         j->slot = sd_bus_slot_unref(j->slot);
-        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path,
-                                        PROPERTIES_INTERFACE, "Get", on_active_state, j, "ss", SYSTEMD_UNIT,
-                                        "ActiveState");
+        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path, PROPERTIES_INTERFACE, "Get",
+                                        on_active_state, j, "ss", SYSTEMD_UNIT, "ActiveState");
 }
 
 /* systemd's messages keep their order: had it sent us JobRemoved, the signal would have come before "no such
@@ -245,8 +243,7 @@ void unit_job_ended(UnitCall *call, uint32_t job_id, UnitJobResult result)
 {
         JobCall *j = (JobCall *) call;
 
-        if (j->job_id == job_id &&
-            (j->phase == JOB_WAIT || j->phase == JOB_ASK_JOB || j->phase == JOB_ASK_UNIT))
+        if (j->job_id == job_id && (j->phase == JOB_WAIT || j->phase == JOB_ASK_JOB || j->phase == JOB_ASK_UNIT))
                 job_settle(j, result);
 }
 
@@ -387,12 +384,12 @@ static int job_begin(JobCall *j)
         if (r < 0)
                 return r;
         j->phase = JOB_RESET;
-        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT,
-                                        "ResetFailed", on_reset_before_start, j, NULL);
+        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT, "ResetFailed",
+                                        on_reset_before_start, j, NULL);
 }
 
-int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec,
-                    unit_job_handler_t handler, void *userdata, UnitCall **ret)
+int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
+                    void *userdata, UnitCall **ret)
 {
         _cleanup_(unit_call_freep) UnitCall *call = NULL;
         JobCall *j;
@@ -409,8 +406,8 @@ int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeo
 
         if (timeout_usec != USEC_INFINITY) {
                 /* Like systemd's own timeouts it stands still while the host sleeps. */
-                r = sd_event_add_time_relative(sd_bus_get_event(c->bus), &j->deadline, CLOCK_MONOTONIC,
-                                               timeout_usec, 0, on_deadline, j);
+                r = sd_event_add_time_relative(sd_bus_get_event(c->bus), &j->deadline, CLOCK_MONOTONIC, timeout_usec, 0,
+                                               on_deadline, j);
                 if (r < 0)
                         return r;
         }

@@ -224,8 +224,8 @@ int unit_properties_read(sd_bus_message *m, const UnitProperty *table, size_t n,
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface,
-                        usec_t timeout_usec, sd_bus_message_handler_t handler, void *userdata)
+int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface, usec_t timeout_usec,
+                        sd_bus_message_handler_t handler, void *userdata)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;

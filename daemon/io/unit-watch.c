@@ -59,8 +59,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
                 return 0;
         r = sd_bus_message_is_method_error(reply, NULL)
                             ? 0
-                            : unit_properties_read(reply, state_properties, ELEMENTSOF(state_properties),
-                                                   &s);
+                            : unit_properties_read(reply, state_properties, ELEMENTSOF(state_properties), &s);
         if (r < 0)
                 s.active = UNIT_OTHER;
         if (!s.sub) {
@@ -77,8 +76,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
 static int watch_ask(WatchCall *w)
 {
         w->slot = sd_bus_slot_unref(w->slot);
-        return unit_properties_ask(w->base.client, &w->slot, w->path, SYSTEMD_UNIT, USEC_INFINITY, on_state,
-                                   w);
+        return unit_properties_ask(w->base.client, &w->slot, w->path, SYSTEMD_UNIT, USEC_INFINITY, on_state, w);
 }
 
 void unit_watch_recheck(UnitCall *call)
@@ -140,14 +138,12 @@ static int add_match(UnitClient *c)
         if (c->slot_unit_changed)
                 return 0;
         return sd_bus_add_match_async(c->bus, &c->slot_unit_changed,
-                                      unit_client_match_sender(c) ? UNITS_CHANGED ",sender='" SYSTEMD_NAME
-                                                                                  "'"
+                                      unit_client_match_sender(c) ? UNITS_CHANGED ",sender='" SYSTEMD_NAME "'"
                                                                   : UNITS_CHANGED,
                                       on_unit_changed, NULL, c);
 }
 
-int unit_client_watch(UnitClient *c, const char *unit, unit_watch_handler_t handler, void *userdata,
-                      UnitCall **ret)
+int unit_client_watch(UnitClient *c, const char *unit, unit_watch_handler_t handler, void *userdata, UnitCall **ret)
 {
         _cleanup_(unit_call_freep) UnitCall *call = NULL;
         WatchCall *w;

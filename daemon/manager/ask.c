@@ -83,20 +83,17 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
         return 0;
 }
 
-AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message)
+AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
 {
         AskResult result = usable(b, ret_message);
         CutoverStep step;
-        int r;
 
         assert(target == SEAT_CLOUD || target == SEAT_LOCAL);
 
         if (result != ASK_OK)
                 return result;
-        if (bot_job_running(b) && b->record.job.target == target && b->record.job.result == JOB_RESULT_NONE) {
-                *ret_job = b->record.job.id;
+        if (bot_job_running(b) && b->record.job.target == target && b->record.job.result == JOB_RESULT_NONE)
                 return ASK_RUNNING;
-        }
         step = cutover_step(b->record.state, CUTOVER_SWITCH_REQUESTED);
         if (step.verdict != CUTOVER_STEP)
                 return answer(ASK_JOB_RUNNING, ret_message,
@@ -107,7 +104,18 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
                 return ASK_ALREADY;
         if (b->manager->stopping)
                 return answer(ASK_FAILED, ret_message, "tgswitchd is stopping: try again when it runs.");
+        return ASK_OK;
+}
 
+AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message)
+{
+        AskResult result = bot_can_switch(b, target, ret_message);
+        int r;
+
+        if (result == ASK_RUNNING)
+                *ret_job = b->record.job.id;
+        if (result != ASK_OK)
+                return result;
         r = job_prepare(b, target, options);
         if (r < 0)
                 return answer(ASK_FAILED, ret_message, "The cutover of %s could not be begun: %s. Look after the file "

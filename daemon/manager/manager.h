@@ -117,6 +117,8 @@ typedef struct SwitchOptions {
 
 /* Each sets *ret_message to a new sentence with cause and cure wherever the result is not OK, RUNNING or ALREADY. */
 AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message);
+/* What bot_switch() would say, OK for a job that could begin; changes nothing. */
+AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message);
 AskResult bot_cancel(Bot *b, char **ret_message);
 AskResult bot_proceed(Bot *b, char **ret_message);
 

@@ -22,8 +22,7 @@ int disk_set_up(void **state);
 int disk_tear_down(void **state);
 
 /* Calls FUNCTION(…, done, userdata, &job) and waits for its result; a call that failed at once has that one. */
-#define disk_call(f, function, ...)                                                                          \
-        disk_wait((f), function(__VA_ARGS__, disk_done, (f), &(f)->job))
+#define disk_call(f, function, ...) disk_wait((f), function(__VA_ARGS__, disk_done, (f), &(f)->job))
 
 void disk_done(DiskJob *job, int r, void *userdata);
 int disk_wait(DiskFixture *f, int r);

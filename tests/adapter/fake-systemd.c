@@ -37,8 +37,7 @@ static void answer_error(FakeSystemd *f, sd_bus_message *call, const char *sende
 
 /* ---- Signals ------------------------------------------------------------------------------------------ */
 
-static sd_bus_message *new_signal(FakeSystemd *f, const char *path, const char *interface,
-                                  const char *member)
+static sd_bus_message *new_signal(FakeSystemd *f, const char *path, const char *interface, const char *member)
 {
         sd_bus_message *m = NULL;
 
@@ -77,8 +76,8 @@ void fake_systemd_unit_changed(FakeSystemd *f, const char *sender, const char *u
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_properties_changed(f, unit);
 
-        must(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 3, "ActiveState", "s",
-                                   active, "SubState", "s", sub, "NAccesses", "u", 7, 0));
+        must(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 3, "ActiveState", "s", active,
+                                   "SubState", "s", sub, "NAccesses", "u", 7, 0));
         send_from(f, sender, m);
 }
 
@@ -86,8 +85,7 @@ void fake_systemd_unit_invalidated(FakeSystemd *f, const char *unit)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_properties_changed(f, unit);
 
-        must(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 0, 2, "ActiveState",
-                                   "SubState"));
+        must(sd_bus_message_append(m, "sa{sv}as", "org.freedesktop.systemd1.Unit", 0, 2, "ActiveState", "SubState"));
         send_from(f, NULL, m);
 }
 
@@ -104,12 +102,12 @@ void fake_systemd_owner_changed(FakeSystemd *f, const char *sender, const char *
 
 static void append_unit_properties(FakeSystemd *f, sd_bus_message *m)
 {
-        must(sd_bus_message_append(m, "a{sv}", 10, "Id", "s", "shop.service", "LoadState", "s", "loaded",
-                                   "ActiveState", "s", f->active_state, "SubState", "s", f->sub_state,
-                                   "NeedDaemonReload", "b", 1, "Job", "(uo)", 12, PATH "/job/12", "After",
-                                   "as", 2, "a.target", "b.target", "BindsTo", "as", 1, "c.service",
-                                   "InvocationID", "ay", 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-                                   15, 16, "FragmentPath", "s", "/etc/systemd/system/shop.service"));
+        must(sd_bus_message_append(m, "a{sv}", 10, "Id", "s", "shop.service", "LoadState", "s", "loaded", "ActiveState",
+                                   "s", f->active_state, "SubState", "s", f->sub_state, "NeedDaemonReload", "b", 1,
+                                   "Job", "(uo)", 12, PATH "/job/12", "After", "as", 2, "a.target", "b.target",
+                                   "BindsTo", "as", 1, "c.service", "InvocationID", "ay", 16, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+                                   10, 11, 12, 13, 14, 15, 16, "FragmentPath", "s",
+                                   "/etc/systemd/system/shop.service"));
 }
 
 static void append_requires(FakeSystemd *f, sd_bus_message *m)
@@ -131,28 +129,25 @@ static void append_service_properties(FakeSystemd *f, sd_bus_message *m)
                 must(sd_bus_message_append(m, "a{sv}", 1, "MainPID", "s", "4711"));
                 return;
         }
-        must(sd_bus_message_append(m, "a{sv}", 7, "Type", "s", "exec", "Result", "s", "success", "MainPID",
-                                   "u", 4711, "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789),
-                                   "TimeoutStartUSec", "t", UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2,
-                                   "/usr/bin/test", 3, "test", "-s", "/run/x", 0, UINT64_C(1), UINT64_C(2),
-                                   UINT64_C(3), UINT64_C(4), 5, 6, 7, "/bin/true", 1, "true", 1, UINT64_C(1),
-                                   UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "LoadCredential", "a(ss)",
-                                   2, "bot-token", "/run/tgswitch/credential.sock", "bot-endpoint",
-                                   "/run/tgswitch/credential.sock"));
+        must(sd_bus_message_append(m, "a{sv}", 7, "Type", "s", "exec", "Result", "s", "success", "MainPID", "u", 4711,
+                                   "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789), "TimeoutStartUSec", "t",
+                                   UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2, "/usr/bin/test", 3, "test", "-s",
+                                   "/run/x", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7,
+                                   "/bin/true", 1, "true", 1, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6,
+                                   7, "LoadCredential", "a(ss)", 2, "bot-token", "/run/tgswitch/credential.sock",
+                                   "bot-endpoint", "/run/tgswitch/credential.sock"));
 }
 
 static void append_property(FakeSystemd *f, sd_bus_message *m, const char *name)
 {
-        must(sd_bus_message_append(m, "v", "s",
-                                   streq(name, "SystemState") ? f->system_state : f->active_state));
+        must(sd_bus_message_append(m, "v", "s", streq(name, "SystemState") ? f->system_state : f->active_state));
 }
 
 static void append_rows(FakeSystemd *f, sd_bus_message *m)
 {
-        must(sd_bus_message_append(m, "a(ssssssouso)", 2, "shop@1.service", "Shop", "loaded", "active",
-                                   "running", "", PATH "/unit/a", 0, "", "/", "shop@2.service", "Shop",
-                                   "masked", "failed", "failed", "", PATH "/unit/b", 12, "start",
-                                   PATH "/job/12"));
+        must(sd_bus_message_append(m, "a(ssssssouso)", 2, "shop@1.service", "Shop", "loaded", "active", "running", "",
+                                   PATH "/unit/a", 0, "", "/", "shop@2.service", "Shop", "masked", "failed", "failed",
+                                   "", PATH "/unit/b", 12, "start", PATH "/job/12"));
 }
 
 static void append_lock(FakeSystemd *f, sd_bus_message *m)
@@ -174,8 +169,7 @@ void fake_systemd_answer_kept(FakeSystemd *f, const char *error)
 
         assert(call);
         if (error) {
-                answer_error(f, call, streq(error, SD_BUS_ERROR_NO_REPLY) ? BROKER : NULL, error,
-                             "Said so.");
+                answer_error(f, call, streq(error, SD_BUS_ERROR_NO_REPLY) ? BROKER : NULL, error, "Said so.");
                 return;
         }
         must(sd_bus_message_new_method_return(call, &m));
@@ -228,8 +222,7 @@ static void answer_question(FakeSystemd *f, sd_bus_message *call, sd_bus_message
                 must(sd_bus_message_append(reply, "o", path));
         } else if (streq(method, "GetJob")) {
                 if (!f->job_exists) {
-                        answer_error(f, call, NULL, "org.freedesktop.systemd1.NoSuchJob",
-                                     "Job does not exist.");
+                        answer_error(f, call, NULL, "org.freedesktop.systemd1.NoSuchJob", "Job does not exist.");
                         return;
                 }
                 append_job(f, reply);
@@ -245,7 +238,7 @@ static bool changes_something(const char *method)
         static const char *const methods[] = { "StartUnit",  "StopUnit",    "RestartUnit",
                                                "ReloadUnit", "ResetFailed", "Inhibit" };
 
-        FOREACH_ELEMENT (m, methods)
+        FOREACH_ELEMENT(m, methods)
                 if (streq(method, *m))
                         return true;
         return false;
@@ -278,8 +271,7 @@ static int on_message(sd_bus_message *call, void *userdata, sd_bus_error *ret_er
                 must(sd_bus_message_read(call, "s", &first));
         else if (startswith(sd_bus_message_get_signature(call, true), "ss"))
                 must(sd_bus_message_read(call, "ss", &first, &second));
-        snprintf(line, sizeof(line), "%s%s%s%s%s", method, *first ? " " : "", first, *second ? " " : "",
-                 second);
+        snprintf(line, sizeof(line), "%s%s%s%s%s", method, *first ? " " : "", first, *second ? " " : "", second);
         must(strv_extend(&f->calls, line));
 
         if (changes_something(method))
@@ -321,9 +313,8 @@ FakeSystemd *fake_systemd_new(sd_event *event, bool is_bus, sd_bus **ret_client)
         };
 
         f->server = new_end(fds[0]);
-        must(sd_bus_set_server(
-                        f->server, true,
-                        SD_ID128_MAKE(01, 02, 03, 04, 05, 06, 07, 08, 09, 0a, 0b, 0c, 0d, 0e, 0f, 10)));
+        must(sd_bus_set_server(f->server, true,
+                               SD_ID128_MAKE(01, 02, 03, 04, 05, 06, 07, 08, 09, 0a, 0b, 0c, 0d, 0e, 0f, 10)));
         must(sd_bus_add_filter(f->server, NULL, on_message, f));
         client = new_end(fds[1]);
         must(sd_bus_set_bus_client(client, is_bus));

@@ -97,7 +97,7 @@ static void mark_dirty(int fd)
         if (!fault.active || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || find_dirty(&st))
                 return;
         assert(fault.n_dirty < ELEMENTSOF(fault.dirty));
-        fault.dirty[fault.n_dirty++] = (Dirty) {
+        fault.dirty[fault.n_dirty++] = (Dirty){
                 .device = st.st_dev,
                 .inode = st.st_ino,
                 .fd = S_ISREG(st.st_mode) ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1,

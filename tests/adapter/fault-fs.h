@@ -27,8 +27,8 @@ void fault_fs_fail(FsCall call, unsigned n, int error);
 /* renameat2() knows no RENAME_EXCHANGE, like some file systems. */
 void fault_fs_no_exchange(void);
 
-/* The power goes after so many calls of any kind: all later ones fail, and what was written into a file and not synced by
- * then is garbage. */
+/* The power goes after so many calls of any kind: all later ones fail, and what was written into a file and not synced
+ * by then is garbage. */
 void fault_fs_power_off_after(unsigned n);
 
 /* Whether the fault that was asked for has happened. */

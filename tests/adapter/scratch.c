@@ -47,10 +47,10 @@ void scratch_write_bytes(const char *directory, const char *name, const void *by
         _cleanup_free_ char *path = join(directory, name);
         _cleanup_close_ int fd = -EBADF;
 
-        for (char *slash = path + strlen(directory) + 1; (slash = strchr(slash, '/')); slash++) {
+        for (char *slash = path + strlen(directory); (slash = strchr(slash, '/')); slash++) {
                 *slash = '\0';
                 assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-                *slash = '/';
+                *slash++ = '/';
         }
         fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         assert_true(fd >= 0);

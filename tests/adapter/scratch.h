@@ -7,7 +7,7 @@
 char *scratch_new(void);
 void scratch_remove(char *path);
 
-/* Writes a file below it; directories on the way are made. `text` may hold NULs, of `size` bytes. */
+/* Writes a file below a directory, which is made, with those on the way. */
 void scratch_write(const char *directory, const char *name, const char *text);
 void scratch_write_bytes(const char *directory, const char *name, const void *bytes, unsigned long size);
 

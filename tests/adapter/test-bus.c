@@ -856,7 +856,9 @@ int main(int argc, char *argv[])
         int r;
 
         if (argc > 1 && streq(argv[1], "--serve"))
-                return fake_serve(argc > 2 && streq(argv[2], "--resume"));
+                return fake_serve(argc < 3                   ? FAKE_FRESH :
+                                  streq(argv[2], "--resumed") ? FAKE_RESUMED :
+                                                                FAKE_ENDED);
 
         bus_daemon_start(&daemon_);
         r = cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,7 @@ static DiskJob *push(DiskFixture *f, unsigned number, unsigned *counter, pthread
         DiskJob *job = NULL;
 
         assert_non_null(w);
-        *w = (Work) { .number = number, .done_on_disk = counter, .gate = gate };
+        *w = (Work){ .number = number, .done_on_disk = counter, .gate = gate };
         assert_int_equal(disk_queue_push(f->queue, run, w, free_work, done, (void *) (uintptr_t) number,
                                          keep ? &job : NULL),
                          0);

@@ -162,19 +162,21 @@ static void test_part_size(void **state)
 {
         DiskFixture *f = *state;
         _cleanup_(spool_freep) Spool *sp = open_spool();
+        /* So that one update with its comma is a quarter of a part. */
+        const size_t quarter = SPOOL_PART_MAX / 4 - strlen("{'update_id':1,'text':''},");
         size_t size;
         uint64_t n;
 
-        /* Three lines of a quarter each: the fourth would fit but for the brackets. */
+        /* The fourth would fit but for the bracket. */
         for (int64_t id = 1; id <= 8; id++)
-                assert_int_equal(append(f, sp, id, id, SPOOL_PART_MAX / 4 - strlen("{'update_id':1,'text':''}") - 1), 0);
+                assert_int_equal(append(f, sp, id, id, quarter), 0);
         assert_int_equal(disk_call(f, spool_load_part, sp), 0);
         assert_non_null(spool_part(sp, &size, &n));
         assert_int_equal(n, 3);
         assert_int_equal(size, SPOOL_PART_MAX / 4 * 3 + 1);
         assert_int_equal(disk_call(f, spool_clear, sp), 0);
         for (int64_t id = 1; id <= 8; id++)
-                assert_int_equal(append(f, sp, id, id, SPOOL_PART_MAX / 4 - strlen("{'update_id':1,'text':''}") - 2), 0);
+                assert_int_equal(append(f, sp, id, id, quarter - 1), 0);
         assert_int_equal(disk_call(f, spool_load_part, sp), 0);
         assert_non_null(spool_part(sp, &size, &n));
         assert_int_equal(n, 4);
@@ -232,8 +234,14 @@ static void test_content(void **state)
 static void test_refused(void **state)
 {
         static const char *const rows[] = {
-                "{}", "[1]", "[{}]", "[{\"update_id\":\"1\"}]", "[{\"update_id\":2},{\"update_id\":2}]",
-                "[{\"update_id\":2},{\"update_id\":1}]", "[null]", "\"x\"",
+                "{}",
+                "[1]",
+                "[{}]",
+                "[{\"update_id\":\"1\"}]",
+                "[{\"update_id\":2},{\"update_id\":2}]",
+                "[{\"update_id\":2},{\"update_id\":1}]",
+                "[null]",
+                "\"x\"",
         };
         DiskFixture *f = *state;
         _cleanup_(spool_freep) Spool *sp = open_spool();

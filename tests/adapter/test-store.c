@@ -80,7 +80,7 @@ static void test_save_and_load(void **state)
         scratch_write(f->directory, "bots/README", "not ours");
         scratch_write(f->directory, "bots/Shop.state", "not ours");
         assert_int_equal(store_list(s, &bots), 0);
-        assert_true(strv_equal(bots, (char *[]) { (char *) "a", (char *) "a1", (char *) "shop", NULL }));
+        assert_true(strv_equal(bots, (char *[]){ (char *) "a", (char *) "a1", (char *) "shop", NULL }));
 
         s = store_free(s);
         s = open_store(f);
@@ -130,6 +130,7 @@ static void test_one_owner(void **state)
         _cleanup_(store_freep) Store *s = open_store(f);
         Store *second = NULL;
 
+        assert_non_null(s);
         assert_int_equal(store_open(&second, f->queue, f->directory), -EBUSY);
         assert_null(second);
 }
@@ -189,11 +190,14 @@ static void test_job_ids(void **state)
         Store *s = open_store(f);
         uint32_t id, last = 0;
 
+        fault_fs_begin();
         for (unsigned i = 0; i < 5 * STORE_JOB_IDS / 2; i++) {
                 assert_int_equal(store_next_job_id(s, &id), 0);
                 assert_int_equal(id, last + 1);
+                assert_int_equal(fault_fs_n_unsynced(), 0);
                 last = id;
         }
+        fault_fs_end();
         /* As after a crash: what was reserved and not used is skipped, nothing is given twice. */
         store_free(s);
         s = open_store(f);
@@ -232,7 +236,7 @@ static void test_full_disk(void **state)
         signal(SIGXFSZ, SIG_IGN);
         assert_int_equal(save(f, s, "shop", 1, 10), 0);
         assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-        none = (struct rlimit) { .rlim_cur = STORE_STEP, .rlim_max = before.rlim_max };
+        none = (struct rlimit){ .rlim_cur = STORE_STEP, .rlim_max = before.rlim_max };
         fault_fs_begin();
         fault_fs_fail(FS_FALLOCATE, 1, ENOSPC);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);

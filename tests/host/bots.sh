@@ -105,6 +105,13 @@ bus_wait()
         timeout "${3:-30}" grep -m 1 -E -e "$2" < <(exec tail -n "+$(($1 + 1))" -f "$HOST_DISK/bus.log" 2>/dev/null)
 }
 
+# phase_wait MARK BOT PHASE [SECONDS]: returns when the bot has reached the phase.
+phase_wait()
+{
+        bus_wait "$1" "\"path\":\"/org/tgswitch1/bot/$2\".*\"Phase\":\{\"type\":\"s\",\"data\":\"$3\"\}" "${4:-30}" \
+                >/dev/null
+}
+
 # ---- Tokens where they don't belong (L7) ----
 
 # canary_search: prints every place outside the few allowed ones that has a token of any bot, and fails where there is
@@ -112,7 +119,9 @@ bus_wait()
 canary_search()
 {
         local found=$HOST_DISK/canary-found patterns=$HOST_DISK/canary-patterns root=/proc/$HOST_LEADER/root
+        local directory token
 
+        host_run journalctl --sync
         # By a file: as an argument of grep it would be in the list of processes.
         printf '%s\n' "${BOT_TOKENS[@]}" >"$patterns"
         # Half of it would be too much as well.
@@ -128,10 +137,10 @@ canary_search()
                 grep -aFlf "$patterns" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
                 for directory in run tmp dev/shm etc var usr/local root home; do
                         grep -aFrlf "$patterns" --devices=skip "$root/$directory" 2>/dev/null
+                        # Names can hold tokens, too.
                         find "$root/$directory" 2>/dev/null | grep -Ff "$patterns"
                 done | sed "s|^$root||" | canary_allowed
         } >"$found"
-        # Names can hold tokens, too.
         for token in "${BOT_TOKENS[@]}"; do
                 sed -i "s/$token/TOKEN/g" "$found"
         done

@@ -43,7 +43,7 @@ HOST_LEADER=                    # its PID 1, as seen from here; empty while it i
 HOST_NSPAWN=                    # the process that ends when the host does
 HOST_BOOT_TIMEOUT_SEC=60
 HOST_CGROUPS=()
-# Journal and console of a host whose script failed.
+# What is kept of a host whose script failed.
 HOST_LOGS=${HOST_LOGS:-$BUILD/host-logs/$(basename "$0" .sh)}
 
 # shellcheck source=tests/host/tap.sh
@@ -184,13 +184,13 @@ host_bail()
         exit 99
 }
 
-# The journals of all boots and the console, for a reader after the end.
+# The journals of all boots, the console and Telegram's ledger, for a reader after the end.
 host_save_logs()
 {
         mkdir -p "$HOST_LOGS" || return 0
-        cp "$HOST_DISK/console" "$HOST_DISK"/*.log "$HOST_LOGS" 2>/dev/null
+        cp "$HOST_DISK/console" "$HOST_DISK"/*.log "$HOST_DISK"/*.jsonl "$HOST_LOGS" 2>/dev/null
         journalctl --directory="$HOST_ROOT/var/log/journal" --no-pager -o short-precise >"$HOST_LOGS/journal" 2>&1
-        echo "# Journal and console of the host: $HOST_LOGS"
+        echo "# Journal, console and ledger of the host: $HOST_LOGS"
 }
 
 # Last thing of every script, whether it came to its end or not.

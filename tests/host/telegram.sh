@@ -14,6 +14,8 @@ telegram_start()
 {
         local telegram=$BUILD/tests/telegram output ports
 
+        [[ -x $telegram/telegram-sim && -x $BUILD/tests/worker/worker ]] ||
+                host_bail "nothing is built in $BUILD, call \"make tests\" first"
         telegram_certificate || host_bail "no certificate"
         cat "$HOST_DISK/ca.pem" >>"$HOST_ROOT/etc/ssl/certs/ca-certificates.crt"
         echo "127.0.0.1 api.telegram.org" >>"$HOST_ROOT/etc/hosts"

@@ -5,19 +5,7 @@
 #include "control.h"
 #include "judge.h"
 #include "tally.h"
-
-#define WAIT_DEFAULT_MSEC 30000
-
-/* A GET /wait or GET /quiet that is not answered yet. */
-typedef struct Waiter {
-        struct Waiter *next;
-        Control *control;
-        HttpRequest *request;
-        bool quiet;
-        json_object *filter;
-        int64_t n_left;
-        sd_event_source *timer;
-} Waiter;
+#include "waiters.h"
 
 /* A fault that ends by itself. */
 typedef struct Expiry {
@@ -39,7 +27,7 @@ struct Control {
         HttpServer *server;
         ControlParts parts;
         Tally *tally;
-        Waiter *waiters;
+        Waiters *waiters;
         Expiry *expiries;
         Presence *presences;
         bool stopping;
@@ -281,13 +269,11 @@ static void post_inject(Control *control, HttpRequest *request)
         reply_number(request, "inject", id);
 }
 
-static void waiters_look_at_quiet(Control *control);
-
 static void delete_inject(Control *control, HttpRequest *request)
 {
         truth_inject_stop(control->parts.truth, json_get_int(http_request_arguments(request), "bot", 0));
         reply_nothing(request);
-        waiters_look_at_quiet(control);
+        waiters_look_at_quiet(control->waiters);
 }
 
 static void post_webhook_settings(Control *control, HttpRequest *request)
@@ -419,138 +405,19 @@ static void get_state(Control *control, HttpRequest *request)
         reply_json(request, 200, body);
 }
 
-static bool entry_matches(json_object *entry, json_object *filter)
-{
-        static const char *const keys[] = { "event", "role", "bot",  "method", "name", "unit",       "root",
-                                            "from",  "kind", "code", "uid",    "req",  "description" };
-
-        FOREACH_ELEMENT (key, keys) {
-                const char *wanted = json_get_text(filter, *key), *value = json_get_text(entry, *key);
-
-                if (wanted && (!value || strcasecmp(wanted, value) != 0))
-                        return false;
-        }
-        return true;
-}
-
 static void get_ledger(Control *control, HttpRequest *request)
 {
-        json_object *filter = http_request_arguments(request);
-        int64_t since = json_get_int(filter, "since", 0);
-        _cleanup_free_ char *text = NULL;
-        size_t size = 0;
-        FILE *stream = open_memstream(&text, &size);
-
-        assert(stream);
-        for (size_t i = since > 0 ? (size_t) since : 0; i < ledger_size(control->parts.ledger); i++) {
-                const char *line = ledger_line(control->parts.ledger, i);
-                _cleanup_json_ json_object *entry = json_parse(line, strlen(line));
-
-                if (entry_matches(entry, filter))
-                        fprintf(stream, "%s\n", line);
-        }
-        fclose(stream);
-        http_request_reply_text(request, 200, "application/x-ndjson", text);
-}
-
-static void waiter_free(Waiter *waiter)
-{
-        for (Waiter **slot = &waiter->control->waiters; *slot; slot = &(*slot)->next)
-                if (*slot == waiter) {
-                        *slot = waiter->next;
-                        break;
-                }
-        if (waiter->request)
-                http_request_set_userdata(waiter->request, NULL);
-        sd_event_source_disable_unref(waiter->timer);
-        json_object_put(waiter->filter);
-        free(waiter);
-}
-
-/* Returns true where the waiter was answered and freed. */
-static bool waiter_offer(Waiter *waiter, json_object *entry)
-{
-        if (!entry_matches(entry, waiter->filter) || --waiter->n_left > 0)
-                return false;
-        http_request_reply_text(waiter->request, 200, "application/json", json_plain(entry));
-        waiter_free(waiter);
-        return true;
-}
-
-static int on_wait_over(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        Waiter *waiter = userdata;
-        json_object *body = json_object_new_object();
-
-        if (waiter->quiet)
-                json_set_int(body, "open", (int64_t) tally_open(waiter->control->tally));
-        reply_json(waiter->request, 408, body);
-        waiter_free(waiter);
-        return 0;
-}
-
-static Waiter *waiter_new(Control *control, HttpRequest *request)
-{
-        json_object *arguments = http_request_arguments(request);
-        int64_t timeout_msec = json_get_int(arguments, "timeout_ms", WAIT_DEFAULT_MSEC);
-        Waiter *waiter = calloc(1, sizeof(*waiter));
-
-        assert(waiter);
-        *waiter = (Waiter){
-                .next = control->waiters,
-                .control = control,
-                .request = request,
-                .filter = json_object_get(arguments),
-                .n_left = json_get_int(arguments, "count", 1),
-        };
-        control->waiters = waiter;
-        http_request_set_userdata(request, waiter);
-        if (sd_event_add_time_relative(control->event, &waiter->timer, CLOCK_MONOTONIC,
-                                       (uint64_t) MAX(timeout_msec, INT64_C(0)) * USEC_PER_MSEC, 1,
-                                       on_wait_over, waiter) < 0)
-                abort();
-        return waiter;
+        waiters_reply_ledger(control->waiters, request);
 }
 
 static void get_wait(Control *control, HttpRequest *request)
 {
-        Waiter *waiter = waiter_new(control, request);
-        int64_t since = json_get_int(waiter->filter, "since", 0);
-
-        for (size_t i = since > 0 ? (size_t) since : 0; i < ledger_size(control->parts.ledger); i++) {
-                const char *line = ledger_line(control->parts.ledger, i);
-                _cleanup_json_ json_object *entry = json_parse(line, strlen(line));
-
-                if (waiter_offer(waiter, entry))
-                        return;
-        }
-}
-
-static bool is_quiet(const Control *control)
-{
-        return truth_injections(control->parts.truth) == 0 && tally_open(control->tally) == 0;
-}
-
-static void waiters_look_at_quiet(Control *control)
-{
-        if (!is_quiet(control))
-                return;
-        for (Waiter *waiter = control->waiters, *next; waiter; waiter = next) {
-                next = waiter->next;
-                if (!waiter->quiet)
-                        continue;
-                reply_nothing(waiter->request);
-                waiter_free(waiter);
-        }
+        waiters_add(control->waiters, request);
 }
 
 static void get_quiet(Control *control, HttpRequest *request)
 {
-        if (is_quiet(control)) {
-                reply_nothing(request);
-                return;
-        }
-        waiter_new(control, request)->quiet = true;
+        waiters_add_quiet(control->waiters, request);
 }
 
 static void get_verdict(Control *control, HttpRequest *request)
@@ -607,12 +474,7 @@ static void on_request(void *userdata, HttpRequest *request)
 
 static void on_done(void *userdata, HttpRequest *request, bool delivered)
 {
-        Waiter *waiter = http_request_userdata(request);
-
-        if (!waiter)
-                return;
-        waiter->request = NULL;
-        waiter_free(waiter);
+        waiters_forget(request);
 }
 
 static void on_entry(void *userdata, json_object *entry)
@@ -620,12 +482,8 @@ static void on_entry(void *userdata, json_object *entry)
         Control *control = userdata;
 
         tally_count(control->tally, entry);
-        for (Waiter *waiter = control->waiters, *next; waiter; waiter = next) {
-                next = waiter->next;
-                if (!waiter->quiet)
-                        (void) waiter_offer(waiter, entry);
-        }
-        waiters_look_at_quiet(control);
+        waiters_offer(control->waiters, entry);
+        waiters_look_at_quiet(control->waiters);
 }
 
 int control_new(Control **ret, sd_event *event, const struct sockaddr_in *address, const ControlParts *parts)
@@ -644,6 +502,9 @@ int control_new(Control **ret, sd_event *event, const struct sockaddr_in *addres
         control->tally = tally_new();
         if (!control->tally)
                 return -ENOMEM;
+        control->waiters = waiters_new(event, parts->ledger, control->tally, parts->truth);
+        if (!control->waiters)
+                return -ENOMEM;
         ledger_subscribe(parts->ledger, on_entry, control);
         r = http_server_new(&control->server, event, address, NULL, NULL, &handlers);
         if (r < 0)
@@ -659,8 +520,7 @@ Control *control_free(Control *control)
                 return NULL;
 
         control->stopping = true;
-        while (control->waiters)
-                waiter_free(control->waiters);
+        waiters_free(control->waiters);
         while (control->expiries)
                 expiry_free(control->expiries);
         http_server_free(control->server);

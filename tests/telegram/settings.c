@@ -22,6 +22,7 @@ static const IntSetting int_settings[] = {
         { "close_ms", offsetof(Settings, close_msec) },
         { "lock_s", offsetof(Settings, lock_sec) },
         { "lock_young_s", offsetof(Settings, lock_young_sec) },
+        { "login_flood_s", offsetof(Settings, login_flood_sec) },
         { "young_s", offsetof(Settings, young_sec) },
         { "flood_per_minute", offsetof(Settings, flood_per_minute) },
         { "flood_per_hour", offsetof(Settings, flood_per_hour) },

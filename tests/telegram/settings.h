@@ -12,6 +12,7 @@ typedef struct Settings {
         double scale;
         int64_t lock_sec, lock_young_sec, young_sec;
         bool lock_as_in_source;
+        int64_t login_flood_sec; /* of real time */
         int64_t flood_per_minute, flood_per_hour;
         char *cloud_root, *gateway_root;
         char *api_id, *api_hash;

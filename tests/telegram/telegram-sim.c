@@ -166,6 +166,7 @@ static int run(Simulation *sim)
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGPIPE);
         (void) sigprocmask(SIG_BLOCK, &signals, NULL);
 
         r = sd_event_new(&sim->event);

@@ -281,6 +281,8 @@ static void login_finish(Truth *truth, Errand *errand)
 
         if (errand->bad_api)
                 result = LOGIN_BAD_API;
+        else if (!errand->again && truth->settings->login_flood_sec > 0)
+                result = LOGIN_FLOOD;
         else if (!bot || bot->revoked || (errand->again && !session->active))
                 result = LOGIN_UNAUTHORIZED;
 
@@ -298,7 +300,8 @@ static void login_finish(Truth *truth, Errand *errand)
                 session->preset = false;
         if (!here)
                 return;
-        server->login_done(server->userdata, errand->token, result, bot ? bot->username : NULL, 0);
+        server->login_done(server->userdata, errand->token, result, bot ? bot->username : NULL,
+                           truth->settings->login_flood_sec);
         if (result == LOGIN_OK)
                 session_attach(truth, bot, errand->role);
 }

@@ -91,8 +91,7 @@ static void test_longest_name(void **state)
         char name[sizeof(un.sun_path)];
         CredentialPeer peer;
 
-        assert_int_equal(snprintf(name, sizeof(name), "4c1fb0e8a3d65f27/unit/%0*d.service/bot-token", 66, 0),
-                         106);
+        assert_int_equal(snprintf(name, sizeof(name), "4c1fb0e8a3d65f27/unit/%0*d.service/bot-token", 66, 0), 106);
         assert_int_equal(parse(name, 106, &peer), 0);
         assert_int_equal(strlen(peer.unit) + strlen(peer.id), 83);
 }

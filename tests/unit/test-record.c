@@ -43,7 +43,8 @@ static uint64_t random_number(uint64_t max)
 
 static char *random_string(void)
 {
-        static const char *const pieces[] = { "a", "\"", "\\", "/", "\n", "\x01", "ä", "\U0001f600", "{token}", " ", "\x7f" };
+        static const char *const pieces[] = { "a", "\"",         "\\",      "/", "\n",  "\x01",
+                                              "ä", "\U0001f600", "{token}", " ", "\x7f" };
         char text[256] = "";
         char *copy;
 
@@ -92,7 +93,7 @@ static json_object *random_strings(void)
 
 static RecordJob random_job(void)
 {
-        return (RecordJob) {
+        return (RecordJob){
                 .id = (uint32_t) random_number(UINT32_MAX),
                 .target = below(2) ? SEAT_CLOUD : SEAT_LOCAL,
                 .result = (JobResult) below(JOB_RESULT_MAX),
@@ -134,6 +135,7 @@ static Record random_record(void)
                         .allowed_updates = below(2) ? random_strings() : NULL,
                 },
                 .webhook_deleted = below(2),
+                .part_served = below(2),
                 .logged_out_valid = below(2),
                 .logged_out = random_moment(),
                 .logged_out_long = below(2),
@@ -191,6 +193,7 @@ static void assert_same(const Record *a, const Record *b)
         assert_int_equal(!a->webhook.allowed_updates, !b->webhook.allowed_updates);
         assert_true(json_object_equal(a->webhook.allowed_updates, b->webhook.allowed_updates));
         assert_int_equal(a->webhook_deleted, b->webhook_deleted);
+        assert_int_equal(a->part_served, b->part_served);
         assert_int_equal(a->logged_out_valid, b->logged_out_valid);
         assert_same_moment(&a->logged_out, &b->logged_out);
         assert_int_equal(a->logged_out_long, b->logged_out_long);
@@ -373,7 +376,7 @@ static void test_foreign_text(void **state)
         assert_string_equal(decoded.job.error, "cut in the middle of ??, ?, ???");
 
         r.webhook.allowed_updates = json_tokener_parse("[\"message\", 7]");
-        assert_int_equal(record_encode(&r, "shop", &(char *) { NULL }, &size), -EINVAL);
+        assert_int_equal(record_encode(&r, "shop", &(char *){ NULL }, &size), -EINVAL);
 }
 
 static void test_bounds(void **state)
@@ -418,10 +421,9 @@ static void test_words(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_empty),
-                cmocka_unit_test(test_damage),       cmocka_unit_test(test_strict),
-                cmocka_unit_test(test_versions),     cmocka_unit_test(test_foreign_text),
-                cmocka_unit_test(test_bounds),       cmocka_unit_test(test_words),
+                cmocka_unit_test(test_round_trip), cmocka_unit_test(test_empty),    cmocka_unit_test(test_damage),
+                cmocka_unit_test(test_strict),     cmocka_unit_test(test_versions), cmocka_unit_test(test_foreign_text),
+                cmocka_unit_test(test_bounds),     cmocka_unit_test(test_words),
         };
         const char *given = getenv("SEED");
 

@@ -28,7 +28,7 @@ static void test_only_two_states_are_stopped(void **state)
 
         assert_false(unit_active_state_may_run(unit_active_state_from_string("inactive")));
         assert_false(unit_active_state_may_run(unit_active_state_from_string("failed")));
-        FOREACH_ELEMENT (s, running)
+        FOREACH_ELEMENT(s, running)
                 assert_true(unit_active_state_may_run(unit_active_state_from_string(*s)));
         assert_int_equal(unit_active_state_from_string(NULL), UNIT_ACTIVE_STATE_INVALID);
 }
@@ -69,19 +69,16 @@ static void test_only_done_is_done(void **state)
                 { "", UNIT_JOB_FAILED },
         };
 
-        FOREACH_ELEMENT (w, words)
+        FOREACH_ELEMENT(w, words)
                 assert_int_equal(unit_job_result_from_string(w->word), w->result);
 }
 
 static void test_names(void **state)
 {
-        static const char *const good[] = { "shop.service",
-                                            "shop@1.service",
-                                            "shop@a@b.service",
-                                            "a.b.timer",
-                                            "dev-disk-by\\x2duuid.swap",
-                                            "_:-.mount",
-                                            "shop@..service" };
+        static const char *const good[] = {
+                "shop.service", "shop@1.service", "shop@a@b.service", "a.b.timer", "dev-disk-by\\x2duuid.swap",
+                "_:-.mount",    "shop@..service"
+        };
         static const char *const bad[] = { "",
                                            "shop",
                                            "shop.",
@@ -98,9 +95,9 @@ static void test_names(void **state)
                                            "shop.conf" };
         char name[300];
 
-        FOREACH_ELEMENT (n, good)
+        FOREACH_ELEMENT(n, good)
                 assert_true(unit_name_is_valid(*n));
-        FOREACH_ELEMENT (n, bad)
+        FOREACH_ELEMENT(n, bad)
                 assert_false(unit_name_is_valid(*n));
         assert_false(unit_name_is_valid(NULL));
 
@@ -113,16 +110,17 @@ static void test_names(void **state)
 
 static void test_globs(void **state)
 {
-        static const char *const good[] = { "shop-*.service", "shop@*.service",     "sho[pt].service",
-                                            "sho?.service",   "shop[!0-9].service", "*.timer",
-                                            "s[]x]p.service", "s[!]]p.service" };
+        static const char *const good[] = {
+                "shop-*.service",     "shop@*.service", "sho[pt].service", "sho?.service",
+                "shop[!0-9].service", "*.timer",        "s[]x]p.service",  "s[!]]p.service"
+        };
         static const char *const bad[] = { "shop.service",  "shop-*",        "*",
                                            "sho[p.service", "shop].service", "sh op*.service",
                                            "shop*.exe",     "s[].service",   "s[!.service" };
 
-        FOREACH_ELEMENT (g, good)
+        FOREACH_ELEMENT(g, good)
                 assert_true(unit_name_is_glob(*g));
-        FOREACH_ELEMENT (g, bad)
+        FOREACH_ELEMENT(g, bad)
                 assert_false(unit_name_is_glob(*g));
         assert_false(unit_name_is_glob(NULL));
 }

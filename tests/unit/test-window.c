@@ -9,8 +9,8 @@
 
 #include "core/window.h"
 
-/* L8: the window never opens early, whatever the clocks do. A small world with one true time is put through steps of the
- * clock, suspend and reboots; the code under test sees only what the clocks of that world show. */
+/* L8: the window never opens early, whatever the clocks do. A small world with one true time is put through steps of
+ * the clock, suspend and reboots; the code under test sees only what the clocks of that world show. */
 
 typedef struct World {
         uint64_t random;

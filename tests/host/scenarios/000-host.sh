@@ -42,6 +42,10 @@ check "the daemon has its name on the bus" host_run busctl status org.tgswitch1
 check "nobody else may have that name" fails host_run busctl call org.freedesktop.DBus /org/freedesktop/DBus \
         org.freedesktop.DBus RequestName su org.tgswitch1 0
 check "the daemon reloads" host_run systemctl reload tgswitchd.service
+sed -i 's/^#\([A-Z]\)/\1/' "$HOST_ROOT/etc/tgswitch/tgswitch.conf"
+check "every setting of tgswitch.conf is understood" host_run systemctl reload tgswitchd.service
+echo "Wroker=x.service" >>"$HOST_ROOT/etc/tgswitch/tgswitch.conf"
+check "an unknown one is refused" fails host_run systemctl reload tgswitchd.service
 check "the daemon stops by itself when told to" host_run systemctl stop tgswitchd.service
 check_equal "and not by force" success "$(host_run systemctl show --property=Result --value tgswitchd.service)"
 check "a call starts it again" host_run busctl introspect org.tgswitch1 /org/tgswitch1

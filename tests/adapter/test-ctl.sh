@@ -1,0 +1,383 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tgswitchctl as an administrator uses it: what it prints, where, and with which exit status; against the fake daemon of
+# test-bus, on a bus of its own.
+#
+#       test-ctl.sh BUILD
+set -uo pipefail
+
+build=$(realpath "$1")
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit
+# shellcheck source=tests/host/tap.sh
+source ../host/tap.sh
+
+directory=$(mktemp -d /tmp/test-ctl-XXXXXX)
+export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$directory/bus
+export TZ=UTC
+daemon='' bus='' client=''
+
+# Whoever of ours is still there goes with us.
+# shellcheck disable=SC2317
+clean_up()
+{
+        local pid
+
+        for pid in $client $daemon $bus; do
+                kill "$pid" 2>/dev/null && wait "$pid"
+        done
+        rm -rf "$directory"
+} 2>/dev/null
+trap clean_up EXIT
+
+start_bus()
+{
+        cat >"$directory/bus.conf" <<-CONF
+                <busconfig><type>session</type><listen>unix:path=$directory/bus</listen><auth>EXTERNAL</auth>
+                <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
+                <allow receive_sender="*"/></policy></busconfig>
+CONF
+        chmod 755 "$directory"
+        exec {announced}< <(exec dbus-daemon --config-file="$directory/bus.conf" --nofork --nosyslog --print-address \
+                2>/dev/null)
+        bus=$!
+        # written once the socket listens
+        read -r -u "$announced" _
+}
+
+# start_daemon [--resumed|--ended]: returns once it has its name.
+start_daemon()
+{
+        "$build/tests/adapter/test-bus" --serve "$@" 2>"$directory/daemon.log" &
+        daemon=$!
+        while ! busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
+                NameHasOwner s org.tgswitch1 2>/dev/null | grep -q true; do
+                kill -0 "$daemon" || return
+        done
+}
+
+stop_daemon()
+{
+        kill "$daemon"
+        wait "$daemon"
+        local status=$?
+        daemon=''
+        return "$status"
+}
+
+# fake METHOD SIGNATURE ARGUMENT…
+fake()
+{
+        busctl --system --quiet call org.tgswitch1 /fake org.tgswitch1.Fake "$@"
+}
+
+# run ARGUMENT…: leaves $status, $output and $errors.
+run()
+{
+        output=$("$build/tgswitchctl" "$@" 2>"$directory/errors" </dev/null)
+        status=$?
+        errors=$(<"$directory/errors")
+}
+
+# gives DESCRIPTION STATUS REGEX: what the last run() printed, on either stream.
+gives()
+{
+        if ((status == $2)) && [[ $output$'\n'$errors =~ $3 ]]; then
+                tap_pass "$1"
+        else
+                tap_fail "$1" "expected status $2 and: $3" "got status $status" "$output" "$errors"
+        fi
+}
+
+# start_client ARGUMENT…: in the background; its output is read with await.
+start_client()
+{
+        exec {lines}< <(exec env --default-signal=INT "$build/tgswitchctl" "$@" 2>&1)
+        client=$!
+}
+
+# await REGEX: reads the client's output up to a line that matches.
+await()
+{
+        local line
+
+        while read -r -t 60 -u "$lines" line; do
+                [[ $line =~ $1 ]] && return
+        done
+        return 1
+}
+
+client_gives()
+{
+        wait "$client"
+        check_equal "$1" "$2" $?
+        client=''
+}
+
+start_bus
+
+# ---- without a daemon ----
+
+run status
+gives "status says that nobody answers" 9 "tgswitchd does not answer"
+run --version
+gives "--version" 0 '^tgswitch [0-9.]+'
+run --help
+gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*set-seat.*spool.*reload.*authorize'
+for wrong in "frobnicate" "status --clear" "switch" "switch local" "switch cloud shop" "switch local --all shop" "wait" \
+        "wait one" "cancel 1 2" "set-seat shop" "set-seat shop none" "--nonsense"; do
+        # shellcheck disable=SC2086
+        run $wrong
+        gives "usage: $wrong" 2 '.'
+done
+
+# ---- reading ----
+
+start_daemon
+run
+gives "status is the verb without a verb" 0 'Local server: answering\. Bots: 2 on the cloud, 1 local, 1 elsewhere'
+[[ $output$errors != *$'\e'* ]]
+check_equal "no control codes off a terminal" 0 $?
+gives "status tells the window" 0 'done +local, cloud not before [0-9:]{8} \(in 9min [0-9]+s\)'
+gives "status tells what to do next" 0 "set-seat lost cloud"
+run status 's*'
+gives "status takes globs" 0 $'Jobs: 0\\.\n\nshop  cloud'
+run status nobody
+gives "status of a bot that is not there" 3 "No bot is called 'nobody'"
+run list
+gives "list aligns its columns" 0 $'BOT   SEAT        PHASE.*\nlost  undeclared  -'
+run list --json
+check_equal "list --json has a schema and all bots" '1 4' "$(jq -r '"\(.schema) \(.bots | length)"' <<<"$output")"
+run status --json shop
+check_equal "status --json chooses" 'shop cloud true' "$(jq -r '.bots[] | "\(.name) \(.seat) \(.cloud_allowed)"' <<<"$output")"
+
+# ---- plan and check ----
+
+run plan local
+gives "plan shows the checks of bots that would move" 0 'news: from the cloud.*shop: from the cloud.*Nothing was changed'
+gives "plan tells the point of no return" 0 'point of no return is logOut.*not before [0-9:]{8}'
+gives "plan leaves out who stays" 0 'done: at the local server already.*lost: nobody has said'
+fake CheckFails sb shop true
+run check local shop news
+gives "a failed check is told and decides the status" 5 'fail +gate +shop.service +shop.service has no LoadCredential='
+run plan local --json shop
+check_equal "plan --json has verdicts" 'pass fail skipped' "$(jq -r '[.bots[0].checks[].verdict] | join(" ")' <<<"$output")"
+run switch local shop
+gives "switch needs a terminal or --yes" 2 'Nothing was changed'
+output=$(script -qec "'$build/tgswitchctl' switch local shop" /dev/null </dev/null 2>&1)
+status=$? errors=''
+gives "switch on a terminal shows the plan and ends with failed checks" 5 'would fail its checks'
+fake CheckFails sb shop false
+output=$(echo n | script -qec "'$build/tgswitchctl' switch local shop" /dev/null 2>&1)
+status=$? errors=''
+gives "switch on a terminal takes no for an answer" 1 'Move 1 bot to the local server\? \[y/N\].*Nothing was changed'
+output=$(NO_COLOR=1 script -qec "'$build/tgswitchctl' status" /dev/null </dev/null 2>&1)
+[[ $output != *$'\e'* ]]
+check_equal "NO_COLOR is honoured" 0 $?
+
+# ---- switch ----
+
+run switch local lost --yes
+gives "an undeclared bot that is named is an error" 1 'lost: Nobody has said'
+run switch local --all --yes --no-wait --reason=why
+gives "--no-wait returns with the jobs" 0 'Job 1 moves news.*Job 2 moves shop'
+gives "--all leaves out who has no seat" 0 'lost is left out'
+run switch local shop --yes --no-wait
+gives "asked again it is the same job" 0 'Job 2 moves shop'
+run status shop
+gives "status shows the job" 0 'job +2 to local: check since.*reason +why.*tgswitchctl wait 2'
+run cancel 2
+gives "cancel" 0 'Job 2 is being taken back'
+run cancel 2
+gives "a job that has gone cannot be cancelled" 3 'No job 2'
+run wait 2
+gives "wait for a cancelled one" 1 'shop was not moved: job 2 was cancelled'
+run wait 1234
+gives "wait for one that never was" 3 'no job 1234'
+
+fake Auto b true
+run wait 1
+gives "wait follows to the end" 0 $'news is at the local server: 12 updates drained, 3 spooled, 3 handed over; blind for 74ms, down for 1.9s; cloud not before [0-9:]{8} '
+run switch local shop --yes --hold-at=nowhere
+gives "the daemon's refusal of an option is told" 1 "'hold-at' takes"
+fake Refuse su news 7
+fake Refuse su shop 7
+run switch local shop --yes
+gives "a job in the way" 7 'shop: Refused'
+fake Refuse su shop 0
+run switch local --all --yes --json
+check_equal "--json tells the result" '1 done 3' "$(jq -r '"\(.schema) \(.jobs[0].result) \(.jobs[0].handed_over)"' <<<"$output")"
+run switch local --all --yes
+gives "nothing to do is no error" 0 'shop is at the local server already.*Nothing to do'
+run set-seat shop cloud
+gives "set-seat" 0 'shop: taken to be logged in at the cloud'
+run set-seat news cloud
+gives "set-seat refused" 7 'news: Refused'
+run set-seat nobody cloud
+gives "set-seat of nobody" 3 "No bot is called"
+run spool shop
+check_equal "spool prints the array" '7 8' "$(jq -r '[.[].update_id] | join(" ")' <<<"$output")"
+run spool shop --json
+check_equal "spool --json" '1 shop 2' "$(jq -r '"\(.schema) \(.bot) \(.updates | length)"' <<<"$output")"
+run spool shop --clear
+gives "spool --clear" 0 'dropped'
+run reload
+gives "reload" 0 'The configuration was read'
+
+# ---- some fail ----
+
+stop_daemon
+check_equal "the fake daemon ends well" 0 $?
+start_daemon
+fake Refuse su news 3
+fake Auto b true
+run switch local shop news --yes
+gives "one is refused, the other moves" 6 'shop is at the local server.*news: Refused'
+fake Refuse su news 0
+fake Auto b false
+start_client switch local news --yes
+fake_until_running()
+{
+        until busctl --system --json=short call org.tgswitch1 /org/tgswitch1 org.tgswitch1.Manager ListJobs | grep -q '"news"'; do
+                kill -0 "$client" || return
+        done
+}
+fake_until_running
+fake Fail ss news "The disk is full; make room."
+await 'news was not moved: The disk is full; make room.'
+check_equal "a failed job tells why" 0 $?
+client_gives "and has its status" 1
+
+# ---- others than root ----
+
+install -m 755 "$build/tgswitchctl" "$directory/tgswitchctl"
+nobody()
+{
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$directory/tgswitchctl" "$@"
+}
+output=$(nobody list 2>&1)
+status=$? errors=''
+gives "everybody reads" 0 'news'
+output=$(nobody switch local news --yes 2>&1)
+status=$?
+gives "only root moves a bot" 8 'Only root may do this'
+stop_daemon
+
+# ---- holding, detaching, restarts ----
+
+start_daemon
+fake Auto b true
+start_client switch local shop --yes --hold-at=stop-workers
+await 'shop +holds; .tgswitchctl proceed 1. lets it go on'
+check_equal "a held job says how to go on" 0 $?
+run status shop
+gives "status shows that it holds" 0 'drain, holding.*tgswitchctl proceed 1'
+kill -INT "$client"
+await "Detached. Job 1 of shop goes on; follow it with 'tgswitchctl wait 1'"
+check_equal "Ctrl-C detaches and names the job" 0 $?
+client_gives "with the status of the signal" 130
+start_client wait 1
+await 'shop +holds'
+kill -TERM "$client"
+client_gives "SIGTERM detaches too" 143
+start_client wait 1
+await 'shop +holds'
+fake Auto b false
+run proceed 1
+gives "proceed" 0 'Job 1 goes on'
+for phase in stop-workers spool log-out log-in restore-webhook publish start-workers confirm; do
+        fake Advance s shop
+        await "shop +$phase +[0-9.]+m?s" || break
+done
+check_equal "each phase is told with its time" confirm "$phase"
+await 'shop is at the local server'
+client_gives "a job that went on ends well" 0
+run proceed 1
+gives "proceed without a job" 3 'No job 1'
+stop_daemon
+
+start_daemon --resumed
+start_client wait 7
+until fake Advance s shop && await 'shop +log-in'; do :; done
+stop_daemon
+await 'tgswitchd has gone; waiting'
+check_equal "the end of the daemon is told" 0 $?
+start_daemon --resumed
+fake Auto b true
+await 'shop is at the local server'
+client_gives "a job that went on in another daemon ends well" 0
+stop_daemon
+
+start_daemon --resumed
+start_client wait 7
+until fake Advance s shop && await 'shop +log-in'; do :; done
+stop_daemon
+start_daemon --ended
+await 'shop is at the local server: 12 updates drained'
+client_gives "a job that ended while nobody looked ends well" 0
+
+# ---- authorize ----
+
+# The configuration is looked for in /run/tgswitch too; there it is made for this process alone.
+authorize()
+{
+        # shellcheck disable=SC2016
+        output=$(unshare --mount --propagation private bash -c '
+                mount -t tmpfs none /run && cp -r "$1" /run/tgswitch && "$2/tgswitchctl" authorize "${@:3}"
+                ' - "$directory/config" "$build" --output="$directory/50.rules" "$@" 2>"$directory/errors")
+        status=$?
+        errors=$(<"$directory/errors")
+}
+
+names()
+{
+        grep -oE '^ {16}"[^"]+": true,$' "$directory/50.rules" | cut -d '"' -f 2 | tr '\n' ' '
+}
+
+if unshare --mount true 2>/dev/null && [[ ! -e /etc/tgswitch ]]; then
+        mkdir -p "$directory/config/bots.d"
+        printf '[Bot]\nWorker=shop.service alias.service\nSpoolTo=shop.service\n' >"$directory/config/bots.d/shop.conf"
+        printf '[Bot]\nWorker=pool@*.service\n' >"$directory/config/bots.d/pool.conf"
+        authorize
+        gives "authorize writes the rule" 0 'now allows 7 units'
+        check_equal "with exact names, instances, real names and triggers" \
+                'alias.service pool@a.service pool@b\\x2d1.service real.service shop.service shop.timer telegram-bot-api.service ' \
+                "$(names)"
+        check_equal "for everybody to read" 644 "$(stat -c %a "$directory/50.rules")"
+        inode=$(stat -c %i "$directory/50.rules")
+        authorize
+        gives "authorize leaves a rule that is right" 0 'is up to date'
+        check_equal "untouched" "$inode" "$(stat -c %i "$directory/50.rules")"
+
+        printf '[Bot]\nWroker=shop.service\n' >"$directory/config/bots.d/shop.conf"
+        printf '[Bot]\nWorker=new.service\n' >"$directory/config/bots.d/new.conf"
+        authorize
+        gives "a bad file of a bot is told" 0 'shop.conf:2: .*Wroker'
+        check_match "and takes nothing away" 'new.service .*shop.service' "$(names)"
+        authorize --strict
+        gives "--strict fails" 1 'Wroker'
+        printf '[Bot]\nWorker=shop.service\n' >"$directory/config/bots.d/shop.conf"
+        authorize --json
+        check_equal "what is no longer configured goes" 'true shop.timer' \
+                "$(jq -r '"\(.changed) \(.units[] | select(endswith("timer")))"' <<<"$output")"
+        [[ $(names) != *alias* ]]
+        check_equal "from the rule" 0 $?
+
+        cp "$directory/50.rules" "$directory/before"
+        echo 'nonsense' >"$directory/config/tgswitch.conf"
+        authorize
+        gives "a broken configuration is no reason to stop" 0 'stays as it is'
+        check "and keeps the rule" cmp "$directory/before" "$directory/50.rules"
+        rm "$directory/config/tgswitch.conf"
+
+        stop_daemon
+        printf '[Bot]\nWorker=third.service\n' >"$directory/config/bots.d/third.conf"
+        authorize
+        gives "without systemd the exact names have to do" 0 'systemd could not be asked'
+        check_match "and what systemd said before stays" 'pool@a.service .*shop.timer .*third.service' "$(names)"
+else
+        tap_pass "authorize # SKIP needs a mount namespace and a host without /etc/tgswitch"
+        stop_daemon
+fi
+
+tap_done
