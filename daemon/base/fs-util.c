@@ -89,6 +89,9 @@ static int write_new_file(int fd, const char *name, const void *bytes, size_t si
         file = openat(fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (file < 0)
                 return -errno;
+        /* The mode that the caller asks for, whatever umask it was started with (UMask= in systemd.exec(5)). */
+        if (fchmod(file, mode) < 0)
+                return -errno;
         r = write_all(file, bytes, size);
         if (r < 0)
                 return r;

@@ -160,7 +160,8 @@ void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
                 if (call->checked != b)
                         continue;
                 (void) sd_bus_reply_method_errorf(call->message, BUS_ERROR_NO_SUCH_BOT,
-                                                  "The bot %s was removed from the configuration meanwhile.", bot_name(b));
+                                                  "The bot %s was removed from the configuration meanwhile.",
+                                                  bot_name(b));
                 bus_call_free(call);
         }
 }
@@ -238,14 +239,14 @@ static int method_clear_spool(sd_bus_message *m, void *userdata, sd_bus_error *e
 
 /* ---- properties ---- */
 
-#define DEFINE_BOT_PROPERTY(name, append)                                                                    \
+#define DEFINE_BOT_PROPERTY(name, append)                                                                      \
         static int property_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)               \
-        {                                                                                                    \
-                const Bot *b = ((const BusBot *) userdata)->bot;                                             \
-                                                                                                             \
-                return append;                                                                               \
-        }                                                                                                    \
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                      \
+                const Bot *b = ((const BusBot *) userdata)->bot;                                               \
+                                                                                                               \
+                return append;                                                                                 \
+        }                                                                                                      \
         struct _swallow_semicolon_
 
 static const char *target_name(const Bot *b)
@@ -297,13 +298,11 @@ static int append_last_job_entries(sd_bus_message *reply, const RecordJob *job)
 {
         int r;
 
-        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "u", job->id,
-                                  "target", "s", seat_to_string(job->target),
-                                  "result", "s", job_result_to_string(job->result),
-                                  "started-usec", "t", job->started_usec, "ended-usec", "t", job->ended_usec,
-                                  "drained", "t", job->drained, "spooled", "t", job->spooled,
-                                  "handed-over", "t", job->handed_over, "blind-usec", "t", job->blind_usec,
-                                  "downtime-usec", "t", job->downtime_usec);
+        r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "u", job->id, "target", "s",
+                                  seat_to_string(job->target), "result", "s", job_result_to_string(job->result),
+                                  "started-usec", "t", job->started_usec, "ended-usec", "t", job->ended_usec, "drained",
+                                  "t", job->drained, "spooled", "t", job->spooled, "handed-over", "t", job->handed_over,
+                                  "blind-usec", "t", job->blind_usec, "downtime-usec", "t", job->downtime_usec);
         if (r < 0)
                 return r;
         r = append_entry_text(reply, "reason", job->reason);

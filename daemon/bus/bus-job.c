@@ -98,16 +98,16 @@ static int method_proceed(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 /* ---- properties ---- */
 
-#define DEFINE_JOB_PROPERTY(name, append)                                                                    \
+#define DEFINE_JOB_PROPERTY(name, append)                                                                      \
         static int property_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)               \
-        {                                                                                                    \
-                const BusBot *bb = userdata;                                                                 \
-                const RecordJob *job = bot_job(bb->bot);                                                     \
-                                                                                                             \
-                (void) job;                                                                                  \
-                return append;                                                                               \
-        }                                                                                                    \
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                      \
+                const BusBot *bb = userdata;                                                                   \
+                const RecordJob *job = bot_job(bb->bot);                                                       \
+                                                                                                               \
+                (void) job;                                                                                    \
+                return append;                                                                                 \
+        }                                                                                                      \
         struct _swallow_semicolon_
 
 static bool is_holding(const Bot *b)
@@ -134,29 +134,27 @@ DEFINE_JOB_PROPERTY(error, bus_append_text(reply, job->error));
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 
-const sd_bus_vtable bus_job_vtable[] = {
-        SD_BUS_VTABLE_START(0),
+const sd_bus_vtable bus_job_vtable[] = { SD_BUS_VTABLE_START(0),
 
-        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_cancel,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Proceed", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_proceed,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+                                         SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                                                                 method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+                                         SD_BUS_METHOD_WITH_ARGS("Proceed", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+                                                                 method_proceed, SD_BUS_VTABLE_UNPRIVILEGED),
 
-        SD_BUS_PROPERTY("Id", "u", property_id, 0, CONSTANT),
-        SD_BUS_PROPERTY("Bot", "s", property_bot, 0, CONSTANT),
-        SD_BUS_PROPERTY("Target", "s", property_target, 0, CONSTANT),
-        SD_BUS_PROPERTY("Reason", "s", property_reason, 0, CONSTANT),
-        SD_BUS_PROPERTY("StartedUSec", "t", property_started, 0, CONSTANT),
-        SD_BUS_PROPERTY("Phase", "s", property_phase, 0, CHANGES),
-        SD_BUS_PROPERTY("PhaseStartedUSec", "t", property_phase_started, 0, CHANGES),
-        SD_BUS_PROPERTY("Holding", "b", property_holding, 0, CHANGES),
-        SD_BUS_PROPERTY("Cancellable", "b", property_cancellable, 0, CHANGES),
-        SD_BUS_PROPERTY("Drained", "t", property_drained, 0, CHANGES),
-        SD_BUS_PROPERTY("Spooled", "t", property_spooled, 0, CHANGES),
-        SD_BUS_PROPERTY("HandedOver", "t", property_handed_over, 0, CHANGES),
-        SD_BUS_PROPERTY("BlindUSec", "t", property_blind, 0, CHANGES),
-        SD_BUS_PROPERTY("DowntimeUSec", "t", property_downtime, 0, CHANGES),
-        SD_BUS_PROPERTY("Error", "s", property_error, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Id", "u", property_id, 0, CONSTANT),
+                                         SD_BUS_PROPERTY("Bot", "s", property_bot, 0, CONSTANT),
+                                         SD_BUS_PROPERTY("Target", "s", property_target, 0, CONSTANT),
+                                         SD_BUS_PROPERTY("Reason", "s", property_reason, 0, CONSTANT),
+                                         SD_BUS_PROPERTY("StartedUSec", "t", property_started, 0, CONSTANT),
+                                         SD_BUS_PROPERTY("Phase", "s", property_phase, 0, CHANGES),
+                                         SD_BUS_PROPERTY("PhaseStartedUSec", "t", property_phase_started, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Holding", "b", property_holding, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Cancellable", "b", property_cancellable, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Drained", "t", property_drained, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Spooled", "t", property_spooled, 0, CHANGES),
+                                         SD_BUS_PROPERTY("HandedOver", "t", property_handed_over, 0, CHANGES),
+                                         SD_BUS_PROPERTY("BlindUSec", "t", property_blind, 0, CHANGES),
+                                         SD_BUS_PROPERTY("DowntimeUSec", "t", property_downtime, 0, CHANGES),
+                                         SD_BUS_PROPERTY("Error", "s", property_error, 0, CHANGES),
 
-        SD_BUS_VTABLE_END
-};
+                                         SD_BUS_VTABLE_END };

@@ -71,15 +71,55 @@ typedef struct Switched {
         char path[BUS_JOB_PATH_SIZE];
 } Switched;
 
-/* All or nothing: where one bot is refused, the jobs begun before it are taken back. They are in their first phase,
- * which changes nothing. */
-static int switch_all(Manager *m, const bool *selected, const SwitchOptions *options, Switched *switched,
-                      size_t *ret_n, sd_bus_error *error)
+/* Asks for every chosen bot whether it could be moved. Where any could not, sets the error of the first with the
+ * reasons of all. */
+static int can_switch_all(Manager *m, const bool *selected, sd_bus_error *error)
 {
-        size_t n = 0;
+        _cleanup_strv_ char **reasons = NULL;
+        _cleanup_free_ char *all = NULL;
+        AskResult first = ASK_OK;
+        int r;
 
         for (size_t i = 0; i < manager_n_bots(m); i++) {
-                _cleanup_free_ char *message = NULL, *sentence = NULL;
+                _cleanup_free_ char *message = NULL, *reason = NULL;
+                const Bot *b = manager_bot(m, i);
+                AskResult result;
+
+                if (!selected[i])
+                        continue;
+                result = bot_can_switch(b, SEAT_LOCAL, &message);
+                if (ask_granted(result))
+                        continue;
+                if (ask_granted(first))
+                        first = result;
+                if (asprintf(&reason, "%s: %s", bot_name(b), message ?: "refused") < 0) {
+                        reason = NULL;
+                        return -ENOMEM;
+                }
+                r = strv_extend(&reasons, reason);
+                if (r < 0)
+                        return r;
+        }
+        if (ask_granted(first))
+                return 0;
+        all = strv_join(reasons, " ");
+        return bus_error_set(error, first, all);
+}
+
+/* All or nothing. Whoever could be moved a moment ago is refused only where something unexpected happens, such as a
+ * full disk: then the jobs begun before are taken back, in their first phase, which changes nothing. */
+static int switch_all(Manager *m, const bool *selected, const SwitchOptions *options, Switched *switched, size_t *ret_n,
+                      sd_bus_error *error)
+{
+        size_t n = 0;
+        int r;
+
+        r = can_switch_all(m, selected, error);
+        if (r < 0)
+                return r;
+
+        for (size_t i = 0; i < manager_n_bots(m); i++) {
+                _cleanup_free_ char *message = NULL;
                 Bot *b = manager_bot(m, i);
                 AskResult result;
                 uint32_t id;
@@ -99,9 +139,7 @@ static int switch_all(Manager *m, const bool *selected, const SwitchOptions *opt
                         if (switched[n].begun)
                                 (void) bot_cancel(switched[n].bot, &ignored);
                 }
-                if (message && asprintf(&sentence, "%s: %s", bot_name(b), message) < 0)
-                        sentence = NULL;
-                return bus_error_set(error, result, sentence);
+                return bus_error_set(error, result, message);
         }
 
         *ret_n = n;
@@ -257,15 +295,15 @@ static int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *err
 
 /* ---- properties ---- */
 
-#define DEFINE_MANAGER_PROPERTY(name, append)                                                                \
+#define DEFINE_MANAGER_PROPERTY(name, append)                                                                  \
         static int property_##name(sd_bus *bus, const char *path, const char *interface, const char *property, \
-                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)               \
-        {                                                                                                    \
-                const BusService *s = userdata;                                                              \
-                                                                                                             \
-                (void) s;                                                                                    \
-                return append;                                                                               \
-        }                                                                                                    \
+                                   sd_bus_message *reply, void *userdata, sd_bus_error *error)                 \
+        {                                                                                                      \
+                const BusService *s = userdata;                                                                \
+                                                                                                               \
+                (void) s;                                                                                      \
+                return append;                                                                                 \
+        }                                                                                                      \
         struct _swallow_semicolon_
 
 static uint32_t count_seat(const Manager *m, Seat seat)

@@ -14,8 +14,8 @@ typedef struct BusObject {
         char *path;
         const char *interface;
         const sd_bus_vtable *vtable;
-        void *userdata;     /* of the vtable's functions */
-        char **published;   /* one string for each entry of the vtable: the value last told, in our own notation */
+        void *userdata;   /* of the vtable's functions */
+        char **published; /* one string for each entry of the vtable: the value last told, in our own notation */
         size_t n_published;
 } BusObject;
 

@@ -93,7 +93,9 @@ static int option_read(sd_bus_message *m, bool seen[OPTION_MAX], SwitchOptions *
 
 int bus_options_read(sd_bus_message *m, SwitchOptions *ret, sd_bus_error *error)
 {
-        SwitchOptions o = { .on_undrained = ON_UNDRAINED_INVALID, .hold_at = HOLD_AT_NONE, .reason = "", .requester = "" };
+        SwitchOptions o = {
+                .on_undrained = ON_UNDRAINED_INVALID, .hold_at = HOLD_AT_NONE, .reason = "", .requester = ""
+        };
         bool seen[OPTION_MAX] = { false };
         int r;
 

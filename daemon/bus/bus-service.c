@@ -6,6 +6,8 @@
 static void publish_bot(BusBot *bb)
 {
         bb->changed = false;
+        if (bot_job_running(bb->bot))
+                (void) bus_job_add(bb, bot_job(bb->bot)->id);
         /* What cannot be told for want of memory is told with the next change; reading is right at any time. */
         (void) bus_object_publish(&bb->object);
         (void) bus_object_publish(&bb->job_object);

@@ -19,8 +19,8 @@ static int print_problems(const ConfigProblems *problems, json_object *json)
                 const ConfigProblem *p = problems->items + i;
                 _cleanup_free_ char *text = NULL;
 
-                if ((p->line > 0 ? asprintf(&text, "%s:%u: %s", p->path, p->line, p->message) :
-                                   asprintf(&text, "%s: %s", p->path, p->message)) < 0) {
+                if ((p->line > 0 ? asprintf(&text, "%s:%u: %s", p->path, p->line, p->message)
+                                 : asprintf(&text, "%s: %s", p->path, p->message)) < 0) {
                         text = NULL;
                         return -ENOMEM;
                 }
@@ -128,7 +128,8 @@ static CtlExit report(Ctl *c, const char *file, bool changed, char **units, json
         json_object *o, *names;
 
         if (!c->json) {
-                printf("%s %s %zu units.\n", file, changed ? "now allows" : "is up to date and allows", strv_length(units));
+                printf("%s %s %zu units.\n", file, changed ? "now allows" : "is up to date and allows",
+                       strv_length(units));
                 return CTL_OK;
         }
         o = ctl_json_new();
@@ -157,8 +158,9 @@ static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool co
                 return ctl_oom();
         if (r < 0) {
                 complete = false;
-                (void) ctl_error(CTL_OK, "systemd could not be asked (%s): what triggers workers, and instances behind "
-                                         "patterns, are as they were; run 'systemctl reload tgswitchd' later.",
+                (void) ctl_error(CTL_OK,
+                                 "systemd could not be asked (%s): what triggers workers, and instances behind "
+                                 "patterns, are as they were; run 'systemctl reload tgswitchd' later.",
                                  strerror(-r));
         }
 
@@ -172,8 +174,9 @@ static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool co
                 return ctl_error(CTL_FAILED, "The rule could not be made: %s", strerror(-r));
         changed = write_rules(file, present, text);
         if (changed < 0)
-                return ctl_error(CTL_FAILED, "%s cannot be written: %s. Without it tgswitchd may not start or stop any "
-                                             "unit; is polkitd installed?",
+                return ctl_error(CTL_FAILED,
+                                 "%s cannot be written: %s. Without it tgswitchd may not start or stop any "
+                                 "unit; is polkitd installed?",
                                  file, strerror(-changed));
         return report(c, file, changed, units, problems);
 }
@@ -191,8 +194,9 @@ CtlExit verb_authorize(Ctl *c)
         if (print_problems(&problems, json) < 0)
                 status = ctl_oom();
         else if (r == -EINVAL)
-                status = ctl_error(CTL_OK, "The configuration cannot be used, and %s stays as it is; tgswitchd goes on with "
-                                           "the configuration that it last read.",
+                status = ctl_error(CTL_OK,
+                                   "The configuration cannot be used, and %s stays as it is; tgswitchd goes on with "
+                                   "the configuration that it last read.",
                                    file);
         else if (r < 0)
                 status = ctl_error(CTL_FAILED, "The configuration cannot be read: %s", strerror(-r));

@@ -6,7 +6,8 @@
 static CtlExit bot_path(const char *name, char path[static 128])
 {
         /* what is no name would be no path */
-        if (strlen(name) == 0 || strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
+        if (strlen(name) == 0 || strlen(name) > 32 ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
                 return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl list' shows all.", name);
         (void) snprintf(path, 128, BUS_BOT_PREFIX "%s", name);
         return CTL_OK;
@@ -74,7 +75,8 @@ static CtlExit print_spool(Ctl *c, const char *name, int fd)
                 printf("{\"schema\":%d,\"bot\":\"%s\",\"updates\":", CTL_JSON_SCHEMA, name);
         while ((n = read(fd, bytes, sizeof(bytes))) > 0)
                 if (fwrite(bytes, 1, (size_t) n, stdout) != (size_t) n)
-                        return ctl_error(CTL_FAILED, "The updates of %s could not be written: %s", name, strerror(errno));
+                        return ctl_error(CTL_FAILED, "The updates of %s could not be written: %s", name,
+                                         strerror(errno));
         if (n < 0)
                 return ctl_error(CTL_FAILED, "The updates of %s could not be read: %s", name, strerror(errno));
         puts(c->json ? "}" : "");

@@ -7,9 +7,18 @@
 #include "ctl/ctl-bus.h"
 #include "ctl/ctl-dict.h"
 
-#define JOB(key, type, member)   { key, type, offsetof(CtlJob, member) }
-#define BOT(key, type, member)   { key, type, offsetof(CtlBot, member) }
-#define STATE(key, type, member) { key, type, offsetof(CtlState, member) }
+#define JOB(key, type, member)                      \
+        {                                           \
+                key, type, offsetof(CtlJob, member) \
+        }
+#define BOT(key, type, member)                      \
+        {                                           \
+                key, type, offsetof(CtlBot, member) \
+        }
+#define STATE(key, type, member)                      \
+        {                                             \
+                key, type, offsetof(CtlState, member) \
+        }
 
 static const DictField job_fields[] = {
         JOB("Id", DICT_U32, id),
@@ -289,16 +298,11 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                 const char *name;
                 CtlExit status;
         } known[] = {
-                { "org.tgswitch1.Error.NoSuchBot", CTL_NOT_FOUND },
-                { "org.tgswitch1.Error.NoSuchJob", CTL_NOT_FOUND },
-                { "org.tgswitch1.Error.JobRunning", CTL_BUSY },
-                { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NOT_FOUND },
-                { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },
-                { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE },
+                { "org.tgswitch1.Error.NoSuchBot", CTL_NOT_FOUND },  { "org.tgswitch1.Error.NoSuchJob", CTL_NOT_FOUND },
+                { "org.tgswitch1.Error.JobRunning", CTL_BUSY },      { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NOT_FOUND },
+                { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },          { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE }, { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE },      { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE },
         };
 
         if (sd_bus_error_is_set(error)) {
@@ -307,9 +311,9 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                                 return k->status;
                 /* what the bus daemon says of a service that it could not start */
                 return startswith(error->name, "org.freedesktop.DBus.Error.Spawn.") ||
-                                       startswith(error->name, "org.freedesktop.systemd1.") ?
-                               CTL_UNREACHABLE :
-                               CTL_FAILED;
+                                                       startswith(error->name, "org.freedesktop.systemd1.")
+                                       ? CTL_UNREACHABLE
+                                       : CTL_FAILED;
         }
         return r == -ENOTCONN || r == -ECONNRESET || r == -ETIMEDOUT ? CTL_UNREACHABLE : CTL_FAILED;
 }
@@ -322,8 +326,8 @@ CtlExit ctl_call_failed(const char *subject, int r, const sd_bus_error *error)
         if (r == -ENOMEM)
                 return ctl_oom();
         if (status == CTL_UNREACHABLE)
-                return ctl_error(status, "%s%stgswitchd does not answer (%s); see 'systemctl status tgswitchd'.", before,
-                                 between, error && error->message ? error->message : strerror(-r));
+                return ctl_error(status, "%s%stgswitchd does not answer (%s); see 'systemctl status tgswitchd'.",
+                                 before, between, error && error->message ? error->message : strerror(-r));
         return ctl_error(status, "%s%s%s", before, between, error && error->message ? error->message : strerror(-r));
 }
 

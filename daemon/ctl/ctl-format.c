@@ -35,9 +35,8 @@ char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec)
                         i++;
                 rest = span_usec % units[i].usec;
                 if (i + 1 < ELEMENTSOF(units) && rest >= units[i + 1].usec)
-                        (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s %" PRIu64 "%s",
-                                        span_usec / units[i].usec, units[i].name, rest / units[i + 1].usec,
-                                        units[i + 1].name);
+                        (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s %" PRIu64 "%s", span_usec / units[i].usec,
+                                        units[i].name, rest / units[i + 1].usec, units[i + 1].name);
                 else
                         (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s", span_usec / units[i].usec, units[i].name);
         }
@@ -72,15 +71,15 @@ char *show_window(char buffer[static SHOW_SIZE], usec_t cloud_allowed_usec, usec
                 /* whole seconds, rounded up: at "in 1s" it is not over */
                 (void) snprintf(buffer, SHOW_SIZE, "cloud not before %.20s (in %.15s)",
                                 show_clock(when, cloud_allowed_usec, now_usec),
-                                show_span(left, (cloud_allowed_usec - now_usec + USEC_PER_SEC - 1) /
-                                                          USEC_PER_SEC * USEC_PER_SEC));
+                                show_span(left, (cloud_allowed_usec - now_usec + USEC_PER_SEC - 1) / USEC_PER_SEC *
+                                                                USEC_PER_SEC));
         return buffer;
 }
 
 /* ---- text ---- */
 
 static const char *const styles[STYLE_MAX] = {
-        [STYLE_PLAIN] = "",        [STYLE_BOLD] = "\033[1m", [STYLE_GOOD] = "\033[32m",
+        [STYLE_PLAIN] = "",         [STYLE_BOLD] = "\033[1m",  [STYLE_GOOD] = "\033[32m",
         [STYLE_BAD] = "\033[1;31m", [STYLE_FAINT] = "\033[2m",
 };
 

@@ -12,7 +12,8 @@ static CtlExit parse_job(const char *s, uint32_t *ret)
         errno = 0;
         number = strtoull(s, &end, 10);
         if (errno != 0 || *end != '\0' || s[0] < '0' || s[0] > '9' || number == 0 || number > UINT32_MAX)
-                return ctl_error(CTL_USAGE, "'%s' is no job; jobs have numbers, and 'tgswitchctl status' shows them.", s);
+                return ctl_error(CTL_USAGE, "'%s' is no job; jobs have numbers, and 'tgswitchctl status' shows them.",
+                                 s);
         *ret = (uint32_t) number;
         return CTL_OK;
 }

@@ -6,22 +6,22 @@
 #include "ctl/ctl-rules.h"
 
 static const char head[] =
-        "// Written by \"tgswitchctl authorize\" from /etc/tgswitch, whenever tgswitchd.service is started or reloaded.\n"
-        "// Changes made here are lost.\n"
-        "polkit.addRule(function(action, subject) {\n"
-        "        var units = {\n";
+                "// Written by \"tgswitchctl authorize\" from /etc/tgswitch, whenever tgswitchd.service is started or reloaded.\n"
+                "// Changes made here are lost.\n"
+                "polkit.addRule(function(action, subject) {\n"
+                "        var units = {\n";
 
 static const char foot[] =
-        "        };\n"
-        "        var verbs = {\n"
-        "                \"start\": true, \"stop\": true, \"restart\": true, \"reload\": true, \"reset-failed\": true\n"
-        "        };\n"
-        "\n"
-        "        if (action.id == \"org.freedesktop.systemd1.manage-units\" && subject.user == \"tgswitch\" &&\n"
-        "            units[action.lookup(\"unit\")] === true && verbs[action.lookup(\"verb\")] === true)\n"
-        "                return polkit.Result.YES;\n"
-        "        return polkit.Result.NOT_HANDLED;\n"
-        "});\n";
+                "        };\n"
+                "        var verbs = {\n"
+                "                \"start\": true, \"stop\": true, \"restart\": true, \"reload\": true, \"reset-failed\": true\n"
+                "        };\n"
+                "\n"
+                "        if (action.id == \"org.freedesktop.systemd1.manage-units\" && subject.user == \"tgswitch\" &&\n"
+                "            units[action.lookup(\"unit\")] === true && verbs[action.lookup(\"verb\")] === true)\n"
+                "                return polkit.Result.YES;\n"
+                "        return polkit.Result.NOT_HANDLED;\n"
+                "});\n";
 
 #define ENTRY_BEGIN "                \""
 #define ENTRY_END   "\": true,"

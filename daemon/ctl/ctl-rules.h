@@ -7,7 +7,7 @@
  * Exact names and a list of verbs: newer versions of systemd ask polkit with a unit name for transient units too, so a
  * glob would let whoever took the daemon over run anything as root. */
 
-#define RULES_FILE "/etc/polkit-1/rules.d/50-tgswitch.rules"
+#define RULES_FILE     "/etc/polkit-1/rules.d/50-tgswitch.rules"
 #define RULES_SIZE_MAX (1024u * 1024u)
 
 /* The text of the rule for these units, sorted; the names must be valid. */

@@ -132,17 +132,20 @@ static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
         char text[256];
 
         if (job && job->holding)
-                (void) snprintf(text, sizeof(text), "it waits for 'tgswitchctl proceed %" PRIu32
-                                                    "'; 'tgswitchctl cancel %" PRIu32 "' puts everything back",
+                (void) snprintf(text, sizeof(text),
+                                "it waits for 'tgswitchctl proceed %" PRIu32 "'; 'tgswitchctl cancel %" PRIu32
+                                "' puts everything back",
                                 b->job_id, b->job_id);
         else if (b->job_id > 0)
                 (void) snprintf(text, sizeof(text), "follow it with 'tgswitchctl wait %" PRIu32 "'", b->job_id);
         else if (is(b->seat, "undeclared"))
-                (void) snprintf(text, sizeof(text), "say where it is logged in: 'tgswitchctl set-seat %.32s cloud'", b->name);
+                (void) snprintf(text, sizeof(text), "say where it is logged in: 'tgswitchctl set-seat %.32s cloud'",
+                                b->name);
         else if (b->spooled > 0)
                 (void) snprintf(text, sizeof(text), "see the spooled updates with 'tgswitchctl spool %.32s'", b->name);
         else if (is(b->seat, "cloud"))
-                (void) snprintf(text, sizeof(text), "'tgswitchctl plan local %.32s' shows what a move would do", b->name);
+                (void) snprintf(text, sizeof(text), "'tgswitchctl plan local %.32s' shows what a move would do",
+                                b->name);
         else
                 (void) snprintf(text, sizeof(text), "nothing to do");
         print_line(c, "next", STYLE_FAINT, text);

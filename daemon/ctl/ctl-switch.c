@@ -42,7 +42,8 @@ static size_t round_choose(Round *round, CtlState *s)
                         round_skip(round, b, "is at the local server already.");
                         b->selected = false;
                 } else if (streq_ptr(b->seat, "undeclared") && !b->named) {
-                        round_skip(round, b, "is left out: nobody has said where it is logged in (tgswitchctl set-seat).");
+                        round_skip(round, b,
+                                   "is left out: nobody has said where it is logged in (tgswitchctl set-seat).");
                         b->selected = false;
                 }
                 n += b->selected;
@@ -222,8 +223,8 @@ CtlExit verb_switch(Ctl *c)
         if (status != CTL_OK)
                 return status;
         if (named == c->all)
-                return ctl_error(CTL_USAGE, named ? "Give either names or --all, not both." :
-                                                    "Name the bots to move, or give --all.");
+                return ctl_error(CTL_USAGE, named ? "Give either names or --all, not both."
+                                                  : "Name the bots to move, or give --all.");
 
         if ((status = ctl_begin(c, &s)) != CTL_OK || (status = ctl_state_select(&s, c->arguments + 1)) != CTL_OK ||
             (status = round_init(&round, c)) != CTL_OK)

@@ -70,6 +70,13 @@ static void show_waiting(Watch *w, WatchItem *i)
         fflush(stdout);
 }
 
+static void show_begin(Watch *w, WatchItem *i)
+{
+        printf("%-12s job %" PRIu32 " to the %s server\n", i->job.bot, i->job.id, i->job.target ?: "new");
+        fflush(stdout);
+        show_waiting(w, i);
+}
+
 /* What is under way now, in one line that the next output takes away again. */
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -208,7 +215,8 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
                 return 0;
         if (isempty(new_owner)) {
                 close_line(w);
-                (void) ctl_error(CTL_OK, "tgswitchd has gone; waiting for it to come back. Its jobs go on by themselves.");
+                (void) ctl_error(CTL_OK,
+                                 "tgswitchd has gone; waiting for it to come back. Its jobs go on by themselves.");
                 return 0;
         }
         /* where it fails the daemon is gone again, and will be announced again */
@@ -280,7 +288,8 @@ static int watch_set_up(Watch *w)
             (r = sd_bus_attach_event(w->ctl->bus, w->event, SD_EVENT_PRIORITY_NORMAL)) < 0)
                 return r;
         if (w->ctl->terminal && !w->ctl->json) {
-                if ((r = sd_event_add_time_relative(w->event, &w->timer, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_timer, w)) < 0 ||
+                if ((r = sd_event_add_time_relative(w->event, &w->timer, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_timer,
+                                                    w)) < 0 ||
                     (r = sd_event_source_set_enabled(w->timer, SD_EVENT_ON)) < 0)
                         return r;
         }
@@ -350,7 +359,6 @@ CtlExit watch_add(Watch *w, uint32_t id, const char *bot)
         r = ctl_job_read(w->ctl, &i->job);
         if (r < 0 && r != -ENOENT)
                 return ctl_call_failed(bot, r, NULL);
-        show_waiting(w, i);
         return CTL_OK;
 }
 
@@ -370,8 +378,9 @@ static void print_detached(Watch *w)
                 const CtlJob *job = &w->items[i].job;
 
                 if (!job->result)
-                        (void) ctl_error(CTL_OK, "Detached. Job %" PRIu32 " of %s goes on; follow it with 'tgswitchctl "
-                                                 "wait %" PRIu32 "'%s.",
+                        (void) ctl_error(CTL_OK,
+                                         "Detached. Job %" PRIu32 " of %s goes on; follow it with 'tgswitchctl "
+                                         "wait %" PRIu32 "'%s.",
                                          job->id, job->bot, job->id,
                                          job->cancellable ? ", or take it back with 'tgswitchctl cancel'" : "");
         }
@@ -381,6 +390,9 @@ CtlExit watch_run(Watch *w, int *ret_detached)
 {
         int r = 0;
 
+        for (size_t i = 0; i < w->n_items && !w->ctl->json; i++)
+                if (!w->items[i].job.result)
+                        show_begin(w, w->items + i);
         maybe_finish(w); /* all of them may have ended before we came */
         while (!w->finished && r >= 0)
                 r = sd_event_run(w->event, UINT64_MAX);
@@ -388,7 +400,8 @@ CtlExit watch_run(Watch *w, int *ret_detached)
         if (r < 0)
                 return ctl_call_failed(NULL, r, NULL);
         if (w->lost)
-                return ctl_error(CTL_UNREACHABLE, "The system bus has gone. The jobs go on; 'tgswitchctl status' tells more.");
+                return ctl_error(CTL_UNREACHABLE,
+                                 "The system bus has gone. The jobs go on; 'tgswitchctl status' tells more.");
         if (w->signal)
                 print_detached(w);
         *ret_detached = w->signal;
@@ -421,13 +434,15 @@ static void print_result(const CtlJob *job, const CtlBot *b)
         if (streq(job->result, "done"))
                 print_done(job, b);
         else if (streq(job->result, "canceled"))
-                printf("%s was not moved: job %" PRIu32 " was cancelled, and everything is as it was.\n", job->bot, job->id);
+                printf("%s was not moved: job %" PRIu32 " was cancelled, and everything is as it was.\n", job->bot,
+                       job->id);
         else if (streq(job->result, "failed"))
                 (void) ctl_error(CTL_FAILED, "%s was not moved: %s", job->bot,
                                  isempty(job->error) ? "see 'journalctl -u tgswitchd'." : job->error);
         else
-                (void) ctl_error(CTL_FAILED, "How job %" PRIu32 " of %s ended is not known; see 'tgswitchctl status %s'.",
-                                 job->id, job->bot, job->bot);
+                (void) ctl_error(CTL_FAILED,
+                                 "How job %" PRIu32 " of %s ended is not known; see 'tgswitchctl status %s'.", job->id,
+                                 job->bot, job->bot);
 }
 
 CtlExit watch_report(Watch *w, size_t n_refused, json_object *json)

@@ -8,8 +8,8 @@
 #include "base/macro.h"
 #include "base/time-util.h"
 
-/* tgswitchctl: what the command line said, and what all verbs share. The program talks to org.tgswitch1(5) and to nothing
- * else; `authorize` alone reads the configuration. */
+/* tgswitchctl: what the command line said, and what all verbs share. The program talks to org.tgswitch1(5) and to
+ * nothing else; `authorize` alone reads the configuration. */
 
 /* tgswitchctl(1), EXIT STATUS */
 typedef enum CtlExit {

@@ -23,9 +23,9 @@ typedef enum Option {
         OPTION_VERSION = 1 << 12,
 } Option;
 
-#define OPTIONS_SWITCH                                                                                       \
-        (OPTION_ALL | OPTION_YES | OPTION_WAIT | OPTION_NO_WAIT | OPTION_JSON | OPTION_REASON |              \
-         OPTION_ON_UNDRAINED | OPTION_HOLD_AT)
+#define OPTIONS_SWITCH                                                                                                \
+        (OPTION_ALL | OPTION_YES | OPTION_WAIT | OPTION_NO_WAIT | OPTION_JSON | OPTION_REASON | OPTION_ON_UNDRAINED | \
+         OPTION_HOLD_AT)
 
 #define ANY UINT_MAX
 
@@ -36,16 +36,19 @@ static const struct {
         CtlExit (*run)(Ctl *c);
         const char *help;
 } verbs[] = {
-        { "status", "[BOT...]", 0, ANY, OPTION_JSON, verb_status, "Where each bot is, what it does, and what to do next" },
+        { "status", "[BOT...]", 0, ANY, OPTION_JSON, verb_status,
+          "Where each bot is, what it does, and what to do next" },
         { "list", "", 0, 0, OPTION_JSON, verb_list, "One line a bot" },
-        { "plan", "local [BOT...]", 1, ANY, OPTION_JSON, verb_plan, "What a switch would do, with its checks; changes nothing" },
+        { "plan", "local [BOT...]", 1, ANY, OPTION_JSON, verb_plan,
+          "What a switch would do, with its checks; changes nothing" },
         { "check", "local [BOT...]", 1, ANY, OPTION_JSON, verb_check, "The checks of a switch alone; change nothing" },
         { "switch", "local BOT...|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the local server" },
         { "wait", "JOB...", 1, ANY, OPTION_JSON, verb_wait, "Follow jobs to their end" },
         { "cancel", "JOB", 1, 1, OPTION_JSON, verb_cancel, "Take a job back that has not logged its bot out" },
         { "proceed", "JOB", 1, 1, OPTION_JSON, verb_proceed, "Let a job go on that holds" },
         { "set-seat", "BOT cloud|local", 2, 2, OPTION_JSON, verb_set_seat, "Say where a bot is logged in" },
-        { "spool", "BOT", 1, 1, OPTION_CLEAR | OPTION_JSON, verb_spool, "Print the updates kept for a bot, or drop them" },
+        { "spool", "BOT", 1, 1, OPTION_CLEAR | OPTION_JSON, verb_spool,
+          "Print the updates kept for a bot, or drop them" },
         { "reload", "", 0, 0, OPTION_JSON, verb_reload, "Have the configuration read again" },
         { "authorize", "", 0, 0, OPTION_OUTPUT | OPTION_STRICT | OPTION_JSON, verb_authorize,
           "Write the polkit rule for the configured units" },
@@ -165,7 +168,8 @@ static CtlExit run_verb(Ctl *c, const char *name, unsigned n_arguments, unsigned
                 if (!streq(v->name, name))
                         continue;
                 if (foreign)
-                        return ctl_error(CTL_USAGE, "--%s does not go with '%s'.", option_name(foreign & -foreign), name);
+                        return ctl_error(CTL_USAGE, "--%s does not go with '%s'.", option_name(foreign & -foreign),
+                                         name);
                 if (n_arguments < v->n_min || n_arguments > v->n_max)
                         return ctl_error(CTL_USAGE, "Usage: tgswitchctl %s %s", v->name, v->arguments);
                 return v->run(c);

@@ -45,7 +45,8 @@ int spool_drop_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret) 
 
 /* Removes updates with update_id >= `offset`: the server still has them and will give them to the workers itself. Goes
  * from the last one backwards and stops where ids no longer descend: what lies before came from another server, whose
- * ids mean something else. */
+ * ids mean something else. Where the server that `offset` belongs to has given nothing that is in here, that other
+ * server's updates are the last ones: the caller knows, and does not call. */
 int spool_discard_from(Spool *sp, int64_t offset, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
 
 /* Removes everything. */

@@ -28,6 +28,7 @@ struct Check {
         UnitCall *list_call;
         UnitLook *looks;
         size_t n_looks;
+        bool server_is_next; /* once all else has been looked at */
         ServerCall *server_call;
 };
 
@@ -58,11 +59,19 @@ static int on_done(sd_event_source *s, void *userdata)
         return 0;
 }
 
+static void look_at_server(Check *c);
+
 static void look_done(Check *c)
 {
         assert(c->pending > 0);
         if (--c->pending > 0)
                 return;
+        if (c->server_is_next) {
+                c->server_is_next = false;
+                look_at_server(c);
+                if (c->pending > 0)
+                        return;
+        }
         if (sd_event_add_defer(c->bot->manager->event, &c->done_source, on_done, c) < 0)
                 abort();
 }
@@ -197,9 +206,7 @@ static void on_reset_failed(UnitCall *call, int r, const char *error, void *user
                                look->unit);
         else
                 check_list_add(&c->list, "rights", look->unit, CHECK_FAIL,
-                               "tgswitchd may not control %s (%s): run 'systemctl reload tgswitchd' as root, which "
-                               "brings the polkit rule in step with the configuration.", look->unit,
-                               error ?: strerror(-r));
+                               "tgswitchd may not control %s: %s.", look->unit, error ?: strerror(-r));
         look->call = unit_call_free(look->call);
         look_done(c);
 }
@@ -329,6 +336,12 @@ static void look_at_server(Check *c)
         const char *unit = c->bot->manager->config->server_unit;
         int r;
 
+        /* Not for nothing: what requires the unit would be stopped with it when it is stopped again. */
+        if (c->may_start_server && !check_list_passed(&c->list)) {
+                check_list_add(&c->list, "server", unit, CHECK_SKIPPED, "%s is not looked at before all else is well.",
+                               unit);
+                return;
+        }
         r = server_call(c->bot->manager, flags, on_server, c, &c->server_call);
         if (r < 0)
                 check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s.", unit, strerror(-r));
@@ -380,9 +393,9 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
         c->userdata = userdata;
 
         c->pending = 1; /* this function */
+        c->server_is_next = true;
         look_at_token(c);
         look_at_workers(c);
-        look_at_server(c);
         look_at_disk(c);
         look_done(c);
         *ret = c;

@@ -48,9 +48,10 @@ static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *pee
 
         if (!takes_spool(b, peer->unit))
                 return serve("[]", 2, ret_data, ret_size);
-        if (!b->part_ready)
+        /* Between two parts there is none; handover.c asks again when the next one has been read. */
+        part = b->part_ready ? spool_part(b->spool, &size, &n) : NULL;
+        if (!part)
                 return CREDENTIAL_HOLD;
-        part = spool_part(b->spool, &size, &n);
         return serve(part, size, ret_data, ret_size);
 }
 

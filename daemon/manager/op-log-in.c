@@ -254,7 +254,8 @@ int op_restore_source_start(Bot *b, Operation **ret)
         if (r < 0)
                 return r;
         *ret = &o->base;
-        /* The workers get from the server itself what it has not been told to forget; twice would be once too often. */
+        /* The workers get from the server itself what it has not been told to forget; twice would be once too often. All
+         * that is in the spool came from this server: check lets no cutover begin with updates of an earlier one. */
         return spool_discard_from(b->spool, b->record.confirmed_offset, on_discarded, o, &o->disk_job);
 }
 

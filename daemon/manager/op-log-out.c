@@ -269,10 +269,11 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
                               event == CUTOVER_LOGOUT_LOST ? " It may have been applied, so it is repeated." :
                               event == CUTOVER_LOGOUT_REVOKED ? " The token is revoked: put the new one in place." :
                                                                 " The bot was not logged out.");
-        if (event == CUTOVER_LOGOUT_APPLIED || event == CUTOVER_LOGOUT_LOST)
-                late_poll_let_go(b);
-        else
+        /* Only where this attempt was the first and certainly not applied will the server give the updates again. */
+        if (b->record.state == CUTOVER_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED && event != CUTOVER_LOGOUT_LOST)
                 late_poll_drop(b);
+        else
+                late_poll_let_go(b);
         bot_post(b, event);
 }
 

@@ -253,9 +253,8 @@ static void ask_updates(SpoolOperation *o)
 static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
 {
         SpoolOperation *o = userdata;
-        Bot *b = o->base.bot;
 
-        b->record.server_started = b->record.server_started || started;
+        /* That it had to be started now says nothing of how check found it: a roll-back goes by that. */
         if (answer == SERVER_READY) {
                 o->server_ready = true;
                 maybe_finished(o);

@@ -19,6 +19,8 @@ struct ServerCall {
         unsigned flags;
         server_handler_t handler;
         void *userdata;
+        bool asked;   /* systemd to start the unit */
+        bool was_off; /* before that */
         bool started;
         usec_t deadline_usec; /* CLOCK_BOOTTIME */
         usec_t wait_usec;
@@ -112,14 +114,15 @@ static void probe_login(ServerCall *c)
                 fail_errno(c, r, "probe the local server's login");
 }
 
-static void probe(ServerCall *c);
+static void look_at_unit(ServerCall *c);
 
 static void on_probe_timer(void *userdata)
 {
         ServerCall *c = userdata;
 
         c->timer = clock_timer_free(c->timer);
-        probe(c);
+        /* It may have ended meanwhile: then there is nothing to wait for. */
+        look_at_unit(c);
 }
 
 static void on_probed(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -164,16 +167,15 @@ static void probe(ServerCall *c)
                 fail_errno(c, r, "probe the local server");
 }
 
-static void look_at_unit(ServerCall *c);
-
 static void on_started(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         ServerCall *c = userdata;
         char why[512];
 
+        /* Also where it failed: systemd may be trying again by itself (Restart=), which has to be ended, too. */
+        c->started = c->was_off && result != UNIT_JOB_REFUSED && result != UNIT_JOB_DENIED;
         if (result == UNIT_JOB_DONE) {
                 c->unit_call = unit_call_free(c->unit_call);
-                c->started = true;
                 /* Once more, for its new invocation id; a unit that a condition kept from starting shows there too. */
                 look_at_unit(c);
                 return;
@@ -190,6 +192,7 @@ static void start_unit(ServerCall *c)
         Manager *m = c->manager;
         int r;
 
+        c->asked = true;
         r = unit_client_job(m->units, m->config->server_unit, UNIT_START, m->config->server_start_timeout_usec,
                             on_started, c, &c->unit_call);
         if (r < 0)
@@ -214,7 +217,10 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         memcpy(c->invocation, info->invocation_id, sizeof(c->invocation));
         c->unit_call = unit_call_free(c->unit_call);
 
-        if (load != UNIT_LOAD_LOADED) {
+        if (load == UNIT_LOAD_MASKED) {
+                snprintf(why, sizeof(why), "%s is masked: run 'systemctl unmask %s'.", unit, unit);
+                finish(c, SERVER_FAILED, why);
+        } else if (load != UNIT_LOAD_LOADED) {
                 snprintf(why, sizeof(why),
                          "There is no usable unit %s (LocalServerUnit=). Install the local Bot API server and its unit, "
                          "see 'systemctl status %s'.", unit, unit);
@@ -224,12 +230,13 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         } else if (!(c->flags & SERVER_START)) {
                 snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);
                 finish(c, SERVER_NOT_RUNNING, why);
-        } else if (c->started) {
+        } else if (c->asked) {
                 snprintf(why, sizeof(why),
                          "%s was started and is not running: a condition of the unit is not met (is its program "
                          "installed?), or it exited at once. See 'systemctl status %s'.", unit, unit);
                 finish(c, SERVER_FAILED, why);
         } else {
+                c->was_off = !unit_active_state_may_run(state);
                 start_unit(c);
         }
 }

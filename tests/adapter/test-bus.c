@@ -22,286 +22,9 @@
 #include "fake-manager.inc"
 #include "fake-serve.inc"
 
+#include "bus-fixture.inc"
+
 #define NOBODY 65534
-
-typedef struct Fixture {
-        sd_event *event;
-        sd_bus *server, *client;
-        Manager *manager;
-        BusService *service;
-        Bot *shop, *news, *lost;
-
-        /* what the client has heard since the last forget() */
-        char *heard;
-        size_t heard_size;
-        FILE *heard_stream;
-
-        bool replied;
-        sd_bus_message *reply;
-} Fixture;
-
-static BusDaemon daemon_;
-
-/* ---- fixture ---- */
-
-static sd_bus *connect_bus(void)
-{
-        sd_bus *bus = NULL;
-
-        assert_true(sd_bus_new(&bus) >= 0);
-        assert_true(sd_bus_set_address(bus, daemon_.address) >= 0);
-        assert_true(sd_bus_set_bus_client(bus, true) >= 0);
-        assert_true(sd_bus_negotiate_fds(bus, true) >= 0);
-        assert_true(sd_bus_start(bus) >= 0);
-        return bus;
-}
-
-static const char *last_element(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-
-        return slash && slash[1] ? slash + 1 : path;
-}
-
-/* "Changed shop Seat=local Phase=drain": names and, where they are simple, values. */
-static void hear_changed(Fixture *f, sd_bus_message *m)
-{
-        const char *interface, *name, *contents;
-        char type;
-
-        fprintf(f->heard_stream, "Changed %s", last_element(sd_bus_message_get_path(m)));
-        assert_true(sd_bus_message_read(m, "s", &interface) > 0);
-        assert_true(sd_bus_message_enter_container(m, 'a', "{sv}") > 0);
-        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
-                assert_true(sd_bus_message_read(m, "s", &name) > 0);
-                assert_true(sd_bus_message_peek_type(m, &type, &contents) > 0);
-                fprintf(f->heard_stream, " %s", name);
-                if (streq(contents, "s")) {
-                        const char *s;
-
-                        assert_true(sd_bus_message_read(m, "v", "s", &s) > 0);
-                        fprintf(f->heard_stream, "=%s", s);
-                } else if (streq(contents, "t")) {
-                        uint64_t t;
-
-                        assert_true(sd_bus_message_read(m, "v", "t", &t) > 0);
-                        fprintf(f->heard_stream, "=%" PRIu64, t);
-                } else
-                        assert_true(sd_bus_message_skip(m, "v") > 0);
-                assert_true(sd_bus_message_exit_container(m) >= 0);
-        }
-        assert_true(sd_bus_message_exit_container(m) >= 0);
-        /* nothing is invalidated without its value */
-        assert_true(sd_bus_message_enter_container(m, 'a', "s") > 0);
-        assert_int_equal(sd_bus_message_at_end(m, false), 1);
-        fputc('\n', f->heard_stream);
-}
-
-static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Fixture *f = userdata;
-        const char *path, *bot, *result;
-        uint32_t id;
-
-        if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.Properties", "PropertiesChanged"))
-                hear_changed(f, m);
-        else if (sd_bus_message_is_signal(m, "org.freedesktop.DBus.ObjectManager", NULL)) {
-                assert_true(sd_bus_message_read(m, "o", &path) > 0);
-                fprintf(f->heard_stream, "%s %s\n", sd_bus_message_get_member(m), last_element(path));
-        } else if (sd_bus_message_is_signal(m, BUS_MANAGER_INTERFACE, "JobNew")) {
-                assert_true(sd_bus_message_read(m, "uos", &id, &path, &bot) > 0);
-                fprintf(f->heard_stream, "JobNew %" PRIu32 " %s %s\n", id, path, bot);
-        } else if (sd_bus_message_is_signal(m, BUS_MANAGER_INTERFACE, "JobRemoved")) {
-                assert_true(sd_bus_message_read(m, "uoss", &id, &path, &bot, &result) > 0);
-                fprintf(f->heard_stream, "JobRemoved %" PRIu32 " %s %s %s\n", id, path, bot, result);
-        }
-        return 0;
-}
-
-static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Fixture *f = userdata;
-
-        f->reply = sd_bus_message_ref(m);
-        f->replied = true;
-        return 1;
-}
-
-static sd_bus_message *finish_call(Fixture *f, sd_bus_message *m)
-{
-        f->replied = false;
-        f->reply = NULL;
-        assert_true(sd_bus_call_async(f->client, NULL, m, on_reply, f, 0) >= 0);
-        while (!f->replied)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-        return f->reply;
-}
-
-static sd_bus_message *new_call(Fixture *f, const char *path, const char *interface, const char *member)
-{
-        sd_bus_message *m = NULL;
-
-        assert_true(sd_bus_message_new_method_call(f->client, &m, BUS_NAME, path, interface, member) >= 0);
-        return m;
-}
-
-/* The reply or error of a method call; the loop runs meanwhile. */
-static sd_bus_message *call(Fixture *f, const char *path, const char *interface, const char *member,
-                            const char *types, ...)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_call(f, path, interface, member);
-        va_list ap;
-
-        va_start(ap, types);
-        assert_true(sd_bus_message_appendv(m, types, ap) >= 0);
-        va_end(ap);
-        return finish_call(f, m);
-}
-
-/* Lets everything that is under way arrive: what the server sends before it answers a ping is heard by then.
- */
-static void settle(Fixture *f)
-{
-        for (int i = 0; i < 2; i++)
-                sd_bus_message_unref(call(f, BUS_PATH, "org.freedesktop.DBus.Peer", "Ping", ""));
-}
-
-static const char *heard(Fixture *f)
-{
-        settle(f);
-        fflush(f->heard_stream);
-        f->heard[ftello(f->heard_stream)] = '\0';
-        return f->heard;
-}
-
-static void forget(Fixture *f)
-{
-        settle(f);
-        rewind(f->heard_stream);
-}
-
-static void on_named(BusService *s, int r, void *userdata)
-{
-        *(int *) userdata = r;
-}
-
-static int set_up(void **state)
-{
-        Fixture *f = calloc(1, sizeof(*f));
-        int named = 1;
-
-        assert_non_null(f);
-        assert_true(sd_event_new(&f->event) >= 0);
-        f->heard_stream = open_memstream(&f->heard, &f->heard_size);
-        f->server = connect_bus();
-        f->client = connect_bus();
-        assert_true(sd_bus_attach_event(f->server, f->event, 0) >= 0);
-        assert_true(sd_bus_attach_event(f->client, f->event, 0) >= 0);
-
-        f->manager = fake_manager_new(f->event);
-        f->lost = fake_bot_new(f->manager, "lost", SEAT_UNDECLARED);
-        f->news = fake_bot_new(f->manager, "news", SEAT_CLOUD);
-        f->shop = fake_bot_new(f->manager, "shop", SEAT_CLOUD);
-        assert_int_equal(strv_extend(&f->shop->workers, "shop.service"), 0);
-        assert_int_equal(bus_service_new(&f->service, f->server, f->manager), 0);
-        assert_int_equal(bus_service_request_name(f->service, on_named, &named), 0);
-        while (named > 0)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-        assert_int_equal(named, 0);
-
-        assert_true(sd_bus_match_signal_async(f->client, NULL, BUS_NAME, NULL, NULL, NULL, on_signal, NULL,
-                                              f) >= 0);
-        forget(f);
-        *state = f;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        Fixture *f = *state;
-
-        bus_service_free(f->service);
-        fake_manager_free(f->manager);
-        sd_bus_flush_close_unref(f->server);
-        sd_bus_flush_close_unref(f->client);
-        sd_event_unref(f->event);
-        fclose(f->heard_stream);
-        free(f->heard);
-        free(f);
-        return 0;
-}
-
-/* ---- asking ---- */
-
-static void assert_error(sd_bus_message *reply, const char *name)
-{
-        const sd_bus_error *error = sd_bus_message_get_error(reply);
-
-        assert_non_null(error);
-        assert_string_equal(error->name, name);
-        assert_true(strlen(error->message) > 0);
-        sd_bus_message_unref(reply);
-}
-
-static void assert_done(sd_bus_message *reply)
-{
-        const sd_bus_error *error = sd_bus_message_get_error(reply);
-
-        if (error)
-                fail_msg("%s: %s", error->name, error->message);
-        sd_bus_message_unref(reply);
-}
-
-static sd_bus_message *switch_bots(Fixture *f, char **bots)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
-                        new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "SwitchToLocal");
-
-        assert_true(sd_bus_message_append_strv(m, bots) >= 0);
-        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
-        return finish_call(f, m);
-}
-
-/* "news=/org/tgswitch1/job/1 shop=/" */
-static void assert_jobs(sd_bus_message *reply, const char *expected)
-{
-        const char *name, *path;
-        char text[512] = "";
-
-        assert_null(sd_bus_message_get_error(reply));
-        assert_true(sd_bus_message_enter_container(reply, 'a', "(so)") > 0);
-        while (sd_bus_message_read(reply, "(so)", &name, &path) > 0)
-                (void) snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s=%s",
-                                text[0] ? " " : "", name, last_element(path));
-        assert_string_equal(text, expected);
-        sd_bus_message_unref(reply);
-}
-
-static char *introspect(Fixture *f, const char *path)
-{
-        sd_bus_message *reply = call(f, path, "org.freedesktop.DBus.Introspectable", "Introspect", "");
-        const char *xml;
-        char *copy;
-
-        assert_true(sd_bus_message_read(reply, "s", &xml) > 0);
-        copy = strdup(xml);
-        sd_bus_message_unref(reply);
-        return copy;
-}
-
-static bool job_exists(Fixture *f, const char *path)
-{
-        _cleanup_free_ char *xml = introspect(f, path);
-
-        return strstr(xml, "interface name=\"" BUS_JOB_INTERFACE "\"") != NULL;
-}
-
-static void assert_nothing_changed(Fixture *f)
-{
-        assert_string_equal(heard(f), "");
-        for (size_t i = 0; i < f->manager->n_bots; i++)
-                assert_int_equal(f->manager->bots[i]->job.id, 0);
-}
 
 #define SHOP BUS_BOT_PREFIX "shop"
 #define NEWS BUS_BOT_PREFIX "news"
@@ -315,9 +38,8 @@ static void test_introspection_is_complete(void **state)
                 const char *members[24];
         } objects[] = {
                 { BUS_PATH,
-                  { "SwitchToLocal", "ListBots", "GetBot", "ListJobs", "Reload", "JobNew", "JobRemoved",
-                    "Version", "LocalServerState", "NBots", "NJobs", "NCloud", "NLocal",
-                    "GetManagedObjects" } },
+                  { "SwitchToLocal", "ListBots", "GetBot", "ListJobs", "Reload", "JobNew", "JobRemoved", "Version",
+                    "LocalServerState", "NBots", "NJobs", "NCloud", "NLocal", "GetManagedObjects" } },
                 { SHOP,
                   { "SwitchToLocal",
                     "Check",
@@ -341,14 +63,14 @@ static void test_introspection_is_complete(void **state)
                     "LastResult",
                     "LastError" } },
                 { BUS_JOB_PREFIX "1",
-                  { "Cancel", "Proceed", "Id", "Bot", "Target", "Phase", "Reason", "StartedUSec",
-                    "PhaseStartedUSec", "Holding", "Cancellable", "Drained", "Spooled", "HandedOver",
-                    "BlindUSec", "DowntimeUSec", "Error" } },
+                  { "Cancel", "Proceed", "Id", "Bot", "Target", "Phase", "Reason", "StartedUSec", "PhaseStartedUSec",
+                    "Holding", "Cancellable", "Drained", "Spooled", "HandedOver", "BlindUSec", "DowntimeUSec",
+                    "Error" } },
         };
         Fixture *f = *state;
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
-        FOREACH_ELEMENT (o, objects) {
+        FOREACH_ELEMENT(o, objects) {
                 _cleanup_free_ char *xml = introspect(f, o->path), *ours = NULL;
 
                 for (const char *const *member = o->members; *member; member++) {
@@ -372,15 +94,13 @@ static void test_lists(void **state)
         const char *path, *bot, *phase;
         uint32_t id;
 
-        assert_jobs(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListBots", ""),
-                    "lost=lost news=news shop=shop");
+        assert_jobs(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListBots", ""), "lost=lost news=news shop=shop");
 
         reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "news");
         assert_true(sd_bus_message_read(reply, "o", &path) > 0);
         assert_string_equal(path, NEWS);
         sd_bus_message_unref(reply);
-        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "nobody"),
-                     BUS_ERROR_NO_SUCH_BOT);
+        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "nobody"), BUS_ERROR_NO_SUCH_BOT);
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
         reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListJobs", "");
@@ -438,14 +158,13 @@ static void test_a_job_from_begin_to_end(void **state)
                 assert_true(fake_advance(f->shop));
         forget(f);
         assert_true(fake_advance(f->shop));
-        assert_string_equal(
-                        heard(f),
-                        "Changed shop Phase= Target= Endpoint=http://127.0.0.1:8081 Job LastJob LastResult=done\n"
-                        "Changed 1 Phase= Drained=12 Spooled=3 HandedOver=3 BlindUSec=74000 "
-                        "DowntimeUSec=1900000\n"
-                        "JobRemoved 1 /org/tgswitch1/job/1 shop done\n"
-                        "InterfacesRemoved 1\n"
-                        "Changed tgswitch1 NJobs\n");
+        assert_string_equal(heard(f),
+                            "Changed shop Phase= Target= Endpoint=http://127.0.0.1:8081 Job LastJob LastResult=done\n"
+                            "Changed 1 Phase= Drained=12 Spooled=3 HandedOver=3 BlindUSec=74000 "
+                            "DowntimeUSec=1900000\n"
+                            "JobRemoved 1 /org/tgswitch1/job/1 shop done\n"
+                            "InterfacesRemoved 1\n"
+                            "Changed tgswitch1 NJobs\n");
         assert_false(job_exists(f, BUS_JOB_PREFIX "1"));
 
         /* already there: no job */
@@ -511,26 +230,32 @@ static void test_too_many_patterns(void **state)
         assert_nothing_changed(f);
 }
 
-/* L9: where one bot is refused, none is left on its way. */
-static void test_one_refusal_takes_all_back(void **state)
+/* L9: where one bot is refused, none begins, and all reasons are told. */
+static void test_one_refusal_is_one_for_all(void **state)
 {
         Fixture *f = *state;
         sd_bus_message *reply;
 
-        f->lost->seat = SEAT_CLOUD;
         f->shop->refusal = ASK_NO_TOKEN;
         reply = switch_bots(f, NULL);
+        assert_non_null(strstr(sd_bus_message_get_error(reply)->message, "lost: "));
         assert_non_null(strstr(sd_bus_message_get_error(reply)->message, "shop: "));
-        assert_error(reply, BUS_ERROR_NO_TOKEN);
-        for (size_t i = 0; i < f->manager->n_bots; i++)
-                assert_false(bot_job_running(f->manager->bots[i]));
-        assert_int_equal(f->news->job.result, JOB_RESULT_CANCELED);
+        assert_error(reply, BUS_ERROR_UNDECLARED);
+        assert_nothing_changed(f);
+}
 
-        /* what others had begun before goes on */
-        f->shop->refusal = ASK_OK;
+/* The same where the disk fills up between the question and the deed; what others had begun goes on. */
+static void test_a_late_refusal_takes_all_back(void **state)
+{
+        Fixture *f = *state;
+
+        f->lost->seat = SEAT_CLOUD;
         assert_done(call(f, NEWS, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
-        f->shop->refusal = ASK_BAD_RECORD;
-        assert_error(switch_bots(f, NULL), BUS_ERROR_BAD_RECORD);
+        f->shop->refusal = ASK_FAILED;
+        f->shop->refuses_late = true;
+        assert_error(switch_bots(f, NULL), BUS_ERROR_FAILED);
+        assert_int_equal(f->lost->job.result, JOB_RESULT_CANCELED);
+        assert_int_equal(f->shop->job.id, 0);
         assert_true(bot_job_running(f->news));
 }
 
@@ -556,18 +281,17 @@ static void test_options_are_strict(void **state)
 
         memset(long_reason, 'r', sizeof(long_reason) - 1);
         long_reason[sizeof(long_reason) - 1] = '\0';
-        FOREACH_ELEMENT (o, bad)
-                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, o->key, o->type,
-                                  o->value),
+        FOREACH_ELEMENT(o, bad)
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, o->key, o->type, o->value),
                              SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 2, "reason", "s", "a",
-                          "reason", "s", "b"),
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 2, "reason", "s", "a", "reason", "s",
+                          "b"),
                      SD_BUS_ERROR_INVALID_ARGS);
         assert_nothing_changed(f);
 
         long_reason[BUS_REASON_MAX] = '\0';
-        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 3, "reason", "s", long_reason,
-                         "hold-at", "s", "log-out", "on-undrained", "s", "wait"));
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 3, "reason", "s", long_reason, "hold-at",
+                         "s", "log-out", "on-undrained", "s", "wait"));
         assert_int_equal(f->shop->job.hold_at, HOLD_AT_LOG_OUT);
         assert_int_equal(f->shop->job.on_undrained, ON_UNDRAINED_WAIT);
 }
@@ -578,20 +302,16 @@ static void test_each_refusal_has_its_name(void **state)
                 AskResult result;
                 const char *name;
         } refusals[] = {
-                { ASK_NO_TOKEN, BUS_ERROR_NO_TOKEN },
-                { ASK_UNDECLARED, BUS_ERROR_UNDECLARED },
-                { ASK_BAD_RECORD, BUS_ERROR_BAD_RECORD },
-                { ASK_BAD_CONFIG, BUS_ERROR_BAD_CONFIG },
-                { ASK_JOB_RUNNING, BUS_ERROR_JOB_RUNNING },
-                { ASK_NOT_CANCELLABLE, BUS_ERROR_NOT_CANCELLABLE },
-                { ASK_NOT_HOLDING, BUS_ERROR_NOT_HOLDING },
-                { ASK_NOT_SETTLED, BUS_ERROR_NOT_SETTLED },
+                { ASK_NO_TOKEN, BUS_ERROR_NO_TOKEN },       { ASK_UNDECLARED, BUS_ERROR_UNDECLARED },
+                { ASK_BAD_RECORD, BUS_ERROR_BAD_RECORD },   { ASK_BAD_CONFIG, BUS_ERROR_BAD_CONFIG },
+                { ASK_JOB_RUNNING, BUS_ERROR_JOB_RUNNING }, { ASK_NOT_CANCELLABLE, BUS_ERROR_NOT_CANCELLABLE },
+                { ASK_NOT_HOLDING, BUS_ERROR_NOT_HOLDING }, { ASK_NOT_SETTLED, BUS_ERROR_NOT_SETTLED },
                 { ASK_FAILED, BUS_ERROR_FAILED },
         };
         Fixture *f = *state;
 
         assert_int_equal(ELEMENTSOF(refusals), ASK_RESULT_MAX - 3);
-        FOREACH_ELEMENT (i, refusals) {
+        FOREACH_ELEMENT(i, refusals) {
                 f->shop->refusal = i->result;
                 assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0), i->name);
                 assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SetSeat", "s", "local"), i->name);
@@ -604,8 +324,7 @@ static void test_cancel_and_proceed(void **state)
 {
         Fixture *f = *state;
 
-        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "hold-at", "s",
-                         "stop-workers"));
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "hold-at", "s", "stop-workers"));
         assert_error(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", ""), BUS_ERROR_NOT_HOLDING);
         assert_true(fake_advance(f->shop));
         forget(f);
@@ -614,14 +333,12 @@ static void test_cancel_and_proceed(void **state)
         assert_done(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", ""));
         assert_int_equal(f->shop->state, CUTOVER_STOP_WORKERS);
         assert_done(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", ""));
-        assert_error(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", ""),
-                     SD_BUS_ERROR_UNKNOWN_OBJECT);
+        assert_error(call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", ""), SD_BUS_ERROR_UNKNOWN_OBJECT);
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
         while (f->shop->state != CUTOVER_LOG_IN)
                 assert_true(fake_advance(f->shop));
-        assert_error(call(f, BUS_JOB_PREFIX "2", BUS_JOB_INTERFACE, "Cancel", ""),
-                     BUS_ERROR_NOT_CANCELLABLE);
+        assert_error(call(f, BUS_JOB_PREFIX "2", BUS_JOB_INTERFACE, "Cancel", ""), BUS_ERROR_NOT_CANCELLABLE);
 }
 
 /* ---- tests: the rest of a bot ---- */
@@ -722,8 +439,8 @@ static void test_reload(void **state)
 /* ---- tests: who may ask ---- */
 
 /* Runs in a child as nobody; prints the name of the error, or "ok". */
-static void ask_as_nobody(int fd, const char *path, const char *interface, const char *member,
-                          const char *types, const char *argument)
+static void ask_as_nobody(int fd, const char *path, const char *interface, const char *member, const char *types,
+                          const char *argument)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         sd_bus_message *m = NULL;
@@ -750,8 +467,8 @@ static void ask_as_nobody(int fd, const char *path, const char *interface, const
         _exit(0);
 }
 
-static void as_nobody(Fixture *f, const char *path, const char *interface, const char *member,
-                      const char *types, const char *argument, const char *expected)
+static void as_nobody(Fixture *f, const char *path, const char *interface, const char *member, const char *types,
+                      const char *argument, const char *expected)
 {
         int fds[2], status = 0;
         char answer[128];
@@ -789,9 +506,8 @@ static void test_only_root_changes_and_everybody_reads(void **state)
         };
         Fixture *f = *state;
 
-        FOREACH_ELEMENT (c, changes)
-                as_nobody(f, c->path, c->interface, c->member, c->types, "local",
-                          SD_BUS_ERROR_ACCESS_DENIED);
+        FOREACH_ELEMENT(c, changes)
+                as_nobody(f, c->path, c->interface, c->member, c->types, "local", SD_BUS_ERROR_ACCESS_DENIED);
         assert_nothing_changed(f);
         assert_int_equal(f->shop->seat, SEAT_CLOUD);
 
@@ -814,8 +530,7 @@ static void test_service_goes_with_calls_under_way(void **state)
 
         fake_hold_checks = true;
         for (int i = 0; i < 3; i++) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
-                                new_call(f, SHOP, BUS_BOT_INTERFACE, "Check");
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = new_call(f, SHOP, BUS_BOT_INTERFACE, "Check");
 
                 assert_true(sd_bus_message_append(m, "s", "local") >= 0);
                 assert_true(sd_bus_call_async(f->client, NULL, m, on_reply, f, 0) >= 0);
@@ -840,7 +555,8 @@ int main(int argc, char *argv[])
                 TEST(test_changes_are_told_together_and_only_changes),
                 TEST(test_choice_of_bots),
                 TEST(test_too_many_patterns),
-                TEST(test_one_refusal_takes_all_back),
+                TEST(test_one_refusal_is_one_for_all),
+                TEST(test_a_late_refusal_takes_all_back),
                 TEST(test_options_are_strict),
                 TEST(test_each_refusal_has_its_name),
                 TEST(test_cancel_and_proceed),
@@ -856,9 +572,7 @@ int main(int argc, char *argv[])
         int r;
 
         if (argc > 1 && streq(argv[1], "--serve"))
-                return fake_serve(argc < 3                   ? FAKE_FRESH :
-                                  streq(argv[2], "--resumed") ? FAKE_RESUMED :
-                                                                FAKE_ENDED);
+                return fake_serve(argc < 3 ? FAKE_FRESH : streq(argv[2], "--resumed") ? FAKE_RESUMED : FAKE_ENDED);
 
         bus_daemon_start(&daemon_);
         r = cmocka_run_group_tests(tests, NULL, NULL);

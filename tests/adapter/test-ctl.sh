@@ -236,13 +236,7 @@ gives "one is refused, the other moves" 6 'shop is at the local server.*news: Re
 fake Refuse su news 0
 fake Auto b false
 start_client switch local news --yes
-fake_until_running()
-{
-        until busctl --system --json=short call org.tgswitch1 /org/tgswitch1 org.tgswitch1.Manager ListJobs | grep -q '"news"'; do
-                kill -0 "$client" || return
-        done
-}
-fake_until_running
+await 'news +job 2 to the local server'
 fake Fail ss news "The disk is full; make room."
 await 'news was not moved: The disk is full; make room.'
 check_equal "a failed job tells why" 0 $?
@@ -298,7 +292,7 @@ stop_daemon
 
 start_daemon --resumed
 start_client wait 7
-until fake Advance s shop && await 'shop +log-in'; do :; done
+await 'shop +job 7 to the local server'
 stop_daemon
 await 'tgswitchd has gone; waiting'
 check_equal "the end of the daemon is told" 0 $?
@@ -310,7 +304,7 @@ stop_daemon
 
 start_daemon --resumed
 start_client wait 7
-until fake Advance s shop && await 'shop +log-in'; do :; done
+await 'shop +job 7 to the local server'
 stop_daemon
 start_daemon --ended
 await 'shop is at the local server: 12 updates drained'

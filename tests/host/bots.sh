@@ -112,6 +112,23 @@ phase_wait()
                 >/dev/null
 }
 
+# bot_switch NAME [N KEY TYPE VALUE…]: begins the move of a bot to the local server, with options as busctl(1) takes an
+# a{sv}, such as `1 hold-at s log-out`. Prints nothing where it was begun.
+bot_switch()
+{
+        local name=$1
+        shift
+
+        (($#)) || set -- 0
+        host_run busctl --quiet call org.tgswitch1 "/org/tgswitch1/bot/$name" org.tgswitch1.Bot SwitchToLocal 'a{sv}' "$@"
+}
+
+# job_wait MARK BOT [SECONDS]: returns when a job of the bot has ended, and prints its result.
+job_wait()
+{
+        bus_wait "$1" "\"JobRemoved\".*\"$2\",\"[a-z]+\"\]" "${3:-30}" | json payload data 3
+}
+
 # ---- Tokens where they don't belong (L7) ----
 
 # canary_search: prints every place outside the few allowed ones that has a token of any bot, and fails where there is

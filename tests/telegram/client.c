@@ -128,10 +128,9 @@ static void client_wait(Client *client, Query *query)
                 ;
         query->next = NULL;
         *slot = query;
-        if (sd_event_add_time_relative(
-                            client->engine->event, &query->timer, CLOCK_MONOTONIC,
-                            settings_scaled_usec(client->engine->options.settings, CONNECTION_SEC), 1,
-                            on_connection_too_old, query) < 0)
+        if (sd_event_add_time_relative(client->engine->event, &query->timer, CLOCK_MONOTONIC,
+                                       settings_scaled_usec(client->engine->options.settings, CONNECTION_SEC), 1,
+                                       on_connection_too_old, query) < 0)
                 abort();
 }
 
@@ -159,8 +158,7 @@ void client_dispatch(Client *client, Query *query)
 
         case CLIENT_LOGGING_OUT:
                 query_error(query, 400,
-                            streq(query->method, "logout") ? "Bad Request: already logging out"
-                                                           : "Logged out");
+                            streq(query->method, "logout") ? "Bad Request: already logging out" : "Logged out");
                 return;
 
         case CLIENT_LOGGED_OUT:
@@ -277,9 +275,9 @@ void engine_login_done(Engine *engine, const char *token, LoginResult result, co
                 return;
 
         if (result != LOGIN_OK) {
-                uint64_t linger_usec = result == LOGIN_FLOOD ? (uint64_t) retry_after_sec * USEC_PER_SEC
-                                                             : settings_scaled_usec(engine->options.settings,
-                                                                                    LINGER_SEC);
+                uint64_t linger_usec = result == LOGIN_FLOOD
+                                                       ? (uint64_t) retry_after_sec * USEC_PER_SEC
+                                                       : settings_scaled_usec(engine->options.settings, LINGER_SEC);
 
                 client_close(client, states[result], now + linger_usec, false);
                 return;

@@ -79,8 +79,7 @@ static void get_health(Control *control, HttpRequest *request)
 static void post_bots(Control *control, HttpRequest *request)
 {
         json_object *order = http_request_arguments(request), *entry;
-        const char *token = json_get_text(order, "token"),
-                   *session = json_get_text(order, "session") ?: "cloud";
+        const char *token = json_get_text(order, "token"), *session = json_get_text(order, "session") ?: "cloud";
         Role role = role_from_string(session);
         int64_t id;
 
@@ -380,7 +379,7 @@ static void post_worker(Control *control, HttpRequest *request)
 
         (void) snprintf(name, sizeof(name), "worker-%s", event);
         entry = ledger_entry_for(name, NULL, bot);
-        FOREACH_ELEMENT (text, texts)
+        FOREACH_ELEMENT(text, texts)
                 json_set_text(entry, *text, json_get_text(report, *text));
         if (uid > 0)
                 json_set_int(entry, "uid", uid);
@@ -463,7 +462,7 @@ static void on_request(void *userdata, HttpRequest *request)
 {
         Control *control = userdata;
 
-        FOREACH_ELEMENT (endpoint, endpoints)
+        FOREACH_ELEMENT(endpoint, endpoints)
                 if (streq(endpoint->verb, http_request_verb(request)) &&
                     streq(endpoint->path, http_request_path(request))) {
                         endpoint->run(control, request);
@@ -489,10 +488,9 @@ static void on_entry(void *userdata, json_object *entry)
 int control_new(Control **ret, sd_event *event, const struct sockaddr_in *address, const ControlParts *parts)
 {
         _cleanup_(control_freep) Control *control = calloc(1, sizeof(*control));
-        HttpHandlers handlers = { .on_request = on_request,
-                                  .on_done = on_done,
-                                  .on_closed = on_connection_closed,
-                                  .userdata = control };
+        HttpHandlers handlers = {
+                .on_request = on_request, .on_done = on_done, .on_closed = on_connection_closed, .userdata = control
+        };
         int r;
 
         if (!control)

@@ -17,8 +17,7 @@ typedef struct ControlParts {
         Engine *cloud;
 } ControlParts;
 
-int control_new(Control **ret, sd_event *event, const struct sockaddr_in *address,
-                const ControlParts *parts);
+int control_new(Control **ret, sd_event *event, const struct sockaddr_in *address, const ControlParts *parts);
 Control *control_free(Control *control);
 DEFINE_CLEANUP(Control *, control_free);
 

@@ -93,8 +93,7 @@ static int on_curl_timeout(CURLM *multi, long timeout_msec, void *userdata)
 
         if (timeout_msec < 0)
                 return sd_event_source_set_enabled(loop->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
-        (void) sd_event_source_set_time(loop->timer,
-                                        clock_now_usec() + (uint64_t) timeout_msec * USEC_PER_MSEC);
+        (void) sd_event_source_set_time(loop->timer, clock_now_usec() + (uint64_t) timeout_msec * USEC_PER_MSEC);
         return sd_event_source_set_enabled(loop->timer, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
 }
 
@@ -140,17 +139,15 @@ static size_t on_answer(char *data, size_t size, size_t n, void *userdata)
         return size * n;
 }
 
-int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers,
-                   const char *body, long timeout_msec, curl_handler handler, void *userdata)
+int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers, const char *body,
+                   long timeout_msec, curl_handler handler, void *userdata)
 {
         CurlCall *call = calloc(1, sizeof(*call));
 
         assert(call);
-        *call = (CurlCall){ .loop = loop,
-                            .easy = curl_easy_init(),
-                            .headers = headers,
-                            .handler = handler,
-                            .userdata = userdata };
+        *call = (CurlCall){
+                .loop = loop, .easy = curl_easy_init(), .headers = headers, .handler = handler, .userdata = userdata
+        };
         if (!call->easy) {
                 curl_call_free(call);
                 return -ENOMEM;

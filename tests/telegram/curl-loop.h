@@ -19,7 +19,7 @@ CurlLoop *curl_loop_free(CurlLoop *loop);
 DEFINE_CLEANUP(CurlLoop *, curl_loop_free);
 
 /* Takes over headers. The body is copied, the answer's body is thrown away; certificates are not checked. */
-int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers,
-                   const char *body, long timeout_msec, curl_handler handler, void *userdata);
+int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers, const char *body,
+                   long timeout_msec, curl_handler handler, void *userdata);
 /* Cancels: the handler is not called. */
 CurlCall *curl_call_free(CurlCall *call);

@@ -102,8 +102,7 @@ static int64_t engine_admit(Engine *engine, Query *query)
         const struct sockaddr_in *peer = http_request_peer(query->http);
         char address[INET_ADDRSTRLEN];
 
-        if (engine->options.role == ROLE_LOCAL && !real_ip &&
-            ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
+        if (engine->options.role == ROLE_LOCAL && !real_ip && ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
                 return 0;
         (void) inet_ntop(AF_INET, &peer->sin_addr, address, sizeof(address));
         return flood_admit(&engine->flood, engine->options.settings, real_ip ?: address, clock_now_usec());
@@ -272,8 +271,7 @@ Engine *engine_free(Engine *engine)
         return NULL;
 }
 
-int engine_listen(Engine *engine, const struct sockaddr_in *address, const char *certificate,
-                  const char *key)
+int engine_listen(Engine *engine, const struct sockaddr_in *address, const char *certificate, const char *key)
 {
         HttpHandlers handlers = {
                 .on_request = on_request,
@@ -354,14 +352,14 @@ void engine_refresh(Engine *engine)
 {
         const Fault *port = fault_list_port(engine->options.faults, engine->options.role);
         Front *front;
+        int r;
 
         if (!engine->server)
                 return;
         front = http_server_front(engine->server);
-        if (front_set_mode(front, !port                          ? FRONT_OPEN
-                                  : port->action == FAULT_REFUSE ? FRONT_REFUSE
-                                                                 : FRONT_SILENT) < 0)
-                fprintf(stderr, "Failed to open the port again: %m\n");
+        r = front_set_mode(front, !port ? FRONT_OPEN : port->action == FAULT_REFUSE ? FRONT_REFUSE : FRONT_SILENT);
+        if (r < 0)
+                fprintf(stderr, "Failed to open the port again: %s\n", strerror(-r));
         if (engine->options.role == ROLE_CLOUD)
                 front_set_latency(front, (uint64_t) engine->options.settings->latency_msec * USEC_PER_MSEC);
 }

@@ -47,8 +47,7 @@ int engine_new(Engine **ret, sd_event *event, const EngineOptions *options, cons
 Engine *engine_free(Engine *engine);
 DEFINE_CLEANUP(Engine *, engine_free);
 
-int engine_listen(Engine *engine, const struct sockaddr_in *address, const char *certificate,
-                  const char *key);
+int engine_listen(Engine *engine, const struct sockaddr_in *address, const char *certificate, const char *key);
 /* 0 where it doesn't listen yet. */
 uint16_t engine_port(const Engine *engine);
 

@@ -4,8 +4,7 @@
 
 #include "fault.h"
 
-#define ERROR_BODY(code, description) \
-        "{\"ok\":false,\"error_code\":" #code ",\"description\":\"" description "\"}"
+#define ERROR_BODY(code, description) "{\"ok\":false,\"error_code\":" #code ",\"description\":\"" description "\"}"
 #define HTML_BODY(title)                                                                  \
         "<html>\r\n<head><title>" title "</title></head>\r\n<body>\r\n<center><h1>" title \
         "</h1></center>\r\n<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
@@ -34,20 +33,17 @@ static const KindInfo kinds[] = {
         { "already-logging-out", FAULT_ANSWER, .status = 400,
           .body = ERROR_BODY(400, "Bad Request: already logging out") },
         { "unauthorized", FAULT_ANSWER, .status = 401, .body = ERROR_BODY(401, "Unauthorized") },
-        { "bad-api", FAULT_ANSWER, .status = 401,
-          .body = ERROR_BODY(401, "Unauthorized: invalid api-id/api-hash") },
-        { "restart", FAULT_ANSWER, .status = 500,
-          .body = ERROR_BODY(500, "Internal Server Error: restart") },
+        { "bad-api", FAULT_ANSWER, .status = 401, .body = ERROR_BODY(401, "Unauthorized: invalid api-id/api-hash") },
+        { "restart", FAULT_ANSWER, .status = 500, .body = ERROR_BODY(500, "Internal Server Error: restart") },
         { "misdirected", FAULT_ANSWER, .status = 421,
           .body = ERROR_BODY(421, "Misdirected Request: unallowed token specified") },
         { "not-found", FAULT_ANSWER, .status = 404, .body = ERROR_BODY(404, "Not Found") },
         { "flood", FAULT_ANSWER, .status = 429, .retry_after_sec = 5 },
         { "bad-gateway", FAULT_ANSWER, .status = 502, .body = HTML_BODY("502 Bad Gateway"),
           .content_type = "text/html" },
-        { "redirect", FAULT_ANSWER, .status = 302, .body = HTML_BODY("302 Found"),
-          .content_type = "text/html", .location = "https://example.invalid/" },
-        { "not-json", FAULT_ANSWER, .status = 200, .body = HTML_BODY("Welcome"),
-          .content_type = "text/html" },
+        { "redirect", FAULT_ANSWER, .status = 302, .body = HTML_BODY("302 Found"), .content_type = "text/html",
+          .location = "https://example.invalid/" },
+        { "not-json", FAULT_ANSWER, .status = 200, .body = HTML_BODY("Welcome"), .content_type = "text/html" },
         { "not-true", FAULT_ANSWER, .status = 200, .body = "{\"ok\":true,\"result\":false}" },
         { "empty-400", FAULT_ANSWER, .status = 400, .body = "" },
         { "delay", FAULT_DELAY, .apply = true },
@@ -67,7 +63,7 @@ static char *duplicate(const char *s)
 
 static const KindInfo *kind_find(const char *name)
 {
-        FOREACH_ELEMENT (kind, kinds)
+        FOREACH_ELEMENT(kind, kinds)
                 if (streq_ptr(kind->name, name))
                         return kind;
         return NULL;
@@ -271,9 +267,8 @@ Fault *fault_list_match_request(FaultList *list, Role role, int64_t bot, const c
         for (Fault *fault = list->first; fault; fault = fault->next) {
                 Fault *hit;
 
-                if (at_connection(fault) || fault_spent(fault) ||
-                    (fault->role >= 0 && fault->role != role) || (fault->bot > 0 && fault->bot != bot) ||
-                    (fault->method && !streq(fault->method, method)))
+                if (at_connection(fault) || fault_spent(fault) || (fault->role >= 0 && fault->role != role) ||
+                    (fault->bot > 0 && fault->bot != bot) || (fault->method && !streq(fault->method, method)))
                         continue;
                 hit = fault_count(list, fault);
                 if (hit)

@@ -55,10 +55,9 @@ static uint64_t wait_usec(const FloodAddress *entry, int64_t limit, uint64_t win
 int64_t flood_admit(FloodControl *flood, const Settings *settings, const char *address, uint64_t now_usec)
 {
         FloodAddress *entry = flood_find(flood, address);
-        uint64_t minute = wait_usec(entry, settings->flood_per_minute,
-                                    settings_scaled_usec(settings, MINUTE_SEC), now_usec);
-        uint64_t hour = wait_usec(entry, settings->flood_per_hour, settings_scaled_usec(settings, HOUR_SEC),
-                                  now_usec);
+        uint64_t minute = wait_usec(entry, settings->flood_per_minute, settings_scaled_usec(settings, MINUTE_SEC),
+                                    now_usec);
+        uint64_t hour = wait_usec(entry, settings->flood_per_hour, settings_scaled_usec(settings, HOUR_SEC), now_usec);
         uint64_t wait = MAX(minute, hour);
         uint64_t *logins;
 

@@ -198,8 +198,7 @@ static bool connection_deliver(Connection *c, bool to_client)
                         return false;
                 }
 
-                n = send(fd, parcel->data + parcel->sent, lane->pace_usec > 0 ? 1 : size,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+                n = send(fd, parcel->data + parcel->sent, lane->pace_usec > 0 ? 1 : size, MSG_NOSIGNAL | MSG_DONTWAIT);
                 if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
                         lane->blocked = true;
                         return true;
@@ -245,8 +244,8 @@ static void connection_rearm(Connection *c)
         (void) sd_event_source_set_enabled(c->client_io, !silent && client ? SD_EVENT_ON : SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(c->server_io, !silent && server ? SD_EVENT_ON : SD_EVENT_OFF);
         (void) sd_event_source_set_time(c->timer, due_usec);
-        (void) sd_event_source_set_enabled(c->timer, !silent && due_usec != UINT64_MAX ? SD_EVENT_ONESHOT
-                                                                                       : SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(c->timer,
+                                           !silent && due_usec != UINT64_MAX ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static void connection_move_on(Connection *c)
@@ -336,8 +335,7 @@ static int on_listen_io(sd_event_source *source, int fd, uint32_t revents, void 
         FrontWelcome welcome = FRONT_WELCOME_PASS;
         int client_fd;
 
-        client_fd = accept4(front->listen_fd, (struct sockaddr *) &peer, &size,
-                            SOCK_NONBLOCK | SOCK_CLOEXEC);
+        client_fd = accept4(front->listen_fd, (struct sockaddr *) &peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client_fd < 0)
                 return 0;
         if (front->handlers.on_accept)
@@ -359,8 +357,7 @@ static int front_listen(Front *front)
             listen(front->listen_fd, SOMAXCONN) < 0 ||
             getsockname(front->listen_fd, (struct sockaddr *) &front->address, &size) < 0)
                 return -errno;
-        return sd_event_add_io(front->event, &front->listen_io, front->listen_fd, EPOLLIN, on_listen_io,
-                               front);
+        return sd_event_add_io(front->event, &front->listen_io, front->listen_fd, EPOLLIN, on_listen_io, front);
 }
 
 static void front_unlisten(Front *front)
@@ -433,8 +430,7 @@ int front_set_mode(Front *front, FrontMode mode)
                 if (r < 0)
                         return r;
         }
-        return sd_event_source_set_enabled(front->listen_io,
-                                           mode == FRONT_SILENT ? SD_EVENT_OFF : SD_EVENT_ON);
+        return sd_event_source_set_enabled(front->listen_io, mode == FRONT_SILENT ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static Connection *front_find(Front *front, uint64_t id)

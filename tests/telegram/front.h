@@ -36,8 +36,7 @@ typedef struct FrontHandlers {
 } FrontHandlers;
 
 /* Listens at once, or returns the error of bind(). */
-int front_new(Front **ret, sd_event *event, const struct sockaddr_in *address,
-              const FrontHandlers *handlers);
+int front_new(Front **ret, sd_event *event, const struct sockaddr_in *address, const FrontHandlers *handlers);
 Front *front_free(Front *front);
 DEFINE_CLEANUP(Front *, front_free);
 

@@ -43,8 +43,7 @@ static struct MHD_Response *stream_response(const HttpReply *reply)
                 return NULL;
         *stream = (Stream){ .manner = reply->manner, .size = reply->size };
         memcpy(stream->body, reply->body, reply->size);
-        return MHD_create_response_from_callback(reply->manner == HTTP_ENDLESS ? MHD_SIZE_UNKNOWN
-                                                                               : reply->size,
+        return MHD_create_response_from_callback(reply->manner == HTTP_ENDLESS ? MHD_SIZE_UNKNOWN : reply->size,
                                                  BLOCK_SIZE, on_read, stream, free);
 }
 
@@ -54,8 +53,7 @@ struct MHD_Response *http_reply_to_response(const HttpReply *reply)
         char number[24];
 
         if (reply->manner == HTTP_WHOLE || reply->manner == HTTP_TRICKLED)
-                response = MHD_create_response_from_buffer(reply->size, (void *) reply->body,
-                                                           MHD_RESPMEM_MUST_COPY);
+                response = MHD_create_response_from_buffer(reply->size, (void *) reply->body, MHD_RESPMEM_MUST_COPY);
         else
                 response = stream_response(reply);
         if (!response)

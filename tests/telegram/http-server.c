@@ -68,8 +68,7 @@ static HttpRequest *request_free(HttpRequest *request)
 static HttpRequest *request_new(HttpServer *server, struct MHD_Connection *connection, const char *path,
                                 const char *verb)
 {
-        const union MHD_ConnectionInfo *info =
-                        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         HttpRequest *request = calloc(1, sizeof(*request));
 
         assert(request && info && info->socket_context);
@@ -99,8 +98,7 @@ static void request_add_body(HttpRequest *request, const char *data, size_t size
         body[request->body_size] = '\0';
 }
 
-static enum MHD_Result on_query_argument(void *userdata, enum MHD_ValueKind kind, const char *key,
-                                         const char *value)
+static enum MHD_Result on_query_argument(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
 {
         HttpRequest *request = userdata;
 
@@ -108,10 +106,9 @@ static enum MHD_Result on_query_argument(void *userdata, enum MHD_ValueKind kind
         return MHD_YES;
 }
 
-static enum MHD_Result on_form_argument(void *userdata, enum MHD_ValueKind kind, const char *key,
-                                        const char *filename, const char *content_type,
-                                        const char *transfer_encoding, const char *data, uint64_t offset,
-                                        size_t size)
+static enum MHD_Result on_form_argument(void *userdata, enum MHD_ValueKind kind, const char *key, const char *filename,
+                                        const char *content_type, const char *transfer_encoding, const char *data,
+                                        uint64_t offset, size_t size)
 {
         HttpRequest *request = userdata;
         const char *before = offset > 0 ? json_get_text(request->arguments, key) : NULL;
@@ -142,8 +139,7 @@ static void request_parse(HttpRequest *request)
         struct MHD_PostProcessor *form;
 
         request->arguments = json_object_new_object();
-        (void) MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_query_argument,
-                                         request);
+        (void) MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_query_argument, request);
         if (request->body_size == 0)
                 return;
 
@@ -156,9 +152,8 @@ static void request_parse(HttpRequest *request)
         request_take_json_arguments(request);
 }
 
-static enum MHD_Result on_access(void *userdata, struct MHD_Connection *connection, const char *url,
-                                 const char *method, const char *version, const char *upload,
-                                 size_t *upload_size, void **context)
+static enum MHD_Result on_access(void *userdata, struct MHD_Connection *connection, const char *url, const char *method,
+                                 const char *version, const char *upload, size_t *upload_size, void **context)
 {
         HttpServer *server = userdata;
         HttpRequest *request = *context;
@@ -243,8 +238,7 @@ static FrontWelcome on_front_accept(void *userdata)
 {
         HttpServer *server = userdata;
 
-        return server->handlers.on_accept ? server->handlers.on_accept(server->handlers.userdata)
-                                          : FRONT_WELCOME_PASS;
+        return server->handlers.on_accept ? server->handlers.on_accept(server->handlers.userdata) : FRONT_WELCOME_PASS;
 }
 
 static int on_front_connection(void *userdata, uint64_t connection, int fd, const struct sockaddr_in *peer)
@@ -254,8 +248,7 @@ static int on_front_connection(void *userdata, uint64_t connection, int fd, cons
         server->arriving = connection;
         server->arriving_peer = *peer;
         /* Closes fd itself where it refuses. */
-        return MHD_add_connection(server->daemon, fd, (const struct sockaddr *) peer, sizeof(*peer)) ==
-                                               MHD_YES
+        return MHD_add_connection(server->daemon, fd, (const struct sockaddr *) peer, sizeof(*peer)) == MHD_YES
                                ? 0
                                : -ECONNREFUSED;
 }
@@ -326,8 +319,7 @@ static int server_watch(HttpServer *server)
         r = sd_event_add_io(server->event, &server->io, info->epoll_fd, EPOLLIN, on_io, server);
         if (r < 0)
                 return r;
-        r = sd_event_add_time(server->event, &server->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer,
-                              server);
+        r = sd_event_add_time(server->event, &server->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, server);
         if (r < 0)
                 return r;
         /* Whatever a timer or another connection made ready to go out goes out in the same turn of the loop.
@@ -351,12 +343,11 @@ static struct MHD_Daemon *daemon_start(HttpServer *server, const char *certifica
                 flags |= MHD_USE_TLS;
         else
                 options[3].option = MHD_OPTION_END;
-        return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options,
-                                MHD_OPTION_END);
+        return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
-int http_server_new(HttpServer **ret, sd_event *event, const struct sockaddr_in *address,
-                    const char *certificate, const char *key, const HttpHandlers *handlers)
+int http_server_new(HttpServer **ret, sd_event *event, const struct sockaddr_in *address, const char *certificate,
+                    const char *key, const HttpHandlers *handlers)
 {
         _cleanup_(http_server_freep) HttpServer *server = NULL;
         FrontHandlers front_handlers;
@@ -485,12 +476,9 @@ void http_request_reply(HttpRequest *request, const HttpReply *reply)
         request_wake(request);
 }
 
-void http_request_reply_text(HttpRequest *request, unsigned status, const char *content_type,
-                             const char *body)
+void http_request_reply_text(HttpRequest *request, unsigned status, const char *content_type, const char *body)
 {
-        HttpReply reply = {
-                .status = status, .content_type = content_type, .body = body, .size = strlen(body)
-        };
+        HttpReply reply = { .status = status, .content_type = content_type, .body = body, .size = strlen(body) };
 
         http_request_reply(request, &reply);
 }

@@ -44,8 +44,8 @@ typedef struct HttpHandlers {
 } HttpHandlers;
 
 /* certificate and key are PEM texts, or both NULL for plain HTTP. */
-int http_server_new(HttpServer **ret, sd_event *event, const struct sockaddr_in *address,
-                    const char *certificate, const char *key, const HttpHandlers *handlers);
+int http_server_new(HttpServer **ret, sd_event *event, const struct sockaddr_in *address, const char *certificate,
+                    const char *key, const HttpHandlers *handlers);
 HttpServer *http_server_free(HttpServer *server);
 DEFINE_CLEANUP(HttpServer *, http_server_free);
 
@@ -69,8 +69,7 @@ void http_request_set_tag(HttpRequest *request, const char *tag);
 
 /* Exactly one of these, once. The reply is copied. */
 void http_request_reply(HttpRequest *request, const HttpReply *reply);
-void http_request_reply_text(HttpRequest *request, unsigned status, const char *content_type,
-                             const char *body);
+void http_request_reply_text(HttpRequest *request, unsigned status, const char *content_type, const char *body);
 void http_request_reset(HttpRequest *request);
 /* Ends the connection without a word. */
 void http_request_close(HttpRequest *request);

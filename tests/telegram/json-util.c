@@ -85,8 +85,7 @@ void json_set_text(json_object *object, const char *key, const char *value)
 
 const char *json_plain(json_object *object)
 {
-        return json_object_to_json_string_ext(object,
-                                              JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
 json_object *json_parse(const char *text, size_t size)

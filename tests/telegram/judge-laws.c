@@ -49,11 +49,9 @@ static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_objec
                 bot->suspect.conn = conn;
                 return;
         }
-        judge_violation(judge, bot, "L1",
-                        "%s went to the cloud %lld ms before the window after logOut was over%s", method,
-                        (long long) (logout->window_until - judge->t) / 1000,
-                        streq(method, "logout") ? ", although an earlier answer had said that it was applied"
-                                                : "");
+        judge_violation(judge, bot, "L1", "%s went to the cloud %lld ms before the window after logOut was over%s",
+                        method, (long long) (logout->window_until - judge->t) / 1000,
+                        streq(method, "logout") ? ", although an earlier answer had said that it was applied" : "");
 }
 
 static void check_l2(Judge *judge, JudgeBot *bot, Role role, const char *method)
@@ -107,8 +105,7 @@ void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
 void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
 {
         JudgeLogout *logout = bot->logouts + role;
-        const char *description = json_get_text(entry, "description") ?: "",
-                   *req = json_get_text(entry, "req");
+        const char *description = json_get_text(entry, "description") ?: "", *req = json_get_text(entry, "req");
         int64_t code = json_get_int(entry, "code", 0);
         bool applied, refused;
 
@@ -166,13 +163,12 @@ static void check_running(Judge *judge, JudgeBot *bot)
 {
         for (const JudgeWorker *worker = bot->workers; worker; worker = worker->next) {
                 if (bot->seat < 0)
-                        judge_violation(judge, bot, "L4",
-                                        "worker %s ran on while the bot was logged in nowhere",
+                        judge_violation(judge, bot, "L4", "worker %s ran on while the bot was logged in nowhere",
                                         worker->unit);
                 else if (worker->role >= 0 && worker->role != bot->seat)
                         judge_violation(judge, bot, "L4",
-                                        "worker %s ran on with the %s endpoint after the bot had moved",
-                                        worker->unit, role_to_string(worker->role));
+                                        "worker %s ran on with the %s endpoint after the bot had moved", worker->unit,
+                                        role_to_string(worker->role));
         }
 }
 
@@ -205,8 +201,7 @@ void judge_login(Judge *judge, JudgeBot *bot, Role role)
         if (bot->blind_since > 0) {
                 int64_t floor_msec = judge->settings.latency_msec / 2 + judge->settings.login_msec;
 
-                json_object_array_add(bot->blind_times,
-                                      json_object_new_int64((judge->t - bot->blind_since) / 1000));
+                json_object_array_add(bot->blind_times, json_object_new_int64((judge->t - bot->blind_since) / 1000));
                 json_object_array_add(bot->blind_floors, json_object_new_int64(floor_msec));
                 bot->blind_since = 0;
         }
@@ -220,11 +215,10 @@ static void check_endpoint(Judge *judge, JudgeBot *bot, json_object *entry, cons
         const char *unit = json_get_text(entry, "unit") ?: "?";
 
         if (bot->seat < 0)
-                judge_violation(judge, bot, "L4", "worker %s %s while the bot was logged in nowhere", unit,
-                                what);
+                judge_violation(judge, bot, "L4", "worker %s %s while the bot was logged in nowhere", unit, what);
         else if (role >= 0 && role != bot->seat)
-                judge_violation(judge, bot, "L4", "worker %s %s with the %s endpoint while the seat was %s",
-                                unit, what, role_to_string(role), role_to_string(bot->seat));
+                judge_violation(judge, bot, "L4", "worker %s %s with the %s endpoint while the seat was %s", unit, what,
+                                role_to_string(role), role_to_string(bot->seat));
 }
 
 void judge_worker_start(Judge *judge, JudgeBot *bot, json_object *entry)

@@ -45,8 +45,7 @@ void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *even
 
         if (json_object_object_get_ex(entry, "uids", &uids) && role >= 0) {
                 for (size_t i = 0; i < json_object_array_length(uids); i++) {
-                        update = update_get(judge,
-                                            json_object_get_int64(json_object_array_get_idx(uids, i)));
+                        update = update_get(judge, json_object_get_int64(json_object_array_get_idx(uids, i)));
                         if (update)
                                 update_left_queue(judge, bot, role, update, streq(event, "update-wiped"));
                 }
@@ -75,8 +74,7 @@ void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *even
 static void answer_count(Judge *judge, json_object *uids, int step)
 {
         for (size_t i = 0; i < json_object_array_length(uids); i++) {
-                JudgeUpdate *update =
-                                update_get(judge, json_object_get_int64(json_object_array_get_idx(uids, i)));
+                JudgeUpdate *update = update_get(judge, json_object_get_int64(json_object_array_get_idx(uids, i)));
 
                 if (update)
                         update->n_returned += (unsigned) step;
@@ -131,8 +129,7 @@ void judge_handled(Judge *judge, JudgeBot *bot, Role role, int64_t uid, const ch
         }
 
         if (bot->handled_t > 0 && bot->handled_role != role)
-                json_object_array_add(bot->downtimes,
-                                      json_object_new_int64((judge->t - bot->handled_t) / 1000));
+                json_object_array_add(bot->downtimes, json_object_new_int64((judge->t - bot->handled_t) / 1000));
         bot->handled_t = judge->t;
         bot->handled_role = role;
 }
@@ -193,8 +190,7 @@ static void complain(Judge *judge, JudgeBot *bot, const int64_t counts[static _F
         for (Fate fate = 0; fate < _FATE_MAX; fate++)
                 sum += counts[fate];
         if (sum != n_injected)
-                judge_violation(judge, bot, "balance",
-                                "%lld updates were injected, but %lld are accounted for",
+                judge_violation(judge, bot, "balance", "%lld updates were injected, but %lld are accounted for",
                                 (long long) n_injected, (long long) sum);
         if (counts[FATE_WIPED_OTHER] > 0)
                 judge_violation(judge, bot, "L6",

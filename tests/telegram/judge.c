@@ -61,8 +61,7 @@ static void judge_server(Judge *judge, const char *event, Role role, json_object
 
         if (streq(event, "mark") && streq_ptr(name, "daemon-killed"))
                 judge_daemon_killed(judge);
-        else if (streq(event, "fault-set") && (streq_ptr(kind, "silent") || streq_ptr(kind, "refuse")) &&
-                 role >= 0)
+        else if (streq(event, "fault-set") && (streq_ptr(kind, "silent") || streq_ptr(kind, "refuse")) && role >= 0)
                 json_object_object_add(judge->ports_shut, fault, json_object_new_int(role));
         else if (streq(event, "fault-deleted") && json_object_object_get_ex(judge->ports_shut, fault, &shut))
                 role = json_object_get_int(shut);
@@ -193,8 +192,8 @@ static json_object *judge_verdict(Judge *judge)
         for (JudgeBot *bot = judge->bots; bot; bot = bot->next) {
                 json_object_array_add(bots, judge_bot_verdict(judge, bot));
                 for (size_t i = 0; i < json_object_array_length(bot->violations); i++)
-                        json_object_array_add(violations, json_object_get(json_object_array_get_idx(
-                                                                          bot->violations, i)));
+                        json_object_array_add(violations,
+                                              json_object_get(json_object_array_get_idx(bot->violations, i)));
         }
         json_set_bool(verdict, "ok", json_object_array_length(violations) == 0);
         json_object_object_add(verdict, "bots", bots);
@@ -317,14 +316,14 @@ char *judge_table(json_object *verdict)
 
         assert(stream);
         fprintf(stream, "%-12s %-6s", "bot", "seat");
-        FOREACH_ELEMENT (column, columns)
+        FOREACH_ELEMENT(column, columns)
                 fprintf(stream, " %8s", column->title);
         fprintf(stream, " %9s %9s %9s\n", "down ms", "blind ms", "floor ms");
         for (size_t i = 0; i < json_object_array_length(bots); i++) {
                 json_object *bot = json_object_array_get_idx(bots, i);
 
                 fprintf(stream, "%-12s %-6s", json_get_text(bot, "bot"), json_get_text(bot, "seat"));
-                FOREACH_ELEMENT (column, columns)
+                FOREACH_ELEMENT(column, columns)
                         fprintf(stream, " %8s", json_get_text(bot, column->key));
                 table_times(stream, bot, "downtime_ms");
                 table_times(stream, bot, "blind_ms");
@@ -338,8 +337,7 @@ char *judge_table(json_object *verdict)
                         json_get_text(violation, "bot"), json_get_text(violation, "seq"),
                         json_get_text(violation, "text"));
         }
-        fprintf(stream, "%s\n",
-                json_get_bool(verdict, "ok", false) ? "No law was broken." : "Laws were broken.");
+        fprintf(stream, "%s\n", json_get_bool(verdict, "ok", false) ? "No law was broken." : "Laws were broken.");
         fclose(stream);
         return text;
 }

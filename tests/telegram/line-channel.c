@@ -43,15 +43,13 @@ static void buffer_drop(Buffer *buffer, size_t n)
 static void channel_write(LineChannel *channel)
 {
         while (channel->out.size > 0) {
-                ssize_t n = send(channel->fd, channel->out.data, channel->out.size,
-                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t n = send(channel->fd, channel->out.data, channel->out.size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
                 if (n < 0)
                         break; /* the end shows up when reading */
                 buffer_drop(&channel->out, (size_t) n);
         }
-        (void) sd_event_source_set_io_events(channel->io,
-                                             EPOLLIN | (channel->out.size > 0 ? (uint32_t) EPOLLOUT : 0));
+        (void) sd_event_source_set_io_events(channel->io, EPOLLIN | (channel->out.size > 0 ? (uint32_t) EPOLLOUT : 0));
 }
 
 static void channel_take_lines(LineChannel *channel)
@@ -59,8 +57,7 @@ static void channel_take_lines(LineChannel *channel)
         size_t start = 0;
         char *end;
 
-        while (start < channel->in.size &&
-               (end = memchr(channel->in.data + start, '\n', channel->in.size - start))) {
+        while (start < channel->in.size && (end = memchr(channel->in.data + start, '\n', channel->in.size - start))) {
                 size_t size = (size_t) (end - channel->in.data) - start;
                 _cleanup_json_ json_object *message = json_parse(channel->in.data + start, size);
 

@@ -87,7 +87,7 @@ static const Method methods[] = {
 
 void client_run_method(Client *client, Query *query)
 {
-        FOREACH_ELEMENT (method, methods)
+        FOREACH_ELEMENT(method, methods)
                 if (streq(method->name, query->method)) {
                         method->run(client, query);
                         return;

@@ -18,8 +18,8 @@ Query *query_new(Engine *engine, HttpRequest *http, const char *token, int64_t b
         query->http = http;
         query->arguments = json_object_get(http_request_arguments(http));
         /* Unique over restarts of the server, too. */
-        (void) snprintf(query->id, sizeof(query->id), "%c%" PRIx64 "-%" PRIu64,
-                        role_to_string(engine->options.role)[0], engine->started_usec, ++engine->n_queries);
+        (void) snprintf(query->id, sizeof(query->id), "%c%" PRIx64 "-%" PRIu64, role_to_string(engine->options.role)[0],
+                        engine->started_usec, ++engine->n_queries);
         http_request_set_userdata(http, query);
         http_request_set_tag(http, query->id);
         return query;
@@ -56,8 +56,7 @@ void query_record(Query *query)
                         static const char *const numbers[] = { "offset", "limit", "timeout" };
 
                         if (json_get_text(query->arguments, numbers[i]))
-                                json_set_int(entry, numbers[i],
-                                             json_get_int(query->arguments, numbers[i], 0));
+                                json_set_int(entry, numbers[i], json_get_int(query->arguments, numbers[i], 0));
                 }
         engine_record(query->engine, entry);
 }
@@ -100,8 +99,8 @@ void query_sleep(Query *query, uint64_t pause_usec, sd_event_time_handler_t hand
 
         query->next = engine->sleeping;
         engine->sleeping = query;
-        if (sd_event_add_time_relative(engine->event, &query->timer, CLOCK_MONOTONIC, pause_usec, 1, handler,
-                                       query) < 0)
+        if (sd_event_add_time_relative(engine->event, &query->timer, CLOCK_MONOTONIC, pause_usec, 1, handler, query) <
+            0)
                 abort();
 }
 
@@ -208,8 +207,8 @@ bool query_take_fault(Query *query)
         const Fault *fault;
         json_object *entry;
 
-        fault = query->fault = fault_list_match_request(engine->options.faults, engine->options.role,
-                                                        query->bot, query->method);
+        fault = query->fault = fault_list_match_request(engine->options.faults, engine->options.role, query->bot,
+                                                        query->method);
         if (!fault)
                 return false;
 
@@ -305,7 +304,6 @@ void query_flood(Query *query, int64_t retry_after_sec)
 {
         char description[64];
 
-        (void) snprintf(description, sizeof(description), "Too Many Requests: retry after %" PRIi64,
-                        retry_after_sec);
+        (void) snprintf(description, sizeof(description), "Too Many Requests: retry after %" PRIi64, retry_after_sec);
         query_fail(query, 429, description, retry_after_sec);
 }

@@ -63,7 +63,7 @@ void settings_init(Settings *settings)
 
 void settings_done(Settings *settings)
 {
-        FOREACH_ELEMENT (text, text_settings)
+        FOREACH_ELEMENT(text, text_settings)
                 free(MEMBER(settings, char *, text->offset));
         *settings = (Settings){ 0 };
 }
@@ -124,9 +124,9 @@ json_object *settings_to_json(const Settings *settings)
 {
         json_object *object = json_object_new_object();
 
-        FOREACH_ELEMENT (number, int_settings)
+        FOREACH_ELEMENT(number, int_settings)
                 json_set_int(object, number->name, MEMBER(settings, int64_t, number->offset));
-        FOREACH_ELEMENT (text, text_settings)
+        FOREACH_ELEMENT(text, text_settings)
                 json_set_text(object, text->name, MEMBER(settings, char *, text->offset));
         json_object_object_add(object, "scale", json_object_new_double(settings->scale));
         json_set_text(object, "lock", settings->lock_as_in_source ? "source" : "contract");
@@ -142,8 +142,7 @@ uint64_t settings_lock_usec(const Settings *settings, Role role, bool young)
 {
         if (role == ROLE_LOCAL || settings->lock_as_in_source)
                 return settings_scaled_usec(settings, young ? LINGER_YOUNG_SEC : LINGER_SEC);
-        return settings_scaled_usec(settings,
-                                    (double) (young ? settings->lock_young_sec : settings->lock_sec));
+        return settings_scaled_usec(settings, (double) (young ? settings->lock_young_sec : settings->lock_sec));
 }
 
 uint64_t settings_window_usec(const Settings *settings, Role role, bool young)

@@ -95,8 +95,8 @@ static void queue_compact(Store *store)
                 for (size_t i = 0; i < json_object_array_length(updates); i++)
                         queue_write(store, json_object_get(json_object_array_get_idx(updates, i)));
                 if (json_object_array_length(updates) == 0)
-                        queue_write(store, below_record(bot, json_get_int(queue, "next", 1),
-                                                        json_get_int(queue, "uid", 0)));
+                        queue_write(store,
+                                    below_record(bot, json_get_int(queue, "next", 1), json_get_int(queue, "uid", 0)));
         }
 }
 
@@ -240,8 +240,7 @@ json_object *store_webhook(Store *store, const char *token)
 {
         json_object *settings = NULL;
 
-        return json_object_object_get_ex(store->webhooks, token, &settings) ? json_object_get(settings)
-                                                                            : NULL;
+        return json_object_object_get_ex(store->webhooks, token, &settings) ? json_object_get(settings) : NULL;
 }
 
 json_object *store_webhooks(Store *store)

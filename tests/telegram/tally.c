@@ -118,8 +118,7 @@ void tally_count(Tally *tally, json_object *entry)
 
         if (streq(event, "update-injected"))
                 tally_set(tally, uid, true);
-        else if (streq(event, "worker-handled") || streq(event, "update-lost") ||
-                 streq(event, "update-dropped") ||
+        else if (streq(event, "worker-handled") || streq(event, "update-lost") || streq(event, "update-dropped") ||
                  (streq(event, "update-delivered") && code >= 200 && code <= 299))
                 tally_set(tally, uid, false);
 

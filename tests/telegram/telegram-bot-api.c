@@ -72,12 +72,12 @@ static int server_watch_signals(LocalServer *server)
         sigfillset(&signals);
         sigdelset(&signals, SIGSEGV);
         (void) sigprocmask(SIG_BLOCK, &signals, NULL);
-        FOREACH_ELEMENT (signal_number, stop_signals) {
+        FOREACH_ELEMENT(signal_number, stop_signals) {
                 r = sd_event_add_signal(server->event, NULL, *signal_number, on_stop_signal, server);
                 if (r < 0)
                         return r;
         }
-        FOREACH_ELEMENT (signal_number, ignored_signals) {
+        FOREACH_ELEMENT(signal_number, ignored_signals) {
                 r = sd_event_add_signal(server->event, NULL, *signal_number, on_ignored_signal, server);
                 if (r < 0)
                         return r;

@@ -31,8 +31,7 @@ static void cloud_record(void *userdata, json_object *entry)
         const char *event = json_get_text(entry, "event");
 
         if (streq(event, "update-queued") || streq(event, "update-dropped"))
-                truth_acknowledge(sim->truth, ROLE_CLOUD, json_get_int(entry, "bot", 0),
-                                  json_get_int(entry, "uid", 0));
+                truth_acknowledge(sim->truth, ROLE_CLOUD, json_get_int(entry, "bot", 0), json_get_int(entry, "uid", 0));
         ledger_add(sim->ledger, entry);
 }
 
@@ -123,8 +122,7 @@ static int simulation_start(Simulation *sim)
         r = cloud_start(sim);
         if (r < 0)
                 return r;
-        r = truth_port_new(&sim->port, sim->event, &arg_truth, sim->truth, sim->ledger, &sim->settings,
-                           &sim->faults);
+        r = truth_port_new(&sim->port, sim->event, &arg_truth, sim->truth, sim->ledger, &sim->settings, &sim->faults);
         if (r < 0)
                 return r;
         parts = (ControlParts){
@@ -182,8 +180,8 @@ static int run(Simulation *sim)
         if (r < 0)
                 return r;
 
-        printf("{\"cloud\":%u,\"control\":%u,\"truth\":%u}\n", engine_port(sim->cloud),
-               control_port(sim->control), truth_port_number(sim->port));
+        printf("{\"cloud\":%u,\"control\":%u,\"truth\":%u}\n", engine_port(sim->cloud), control_port(sim->control),
+               truth_port_number(sim->port));
         fflush(stdout);
         return sd_event_loop(sim->event);
 }
@@ -202,8 +200,7 @@ static int judge(void)
                 table = judge_table(verdict);
         puts(table
                              ?: json_object_to_json_string_ext(
-                                                verdict,
-                                                JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+                                                verdict, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
         return json_get_bool(verdict, "ok", false) ? 0 : 1;
 }
 

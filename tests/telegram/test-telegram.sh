@@ -75,6 +75,10 @@ start_sim() {
         pids+=($!)
         # The line with the ports is written when everything listens; the pipe below blocks until it is there.
         tail -n +1 -f --pid="$sim_pid" "$dir/ports" 2>/dev/null | head -n 1 >"$dir/ports-line"
+        if ! [ -s "$dir/ports-line" ]; then
+                echo "Bail out! $sim does not start: $(cat "$dir/sim.err")"
+                exit 1
+        fi
         cloud_port=$(number cloud <"$dir/ports-line")
         control=http://127.0.0.1:$(number control <"$dir/ports-line")
         truth=127.0.0.1:$(number truth <"$dir/ports-line")
@@ -205,7 +209,9 @@ test_logout() {
         post /settings '{"scale":100000}' >/dev/null
         bot 112
         cloud 112 logOut >/dev/null
-        until [[ $(get /state) == *'"bot":112,"state":"none"'* ]]; do :; done
+        for _ in $(seq 100); do
+                [[ $(get /state) == *'"bot":112,"state":"none"'* ]] && break
+        done
         has "$(cloud 112 getMe)" '{"ok":true,*' "after the lock any method logs in"
         post /settings '{"scale":1}' >/dev/null
 }
@@ -493,6 +499,10 @@ test_offline() {
 
 start_sim
 start_local
+if [ "$local_root" = http://127.0.0.1: ]; then
+        echo "Bail out! $local_server does not start: $(cat "$dir/local.err")"
+        exit 1
+fi
 test_flood
 test_answers
 test_queue

@@ -115,17 +115,14 @@ static void on_message(void *userdata, json_object *message)
         } else if (!token) {
                 return;
         } else if (streq(type, "login-done")) {
-                engine_login_done(line->engine, token,
-                                  login_result_from_string(json_get_text(message, "result")),
-                                  json_get_text(message, "username"),
-                                  json_get_int(message, "retry_after", 0));
+                engine_login_done(line->engine, token, login_result_from_string(json_get_text(message, "result")),
+                                  json_get_text(message, "username"), json_get_int(message, "retry_after", 0));
         } else if (streq(type, "logout-done")) {
                 engine_logout_done(line->engine, token, json_get_bool(message, "young", false));
         } else if (streq(type, "session-lost")) {
                 engine_session_lost(line->engine, token);
         } else if (streq(type, "update")) {
-                engine_add_update(line->engine, token, json_get_int(message, "uid", 0),
-                                  json_get_text(message, "body"));
+                engine_add_update(line->engine, token, json_get_int(message, "uid", 0), json_get_text(message, "body"));
         }
 }
 
@@ -134,8 +131,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 static void retry_later(TruthLine *line)
 {
         line->retry = sd_event_source_disable_unref(line->retry);
-        if (sd_event_add_time_relative(line->event, &line->retry, CLOCK_MONOTONIC, RETRY_USEC, 1, on_retry,
-                                       line) < 0)
+        if (sd_event_add_time_relative(line->event, &line->retry, CLOCK_MONOTONIC, RETRY_USEC, 1, on_retry, line) < 0)
                 abort();
 }
 
@@ -158,8 +154,7 @@ static void line_connect(TruthLine *line)
                 retry_later(line);
                 return;
         }
-        if ((connect(fd, (struct sockaddr *) &line->address, sizeof(line->address)) < 0 &&
-             errno != EINPROGRESS) ||
+        if ((connect(fd, (struct sockaddr *) &line->address, sizeof(line->address)) < 0 && errno != EINPROGRESS) ||
             line_channel_new(&line->channel, line->event, fd, &handlers) < 0) {
                 close(fd);
                 retry_later(line);

@@ -128,8 +128,8 @@ static void on_message(void *userdata, json_object *message)
                 if (!port->greeted)
                         greet(port, message);
         } else if (streq(type, "login") && token) {
-                truth_login(port->truth, ROLE_LOCAL, token, json_get_bool(message, "again", false),
-                            port->api_id, port->api_hash);
+                truth_login(port->truth, ROLE_LOCAL, token, json_get_bool(message, "again", false), port->api_id,
+                            port->api_hash);
         } else if (streq(type, "logout") && token) {
                 truth_logout(port->truth, ROLE_LOCAL, token);
         } else if (streq(type, "entry") && json_object_object_get_ex(message, "entry", &entry)) {
@@ -172,8 +172,8 @@ static int on_listen_io(sd_event_source *source, int fd, uint32_t revents, void 
         return 0;
 }
 
-int truth_port_new(TruthPort **ret, sd_event *event, const struct sockaddr_in *address, Truth *truth,
-                   Ledger *ledger, const Settings *settings, FaultList *faults)
+int truth_port_new(TruthPort **ret, sd_event *event, const struct sockaddr_in *address, Truth *truth, Ledger *ledger,
+                   const Settings *settings, FaultList *faults)
 {
         _cleanup_(truth_port_freep) TruthPort *port = calloc(1, sizeof(*port));
         struct sockaddr_in bound = *address;
@@ -190,8 +190,7 @@ int truth_port_new(TruthPort **ret, sd_event *event, const struct sockaddr_in *a
         if (port->listen_fd < 0)
                 return -errno;
         (void) setsockopt(port->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (bind(port->listen_fd, (struct sockaddr *) &bound, size) < 0 ||
-            listen(port->listen_fd, SOMAXCONN) < 0 ||
+        if (bind(port->listen_fd, (struct sockaddr *) &bound, size) < 0 || listen(port->listen_fd, SOMAXCONN) < 0 ||
             getsockname(port->listen_fd, (struct sockaddr *) &bound, &size) < 0)
                 return -errno;
         port->number = ntohs(bound.sin_port);

@@ -207,8 +207,7 @@ int64_t truth_add_bot(Truth *truth, const char *token, const char *username, Rol
                 session_drop_letters(bot->sessions + role);
         if (session >= 0) {
                 bot->sessions[session].active = bot->sessions[session].preset = true;
-                bot->sessions[session].since_usec =
-                                (int64_t) clock_now_usec() - age_sec * (int64_t) USEC_PER_SEC;
+                bot->sessions[session].since_usec = (int64_t) clock_now_usec() - age_sec * (int64_t) USEC_PER_SEC;
         }
         bot->next = truth->bots;
         truth->bots = bot;
@@ -370,8 +369,7 @@ static bool api_wrong(const Settings *settings, const char *api_id, const char *
                (!streq(settings->api_id, api_id) || !streq(settings->api_hash, api_hash ?: ""));
 }
 
-void truth_login(Truth *truth, Role role, const char *token, bool again, const char *api_id,
-                 const char *api_hash)
+void truth_login(Truth *truth, Role role, const char *token, bool again, const char *api_id, const char *api_hash)
 {
         Bot *bot = bot_by_token(truth, token);
         bool fast = again || (bot && bot->sessions[role].preset);
@@ -437,10 +435,8 @@ static char *update_body(Bot *bot, int64_t uid, int64_t size)
         if (asprintf(&body,
                      "\"message\":{\"message_id\":%" PRIi64 ",\"from\":{\"id\":%" PRIi64
                      ",\"is_bot\":false,\"first_name\":\"User\"},\"chat\":{\"id\":%" PRIi64
-                     ",\"first_name\":\"User\",\"type\":\"private\"},\"date\":%lld,\"text\":\"uid=%" PRIi64
-                     "%s%s\"}",
-                     ++bot->n_messages, chat, chat, (long long) time(NULL), uid, padding > 0 ? " " : "",
-                     dots) < 0)
+                     ",\"first_name\":\"User\",\"type\":\"private\"},\"date\":%lld,\"text\":\"uid=%" PRIi64 "%s%s\"}",
+                     ++bot->n_messages, chat, chat, (long long) time(NULL), uid, padding > 0 ? " " : "", dots) < 0)
                 abort();
         return body;
 }

@@ -35,8 +35,7 @@ bool truth_revoke_bot(Truth *truth, int64_t bot);
 const char *truth_bot_token(const Truth *truth, int64_t bot);
 
 /* Answered through the server's handlers. api_id and api_hash NULL: not checked. */
-void truth_login(Truth *truth, Role role, const char *token, bool again, const char *api_id,
-                 const char *api_hash);
+void truth_login(Truth *truth, Role role, const char *token, bool again, const char *api_id, const char *api_hash);
 void truth_logout(Truth *truth, Role role, const char *token);
 /* The server has the update in its queue. */
 void truth_acknowledge(Truth *truth, Role role, int64_t bot, int64_t uid);

@@ -69,7 +69,6 @@ void update_queue_forget(UpdateQueue *queue, size_t n)
                 free(queue->updates[i].body);
         }
         if (n > 0)
-                memmove(queue->updates, queue->updates + n,
-                        (queue->n_updates - n) * sizeof(*queue->updates));
+                memmove(queue->updates, queue->updates + n, (queue->n_updates - n) * sizeof(*queue->updates));
         queue->n_updates -= n;
 }

@@ -78,8 +78,7 @@ static void answer_updates(Client *client, Query *query, size_t start, int64_t l
         for (size_t i = start; i < start + n; i++) {
                 Update *update = queue->updates + i;
 
-                fprintf(stream, "%s{\"update_id\":%" PRIi64 ",%s}", i > start ? "," : "", update->id,
-                        update->body);
+                fprintf(stream, "%s{\"update_id\":%" PRIi64 ",%s}", i > start ? "," : "", update->id, update->body);
                 json_object_array_add(uids, json_object_new_int64(update->uid));
                 update->returned = true;
         }
@@ -113,8 +112,8 @@ void client_updates_arrived(Client *client)
         }
         if (!client->poll || client->poll_wakeup)
                 return;
-        if (sd_event_add_time_relative(client->engine->event, &client->poll_wakeup, CLOCK_MONOTONIC,
-                                       WAKEUP_USEC, 1, on_poll_end, client) < 0)
+        if (sd_event_add_time_relative(client->engine->event, &client->poll_wakeup, CLOCK_MONOTONIC, WAKEUP_USEC, 1,
+                                       on_poll_end, client) < 0)
                 abort();
 }
 
@@ -142,8 +141,7 @@ void client_conflict(Client *client, Query *query, const char *description)
         query_sleep(query, pause_usec, on_conflict_due);
 }
 
-static void client_save_poll(Client *client, Query *query, int64_t offset, int64_t limit,
-                             int64_t timeout_sec)
+static void client_save_poll(Client *client, Query *query, int64_t offset, int64_t limit, int64_t timeout_sec)
 {
         client->poll = query;
         client->poll_offset = offset;

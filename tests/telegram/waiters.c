@@ -30,7 +30,7 @@ static bool entry_matches(json_object *entry, json_object *filter)
         static const char *const keys[] = { "event", "role", "bot",  "method", "name", "unit",       "root",
                                             "from",  "kind", "code", "uid",    "req",  "description" };
 
-        FOREACH_ELEMENT (key, keys) {
+        FOREACH_ELEMENT(key, keys) {
                 const char *wanted = json_get_text(filter, *key), *value = json_get_text(entry, *key);
 
                 if (wanted && (!value || strcasecmp(wanted, value) != 0))
@@ -112,8 +112,8 @@ static Waiter *waiter_new(Waiters *waiters, HttpRequest *request)
         waiters->first = waiter;
         http_request_set_userdata(request, waiter);
         if (sd_event_add_time_relative(waiters->event, &waiter->timer, CLOCK_MONOTONIC,
-                                       (uint64_t) MAX(timeout_msec, INT64_C(0)) * USEC_PER_MSEC, 1,
-                                       on_wait_over, waiter) < 0)
+                                       (uint64_t) MAX(timeout_msec, INT64_C(0)) * USEC_PER_MSEC, 1, on_wait_over,
+                                       waiter) < 0)
                 abort();
         return waiter;
 }
@@ -184,9 +184,7 @@ Waiters *waiters_new(sd_event *event, Ledger *ledger, const Tally *tally, const 
 
         if (!waiters)
                 return NULL;
-        *waiters = (Waiters){
-                .event = sd_event_ref(event), .ledger = ledger, .tally = tally, .truth = truth
-        };
+        *waiters = (Waiters){ .event = sd_event_ref(event), .ledger = ledger, .tally = tally, .truth = truth };
         return waiters;
 }
 

@@ -102,8 +102,7 @@ void client_apply_webhook(Client *client, json_object *arguments, const char *by
 /* Why the settings are refused, or NULL. */
 static const char *webhook_refusal(const Client *client, json_object *arguments)
 {
-        const char *url = json_get_text(arguments, "url"),
-                   *secret = json_get_text(arguments, "secret_token");
+        const char *url = json_get_text(arguments, "url"), *secret = json_get_text(arguments, "secret_token");
         const char *host = startswith(url, "https://");
         bool https_only = client->engine->options.role == ROLE_LOCAL && !client->engine->options.local_mode;
 
@@ -168,8 +167,7 @@ void client_set_webhook(Client *client, Query *query)
         }
         if (client->poll) {
                 client_poll_done(client);
-                client_conflict(client, TAKE_PTR(client->poll),
-                                "Conflict: terminated by setWebhook request");
+                client_conflict(client, TAKE_PTR(client->poll), "Conflict: terminated by setWebhook request");
         }
         client_apply_webhook(client, query->arguments, "setWebhook");
         query_ok(query, json_object_new_boolean(true), "Webhook was set");
@@ -182,8 +180,7 @@ void client_delete_webhook(Client *client, Query *query)
         drop_pending(client, query);
         if (was_set)
                 client_apply_webhook(client, NULL, "deleteWebhook");
-        query_ok(query, json_object_new_boolean(true),
-                 was_set ? "Webhook was deleted" : "Webhook is already deleted");
+        query_ok(query, json_object_new_boolean(true), was_set ? "Webhook was deleted" : "Webhook is already deleted");
 }
 
 void client_get_webhook_info(Client *client, Query *query)
@@ -230,13 +227,13 @@ static void webhook_failed(Client *client, CURLcode result, long status)
                 if (asprintf(&webhook->last_error, "Wrong response from the webhook: %ld", status) < 0)
                         abort();
         } else {
-                text_set(&webhook->last_error, result == CURLE_COULDNT_CONNECT ? "Connection refused"
-                                                                               : curl_easy_strerror(result));
+                text_set(&webhook->last_error,
+                         result == CURLE_COULDNT_CONNECT ? "Connection refused" : curl_easy_strerror(result));
         }
         webhook->last_error_date = time(NULL);
         webhook->n_failures++;
-        if (sd_event_add_time_relative(client->engine->event, &webhook->retry, CLOCK_MONOTONIC, pause_usec,
-                                       1, on_retry, client) < 0)
+        if (sd_event_add_time_relative(client->engine->event, &webhook->retry, CLOCK_MONOTONIC, pause_usec, 1, on_retry,
+                                       client) < 0)
                 abort();
 }
 
@@ -272,14 +269,12 @@ void client_webhook_deliver(Client *client)
         struct curl_slist *headers;
         _cleanup_free_ char *body = NULL, *secret = NULL;
 
-        if (!webhook->url || webhook->call || webhook->retry || queue->n_updates == 0 ||
-            client->state != CLIENT_READY)
+        if (!webhook->url || webhook->call || webhook->retry || queue->n_updates == 0 || client->state != CLIENT_READY)
                 return;
 
         webhook->sending_id = queue->updates[0].id;
         webhook->sending_uid = queue->updates[0].uid;
-        if (asprintf(&body, "{\"update_id\":%" PRIi64 ",%s}", queue->updates[0].id, queue->updates[0].body) <
-            0)
+        if (asprintf(&body, "{\"update_id\":%" PRIi64 ",%s}", queue->updates[0].id, queue->updates[0].body) < 0)
                 abort();
         headers = curl_slist_append(NULL, "Content-Type: application/json");
         if (webhook->secret_token) {
@@ -287,7 +282,7 @@ void client_webhook_deliver(Client *client)
                         abort();
                 headers = curl_slist_append(headers, secret);
         }
-        if (curl_loop_post(client->engine->curl, &webhook->call, webhook->url, headers, body,
-                           DELIVERY_TIMEOUT_MSEC, on_delivered, client) < 0)
+        if (curl_loop_post(client->engine->curl, &webhook->call, webhook->url, headers, body, DELIVERY_TIMEOUT_MSEC,
+                           on_delivered, client) < 0)
                 webhook_failed(client, CURLE_FAILED_INIT, 0);
 }
