@@ -22,6 +22,7 @@ struct UnitJobs {
         size_t n;
         size_t pending;
         char *complaint; /* the first thing that went wrong */
+        bool timed_out;
         bool shutting_down;
         void (*done)(void *userdata);
         void *userdata;
@@ -70,6 +71,7 @@ static void on_unit_job(UnitCall *call, UnitJobResult result, const char *error,
                 j->shutting_down = true;
         else if (result != UNIT_JOB_DONE)
                 complain(j, item->unit, unit_job_result_to_string(result), error);
+        j->timed_out = j->timed_out || result == UNIT_JOB_TIMEOUT;
         item->call = unit_call_free(item->call);
         if (--j->pending == 0)
                 j->done(j->userdata);
@@ -103,7 +105,7 @@ static int unit_jobs_start(UnitJobs *j, Manager *m, char *const *units, UnitVerb
 
 /* ---- stop ---- */
 
-/* A unit that was started again while we stopped it is stopped again, so often. */
+/* A unit that was started again while we stopped it is stopped again, so often; one that took too long is not. */
 #define STOP_ROUNDS_MAX 3
 
 typedef struct StopOperation {
@@ -240,7 +242,7 @@ static void looked(StopOperation *o)
                 bot_post(b, CUTOVER_WORKERS_STOPPED);
                 return;
         }
-        if (o->round >= STOP_ROUNDS_MAX) {
+        if (o->round >= STOP_ROUNDS_MAX || o->jobs.timed_out) {
                 names = strv_join(o->running, ", ");
                 snprintf(what, sizeof(what), "%s still runs. %s See what starts it again, or why it does not end within "
                          "StopTimeoutSec=.", names ?: "a worker", o->jobs.complaint ?: "");
