@@ -126,7 +126,6 @@ INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/bin/tgswitchctl $(add
             $(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset \
             $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
             $(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service \
-            $(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy \
             $(foreach m,$(notdir $(MANPAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(m))
 
 install: all man
@@ -139,7 +138,6 @@ install: all man
 	$(relocate) units/tgswitch.tmpfiles | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgswitch.conf
 	install -D -m 644 conf/org.tgswitch1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf
 	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
-	install -D -m 644 conf/org.tgswitch1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/bots.d $(DESTDIR)$(SYSCONFDIR)/tgswitch/tgswitch.conf.d
 	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/tgswitch/tokens $(DESTDIR)$(SYSCONFDIR)/tgswitch/secrets
 	set -e; for f in $(wildcard conf/tgswitch.conf conf/bots.d/*); do \

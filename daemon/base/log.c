@@ -55,8 +55,8 @@ int log_internal(int level, int error, const char *bot, const char *format, ...)
         if (!to_journal)
                 fprintf(stderr, "%s%s%s\n", bot ? bot : "", bot ? ": " : "", message);
         else if (bot)
-                (void) sd_journal_send("PRIORITY=%i", level, "MESSAGE=%s: %s", bot, message, "TGSWITCH_BOT=%s",
-                                       bot, NULL);
+                (void) sd_journal_send("PRIORITY=%i", level, "MESSAGE=%s: %s", bot, message, "TGSWITCH_BOT=%s", bot,
+                                       NULL);
         else
                 (void) sd_journal_send("PRIORITY=%i", level, "MESSAGE=%s", message, NULL);
         return error;

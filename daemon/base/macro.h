@@ -10,46 +10,45 @@
 #include <string.h>
 #include <unistd.h>
 
-#define _cleanup_(f)       __attribute__((cleanup(f)))
-#define _printf_(a, b)     __attribute__((format(printf, a, b)))
-#define _must_check_       __attribute__((warn_unused_result))
-#define _unused_           __attribute__((unused))
-#define _pure_             __attribute__((pure))
-#define _const_            __attribute__((const))
-#define _noreturn_         __attribute__((noreturn))
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+#define _must_check_   __attribute__((warn_unused_result))
+#define _unused_       __attribute__((unused))
+#define _pure_         __attribute__((pure))
+#define _const_        __attribute__((const))
+#define _noreturn_     __attribute__((noreturn))
 
-#define ELEMENTSOF(a)      (sizeof(a) / sizeof((a)[0]))
-#define MAX(a, b)          ((a) > (b) ? (a) : (b))
-#define MIN(a, b)          ((a) < (b) ? (a) : (b))
+#define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
 
 /* Hands the value over and leaves NULL behind, so that the _cleanup_ of the old owner does nothing. */
-#define TAKE_PTR(p)                                                                                          \
-        ({                                                                                                   \
-                typeof(p) *_slot = &(p);                                                                     \
-                typeof(p) _value = *_slot;                                                                   \
-                *_slot = NULL;                                                                               \
-                _value;                                                                                      \
+#define TAKE_PTR(p)                        \
+        ({                                 \
+                typeof(p) *_slot = &(p);   \
+                typeof(p) _value = *_slot; \
+                *_slot = NULL;             \
+                _value;                    \
         })
 
-#define TAKE_FD(fd)                                                                                          \
-        ({                                                                                                   \
-                int *_slot = &(fd);                                                                          \
-                int _value = *_slot;                                                                         \
-                *_slot = -EBADF;                                                                             \
-                _value;                                                                                      \
+#define TAKE_FD(fd)                  \
+        ({                           \
+                int *_slot = &(fd);  \
+                int _value = *_slot; \
+                *_slot = -EBADF;     \
+                _value;              \
         })
 
 /* Defines FUNCp() for _cleanup_(FUNCp) on a variable of TYPE, which is a pointer. */
-#define DEFINE_CLEANUP(type, func)                                                                           \
-        static inline void func##p(type *p)                                                                  \
-        {                                                                                                    \
-                if (*p)                                                                                      \
-                        func(*p);                                                                            \
-        }                                                                                                    \
+#define DEFINE_CLEANUP(type, func)          \
+        static inline void func##p(type *p) \
+        {                                   \
+                if (*p)                     \
+                        func(*p);           \
+        }                                   \
         struct _swallow_semicolon_
 
-#define FOREACH_ELEMENT(i, array)                                                                            \
-        for (typeof((array)[0]) *i = (array); i < (array) + ELEMENTSOF(array); i++)
+#define FOREACH_ELEMENT(i, array) for (typeof((array)[0]) *i = (array); i < (array) + ELEMENTSOF(array); i++)
 
 static inline void freep(void *p)
 {

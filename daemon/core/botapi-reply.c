@@ -55,8 +55,7 @@ static json_object *member(json_object *object, const char *key, json_type type)
 {
         json_object *value;
 
-        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, type) ? value
-                                                                                                  : NULL;
+        return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, type) ? value : NULL;
 }
 
 /* Absent, null and wrong types are all false: no number. json-c saturates what does not fit, so a range that
@@ -120,8 +119,7 @@ static void take_retry_after(BotApiReply *reply, json_object *envelope, int64_t 
         reply->retry_after_usec = (usec_t) MIN(MAX(sec, 0), RETRY_AFTER_SEC_MAX) * USEC_PER_SEC;
 }
 
-int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t retry_after_header,
-                       BotApiReply *ret)
+int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t retry_after_header, BotApiReply *ret)
 {
         BotApiReply reply = { .transport = BOTAPI_REPLIED, .http_status = http_status };
         json_object *envelope, *ok;
@@ -139,8 +137,7 @@ int botapi_reply_parse(int http_status, const char *body, size_t size, int64_t r
                 if (member_int(envelope, "error_code", 100, 999, &error_code))
                         reply.error_code = (int) error_code;
                 if (member(envelope, "description", json_type_string))
-                        description = json_object_get_string(
-                                        member(envelope, "description", json_type_string));
+                        description = json_object_get_string(member(envelope, "description", json_type_string));
                 if (json_object_object_get_ex(envelope, "result", &reply.result))
                         json_object_get(reply.result);
         }
@@ -188,8 +185,7 @@ char *botapi_reply_describe(const BotApiReply *reply)
 
 static bool reply_is_good(const BotApiReply *reply)
 {
-        return reply->transport == BOTAPI_REPLIED && reply->envelope && reply->ok &&
-               reply->http_status == 200;
+        return reply->transport == BOTAPI_REPLIED && reply->envelope && reply->ok && reply->http_status == 200;
 }
 
 /* The error that a Bot API server reported itself. 0: it reported none, or somebody between changed the
@@ -213,8 +209,7 @@ LogOutOutcome botapi_logout_outcome(const BotApiReply *reply)
         if (reply_is_good(reply) && json_object_is_type(reply->result, json_type_boolean) &&
             json_object_get_boolean(reply->result))
                 return LOGOUT_OUTCOME_APPLIED;
-        if (reply_is_error(reply, 400, "Logged out") ||
-            reply_is_error(reply, 400, "Bad Request: already logging out"))
+        if (reply_is_error(reply, 400, "Logged out") || reply_is_error(reply, 400, "Bad Request: already logging out"))
                 return LOGOUT_OUTCOME_APPLIED_BEFORE;
         if (reply_error(reply) == 401)
                 return LOGOUT_OUTCOME_REVOKED;
@@ -238,12 +233,10 @@ static LogInOutcome login_outcome_of_error(const BotApiReply *reply)
 {
         switch (reply_error(reply)) {
         case 400:
-                return streq(reply->description, "Logged out") ? LOGIN_OUTCOME_LOGGED_OUT
-                                                               : LOGIN_OUTCOME_ODD;
+                return streq(reply->description, "Logged out") ? LOGIN_OUTCOME_LOGGED_OUT : LOGIN_OUTCOME_ODD;
         case 401:
-                return streq(reply->description, "Unauthorized: invalid api-id/api-hash")
-                                       ? LOGIN_OUTCOME_API_ID
-                                       : LOGIN_OUTCOME_REFUSED;
+                return streq(reply->description, "Unauthorized: invalid api-id/api-hash") ? LOGIN_OUTCOME_API_ID
+                                                                                          : LOGIN_OUTCOME_REFUSED;
         case 421:
                 return LOGIN_OUTCOME_MISDIRECTED;
         case 429:
@@ -408,8 +401,7 @@ static int take_last_error(json_object *object, WebhookInfo *info)
         info->last_error_usec = (usec_t) sec * USEC_PER_SEC;
 
         if (message) {
-                info->last_error_message =
-                                botapi_clean_text(json_object_get_string(message), DESCRIPTION_SIZE_MAX);
+                info->last_error_message = botapi_clean_text(json_object_get_string(message), DESCRIPTION_SIZE_MAX);
                 if (!info->last_error_message)
                         return -ENOMEM;
         }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/cutover.h"
 
-#define ROW(from, event, to, actions, note, why)                                                             \
-        { CUTOVER_##from, CUTOVER_##event, CUTOVER_##to, (actions), CUTOVER_NOTE_##note, (why) }
+#define ROW(from, event, to, actions, note, why)                                                     \
+        {                                                                                            \
+                CUTOVER_##from, CUTOVER_##event, CUTOVER_##to, (actions), CUTOVER_NOTE_##note, (why) \
+        }
 
 /* Short names, so that a row stays one line. */
 #define CHECK          CUTOVER_DO_CHECK
@@ -178,7 +180,7 @@ static const CutoverRow table[] = {
 #undef END
 #undef RELEASE
 
-#define FACTS(state, name, phase, place, gate, cancel, needs)                                                \
+#define FACTS(state, name, phase, place, gate, cancel, needs) \
         [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, needs }
 
 /* clang-format off */
@@ -329,9 +331,10 @@ const char *cutover_event_to_string(CutoverEvent event)
 const char *cutover_action_to_string(CutoverAction action)
 {
         static const char *const names[] = {
-                "job-begin", "check", "drain", "hold", "stop-workers", "spool", "log-out", "repeat-log-out",
-                "log-in", "restore-source", "restore-webhook", "publish", "start-workers", "next-spool-part",
-                "confirm", "retry-timer", "release-server", "job-done", "job-failed", "job-canceled", "job-end",
+                "job-begin",     "check",           "drain",   "hold",           "stop-workers",    "spool",
+                "log-out",       "repeat-log-out",  "log-in",  "restore-source", "restore-webhook", "publish",
+                "start-workers", "next-spool-part", "confirm", "retry-timer",    "release-server",  "job-done",
+                "job-failed",    "job-canceled",    "job-end",
         };
 
         static_assert(CUTOVER_ACTION_ALL == (1 << ELEMENTSOF(names)) - 1, "every action has a name");

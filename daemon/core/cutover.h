@@ -27,7 +27,8 @@ typedef enum CutoverState {
 
         /* forward only */
         CUTOVER_LOG_OUT,         /* first attempt in flight, no other is unknown */
-        CUTOVER_LOG_OUT_RECHECK, /* this process found an unknown attempt on record: no worker may run before a repeat */
+        CUTOVER_LOG_OUT_RECHECK, /* this process found an unknown attempt on record: no worker may run before a repeat
+                                  */
         CUTOVER_LOG_OUT_UNKNOWN, /* an attempt may have been applied: soon it is repeated */
         CUTOVER_LOG_OUT_RESPOOL, /* the spool directly before a repeat */
         CUTOVER_LOG_OUT_REPEAT,  /* the repeat in flight */
@@ -48,7 +49,7 @@ typedef enum CutoverEvent {
         CUTOVER_PROCEED_REQUESTED,
         CUTOVER_CANCEL_REQUESTED,
 
-        CUTOVER_RESTARTED, /* this process has just read the record; whatever was in flight is gone */
+        CUTOVER_RESTARTED,    /* this process has just read the record; whatever was in flight is gone */
         CUTOVER_WRITE_FAILED, /* the record of this state is not on disk, its actions were not begun */
 
         /* results of actions */
@@ -64,10 +65,10 @@ typedef enum CutoverEvent {
         CUTOVER_SPOOLED_HOLD, /* the same, and the caller asked to hold here */
         CUTOVER_SPOOL_FAILED,
         CUTOVER_LOGOUT_APPLIED,
-        CUTOVER_LOGOUT_REVOKED, /* 401: a first attempt was not applied */
+        CUTOVER_LOGOUT_REVOKED,  /* 401: a first attempt was not applied */
         CUTOVER_LOGOUT_REJECTED, /* did not arrive, or 429 with a short wait: certainly not applied by this attempt */
         CUTOVER_LOGOUT_GIVEN_UP, /* the same, but the wait is too long or the time for attempts is up */
-        CUTOVER_LOGOUT_LOST,    /* anything else: it may have been applied */
+        CUTOVER_LOGOUT_LOST,     /* anything else: it may have been applied */
         CUTOVER_LOGGED_IN,
         CUTOVER_LOGIN_FAILED,
         CUTOVER_SOURCE_RESTORED,
@@ -78,7 +79,7 @@ typedef enum CutoverEvent {
         CUTOVER_NOT_PUBLISHED,
         CUTOVER_WORKERS_STARTED,
         CUTOVER_WORKERS_NOT_STARTED, /* at least one failed to start; the others run */
-        CUTOVER_SPOOL_LEFT, /* well so far, and the next part of the spool is to be handed over */
+        CUTOVER_SPOOL_LEFT,          /* well so far, and the next part of the spool is to be handed over */
         CUTOVER_CONFIRMED,
         CUTOVER_NOT_CONFIRMED,
 
@@ -98,7 +99,7 @@ typedef enum CutoverAction {
         CUTOVER_DO_HOLD = 1 << 3, /* until Proceed() or HoldTimeoutSec= */
         CUTOVER_DO_STOP_WORKERS = 1 << 4,
         CUTOVER_DO_SPOOL = 1 << 5,
-        CUTOVER_DO_LOG_OUT = 1 << 6,    /* a long poll stays in flight while logOut goes out */
+        CUTOVER_DO_LOG_OUT = 1 << 6,        /* a long poll stays in flight while logOut goes out */
         CUTOVER_DO_REPEAT_LOG_OUT = 1 << 7, /* logOut alone */
         CUTOVER_DO_LOG_IN = 1 << 8,
         CUTOVER_DO_RESTORE_SOURCE = 1 << 9,
@@ -109,7 +110,7 @@ typedef enum CutoverAction {
         CUTOVER_DO_CONFIRM = 1 << 14,
         CUTOVER_DO_RETRY_TIMER = 1 << 15,
         CUTOVER_DO_RELEASE_SERVER = 1 << 16, /* undo what check did to the target's unit */
-        CUTOVER_DO_JOB_DONE = 1 << 17, /* these three fix the job's result unless it is fixed already … */
+        CUTOVER_DO_JOB_DONE = 1 << 17,       /* these three fix the job's result unless it is fixed already … */
         CUTOVER_DO_JOB_FAILED = 1 << 18,
         CUTOVER_DO_JOB_CANCELED = 1 << 19,
         CUTOVER_DO_JOB_END = 1 << 20, /* … and this one announces it and lets the job go */
@@ -120,9 +121,9 @@ typedef enum CutoverAction {
 typedef enum CutoverNote {
         CUTOVER_NOTE_NONE,
         CUTOVER_NOTE_MAY_BE_LOGGED_OUT, /* a logOut may be applied from now on: the window counts from here at least */
-        CUTOVER_NOTE_LOGGED_OUT,        /* it is applied: the window counts from now, the last moment it can have been */
-        CUTOVER_NOTE_NOT_LOGGED_OUT,    /* takes MAY_BE_LOGGED_OUT back */
-        CUTOVER_NOTE_LOGGED_IN,         /* the seat is the target from now on */
+        CUTOVER_NOTE_LOGGED_OUT,     /* it is applied: the window counts from now, the last moment it can have been */
+        CUTOVER_NOTE_NOT_LOGGED_OUT, /* takes MAY_BE_LOGGED_OUT back */
+        CUTOVER_NOTE_LOGGED_IN,      /* the seat is the target from now on */
         CUTOVER_NOTE_MAX,
         CUTOVER_NOTE_INVALID = -EINVAL,
 } CutoverNote;
@@ -147,7 +148,7 @@ CutoverStep cutover_step(CutoverState state, CutoverEvent event);
 
 /* Facts of a state that do not depend on how it was entered. */
 typedef enum CutoverPlace {
-        CUTOVER_AT_SEAT,    /* where the record says: the source, while a job runs */
+        CUTOVER_AT_SEAT, /* where the record says: the source, while a job runs */
         CUTOVER_AT_TARGET,
         CUTOVER_AT_NONE,    /* logged out of the source, not yet in at the target */
         CUTOVER_AT_UNKNOWN, /* a logOut without an answer */

@@ -153,8 +153,7 @@ static int on_turn(sd_event_source *source, void *userdata)
 /* Called when a connection stands, TLS included, right before the request goes there; and called again when
  * libcurl is about to repeat the request on a fresh connection, because a kept one was closed without a
  * reply (CURLOPT_PREREQFUNCTION(3)). */
-static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, int remote_port,
-                             int local_port)
+static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
         BotApiCall *call = userdata;
         long n_connects = 0;
@@ -184,8 +183,7 @@ static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size
         else
                 return 0;
 
-        if (call->sent_usec == 0 && call->headers_tail == END_OF_HEADERS &&
-            call->body_written == call->body_size) {
+        if (call->sent_usec == 0 && call->headers_tail == END_OF_HEADERS && call->body_written == call->body_size) {
                 call->sent_usec = clock_boottime_usec();
                 call_set_due(call);
         }
@@ -269,8 +267,7 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         if (r < 0)
                 call->reply = (BotApiReply){
                         .transport = call->connected ? BOTAPI_LOST : BOTAPI_NOT_SENT,
-                        .transport_error = call_error_text(call, result == CURLE_OK ? CURLE_OUT_OF_MEMORY
-                                                                                    : result),
+                        .transport_error = call_error_text(call, result == CURLE_OK ? CURLE_OUT_OF_MEMORY : result),
                 };
 
         /* Now and not with the call, so that the handler finds the connection in the pool. */
@@ -315,8 +312,7 @@ static int call_set_options(BotApiCall *call, bool encrypted)
                         return -ENOMEM;
 
         if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, encrypted ? "https" : "http") != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_PROXY, "") !=
-                            CURLE_OK || /* not even one that the environment names */
+            curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK || /* not even one that the environment names */
             curl_easy_setopt(e, CURLOPT_USERAGENT, "tgswitch/" VERSION) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_URL, call->url) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PRIVATE, call) != CURLE_OK ||
@@ -331,10 +327,9 @@ static int call_set_options(BotApiCall *call, bool encrypted)
             curl_easy_setopt(e, CURLOPT_WRITEDATA, call) != CURLE_OK)
                 return -ENOMEM;
 
-        if (call->body &&
-            (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->json_headers) != CURLE_OK ||
-             curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size) != CURLE_OK ||
-             curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
+        if (call->body && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->json_headers) != CURLE_OK ||
+                           curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size) != CURLE_OK ||
+                           curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
                 return -ENOMEM;
         return 0;
 }
@@ -348,8 +343,7 @@ static int call_set_timeout(BotApiCall *call, const BotApiRequest *request)
 
         long msec = (long) ((MIN(usec, TIMEOUT_USEC_MAX) + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
         if (curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, msec) != CURLE_OK ||
-            curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) !=
-                            CURLE_OK)
+            curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) != CURLE_OK)
                 return -ENOMEM;
         return 0;
 }
@@ -358,8 +352,7 @@ static int call_set_content(BotApiCall *call, const BotApiRequest *request)
 {
         const char *token = request->token ? bot_token_reveal(request->token) : NOBODY_TOKEN;
 
-        if (asprintf(&call->url, "%s/bot%s/%s", request->root, token, method_facts[request->method].name) <
-            0) {
+        if (asprintf(&call->url, "%s/bot%s/%s", request->root, token, method_facts[request->method].name) < 0) {
                 call->url = NULL;
                 return -ENOMEM;
         }

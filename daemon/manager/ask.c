@@ -29,16 +29,19 @@ static AskResult usable(const Bot *b, char **ret_message)
         if (b->config_error || !b->config)
                 return answer(ASK_BAD_CONFIG, ret_message,
                               "The configuration of %s is not valid: %s Correct it and run 'systemctl reload "
-                              "tgswitchd'.", b->name, b->config_error ?: "there is no file for it in bots.d/.");
+                              "tgswitchd'.",
+                              b->name, b->config_error ?: "there is no file for it in bots.d/.");
         if (!b->token)
                 return answer(ASK_NO_TOKEN, ret_message,
                               "There is no usable token for %s: put it into /etc/tgswitch/tokens/%s (mode 0600, one "
-                              "line as BotFather gave it) and run 'systemctl restart tgswitchd'.", b->name, b->name);
+                              "line as BotFather gave it) and run 'systemctl restart tgswitchd'.",
+                              b->name, b->name);
         if (b->record.seat == SEAT_UNDECLARED)
                 return answer(ASK_UNDECLARED, ret_message,
                               "Nobody has said where %s is logged in, and asking a server would log it in there: set "
                               "InitialSeat=cloud or InitialSeat=local in bots.d/%s.conf and run 'systemctl reload "
-                              "tgswitchd', or run 'tgswitchctl set-seat %s cloud'.", b->name, b->name, b->name);
+                              "tgswitchd', or run 'tgswitchctl set-seat %s cloud'.",
+                              b->name, b->name, b->name);
         return ASK_OK;
 }
 
@@ -67,8 +70,8 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
                 .requester = TAKE_PTR(requester),
                 .error = TAKE_PTR(error),
                 .hold_at = options->hold_at,
-                .on_undrained = options->on_undrained == ON_UNDRAINED_INVALID ? b->config->on_undrained :
-                                                                                options->on_undrained,
+                .on_undrained = options->on_undrained == ON_UNDRAINED_INVALID ? b->config->on_undrained
+                                                                              : options->on_undrained,
                 .started_usec = clock_realtime_usec(),
                 .phase_started_usec = clock_realtime_usec(),
         };
@@ -97,8 +100,10 @@ AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
         step = cutover_step(b->record.state, CUTOVER_SWITCH_REQUESTED);
         if (step.verdict != CUTOVER_STEP)
                 return answer(ASK_JOB_RUNNING, ret_message,
-                              "%s cannot be moved to %s now: %s (job %" PRIu32 ", to %s). Wait for it with 'tgswitchctl "
-                              "wait %" PRIu32 "'.", b->name, seat_to_string(target), step.why, b->record.job.id,
+                              "%s cannot be moved to %s now: %s (job %" PRIu32
+                              ", to %s). Wait for it with 'tgswitchctl "
+                              "wait %" PRIu32 "'.",
+                              b->name, seat_to_string(target), step.why, b->record.job.id,
                               seat_to_string(b->record.job.target), b->record.job.id);
         if (b->record.seat == target)
                 return ASK_ALREADY;
@@ -118,8 +123,10 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
                 return result;
         r = job_prepare(b, target, options);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message, "The cutover of %s could not be begun: %s. Look after the file "
-                              "system of the state directory.", b->name, strerror(-r));
+                return answer(ASK_FAILED, ret_message,
+                              "The cutover of %s could not be begun: %s. Look after the file "
+                              "system of the state directory.",
+                              b->name, strerror(-r));
         *ret_job = b->record.job.id;
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_SWITCH_REQUESTED);
@@ -178,8 +185,9 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         if (!b->record_ok)
                 return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "): wait for the end of it.",
-                              b->name, b->record.job.id);
+                return answer(ASK_NOT_SETTLED, ret_message,
+                              "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
+                              b->record.job.id);
         if (b->record.seat == seat)
                 return ASK_ALREADY;
         b->asked_job = disk_job_free(b->asked_job);
@@ -188,7 +196,8 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
                 b->record.bot_id = bot_token_id(b->token);
         r = bot_save(b, on_seat_saved, b, &b->asked_job);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name, strerror(-r));
+                return answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name,
+                              strerror(-r));
         r = publish_environment(b, seat);
         if (r < 0)
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
@@ -215,15 +224,17 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
         int r;
 
         if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "): wait for the end of it.",
-                              b->name, b->record.job.id);
+                return answer(ASK_NOT_SETTLED, ret_message,
+                              "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
+                              b->record.job.id);
         if (n == 0)
                 return ASK_ALREADY;
         handover_cancel(b);
         b->asked_job = disk_job_free(b->asked_job);
         r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name, strerror(-r));
+                return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
+                              strerror(-r));
         log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
         return ASK_OK;
 }
@@ -270,8 +281,10 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                 *ret_message = NULL;
         }
         if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message, "%s is being moved (job %" PRIu32 "), and the move has its own "
-                              "checks: see 'tgswitchctl status %s'.", b->name, b->record.job.id, b->name);
+                return answer(ASK_NOT_SETTLED, ret_message,
+                              "%s is being moved (job %" PRIu32 "), and the move has its own "
+                              "checks: see 'tgswitchctl status %s'.",
+                              b->name, b->record.job.id, b->name);
         bc = calloc(1, sizeof(BotCheck));
         if (!bc)
                 return answer(ASK_FAILED, ret_message, "There is not enough memory.");

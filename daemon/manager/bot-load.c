@@ -37,12 +37,16 @@ static void load_token(Bot *b)
                 free(bytes);
         }
         if (r == -ENOENT)
-                bot_set_error(b, "There is no token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
-                                 "BotFather gave it) and run 'systemctl restart tgswitchd'.", b->name);
+                bot_set_error(b,
+                              "There is no token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
+                              "BotFather gave it) and run 'systemctl restart tgswitchd'.",
+                              b->name);
         else if (r == -EINVAL)
-                bot_set_error(b, "The credential token_%s is not a bot token: it has to be one line as BotFather gave "
-                                 "it, like 123456789:AA… (35 characters). Correct /etc/tgswitch/tokens/%s and run "
-                                 "'systemctl restart tgswitchd'.", b->name, b->name);
+                bot_set_error(b,
+                              "The credential token_%s is not a bot token: it has to be one line as BotFather gave "
+                              "it, like 123456789:AA… (35 characters). Correct /etc/tgswitch/tokens/%s and run "
+                              "'systemctl restart tgswitchd'.",
+                              b->name, b->name);
         else if (r < 0)
                 bot_set_error(b, "The credential token_%s cannot be read: %s.", b->name, strerror(-r));
         if (r < 0)
@@ -129,9 +133,11 @@ int bot_load(Bot *b)
         if (r < 0)
                 return r;
         if (bot_job_running(b) && !b->token) {
-                bot_set_error(b, "The bot is in the middle of a cutover (%s) and has no usable token: put it back into "
-                                 "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd'. Until then nothing is "
-                                 "done.", cutover_state_to_string(b->record.state), b->name);
+                bot_set_error(b,
+                              "The bot is in the middle of a cutover (%s) and has no usable token: put it back into "
+                              "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd'. Until then nothing is "
+                              "done.",
+                              cutover_state_to_string(b->record.state), b->name);
                 log_bot(LOG_ERR, b->name, "%s", b->error);
                 return 0;
         }

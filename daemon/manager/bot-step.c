@@ -196,8 +196,10 @@ static void on_saved(DiskJob *job, int r, void *userdata)
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to write the record of state %s: %m",
                               cutover_state_to_string(b->record.state));
                 if (cutover_facts(b->record.state)->needs_record) {
-                        bot_set_error(b, "The record could not be written: %s. Look after the file system of the "
-                                         "state directory, then start the cutover again.", strerror(-r));
+                        bot_set_error(b,
+                                      "The record could not be written: %s. Look after the file system of the "
+                                      "state directory, then start the cutover again.",
+                                      strerror(-r));
                         b->actions = 0;
                         bot_post(b, CUTOVER_WRITE_FAILED);
                         return;
@@ -299,8 +301,8 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
                 b->record.job.phase_started_usec = clock_realtime_usec();
                 b->entered = *phase ? step->why : NULL;
         }
-        log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from),
-                cutover_event_to_string(event), cutover_state_to_string(step->state), step->why);
+        log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from), cutover_event_to_string(event),
+                cutover_state_to_string(step->state), step->why);
 
         b->record.state = step->state;
         take_note(b, from, step->note);
@@ -313,8 +315,8 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 static bool step_needs_writing(CutoverState from, const CutoverStep *step)
 {
         return step->state != from || step->note != CUTOVER_NOTE_NONE ||
-               (step->actions & (CUTOVER_DO_JOB_DONE | CUTOVER_DO_JOB_FAILED | CUTOVER_DO_JOB_CANCELED |
-                                 CUTOVER_DO_JOB_END));
+               (step->actions &
+                (CUTOVER_DO_JOB_DONE | CUTOVER_DO_JOB_FAILED | CUTOVER_DO_JOB_CANCELED | CUTOVER_DO_JOB_END));
 }
 
 void bot_dispatch(Bot *b)

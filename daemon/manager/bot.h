@@ -33,8 +33,8 @@ struct Manager {
         char *runtime_directory;
         char *credentials_directory;
 
-        Config *config;   /* in force; its bots have been handed to Bot.config */
-        Config *fallback; /* the copy of the last good one, for bots whose file is not good now */
+        Config *config;          /* in force; its bots have been handed to Bot.config */
+        Config *fallback;        /* the copy of the last good one, for bots whose file is not good now */
         ConfigProblems problems; /* of the last reading */
         DiskJob *copying;
         DiskQueue *disk;
@@ -76,26 +76,26 @@ struct Bot {
         size_t n_events;
         sd_event_source *dispatch_source;
         DiskJob *saving;
-        unsigned actions; /* of the step whose record is being written */
+        unsigned actions;    /* of the step whose record is being written */
         const char *entered; /* why a new phase was entered, until it has been logged */
         Operation *operation;
         ClockTimer *retry_timer;
-        unsigned retries; /* since the last step ahead */
+        unsigned retries;        /* since the last step ahead */
         usec_t retry_after_usec; /* the server's own word for the next wait; 0: none */
 
         /* the request that leaves: op-log-out.c */
-        BotApiCall *warm_calls[2]; /* open the two connections that spool and log-out need: warm-up.c */
-        bool warm;                 /* they are open, or will be when the calls are answered */
+        BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
+        bool warm;                   /* they are open, or will be when the calls are answered */
         void (*warm_waiter)(Bot *b); /* told when they have been answered */
-        BotApiCall *late_poll;      /* the long poll that was in flight during logOut */
+        BotApiCall *late_poll;       /* the long poll that was in flight during logOut */
         DiskJob *late_poll_saving;
         ClockTimer *late_poll_timer;
-        unsigned late_poll_updates; /* in the answer that is being written */
+        unsigned late_poll_updates;       /* in the answer that is being written */
         void (*late_poll_waiter)(Bot *b); /* told when nothing is pending any more */
-        int blank_offset; /* 0 or 1: see get_updates_arguments() */
-        usec_t last_get_updates_usec; /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
-        usec_t log_out_began_usec;    /* first attempt of this job; 0: none by this process */
-        bool log_out_lengthens;       /* the attempt that was answered logged in again first */
+        int blank_offset;                 /* 0 or 1: see get_updates_arguments() */
+        usec_t last_get_updates_usec;     /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
+        usec_t log_out_began_usec;        /* first attempt of this job; 0: none by this process */
+        bool log_out_lengthens;           /* the attempt that was answered logged in again first */
         usec_t workers_stopped_usec;
 
         /* the spool's next part: handover.c */
@@ -107,7 +107,7 @@ struct Bot {
         UnitCall *part_call;
         void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
 
-        DiskJob *asked_job; /* of a wish that is no move: seat, spool */
+        DiskJob *asked_job;     /* of a wish that is no move: seat, spool */
         UnitCall *release_call; /* the stop of a server that check had started */
 
         uint64_t pending_updates;
@@ -123,7 +123,7 @@ void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
 void bot_set_errorv(Bot *b, const char *format, va_list ap) _printf_(2, 0);
 void bot_changed(Bot *b);
 const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
-bool bot_gate_open(const Bot *b); /* workers may be served, by the record that is on disk */
+bool bot_gate_open(const Bot *b);              /* workers may be served, by the record that is on disk */
 usec_t bot_window_length_usec(const Bot *b);
 
 /* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */

@@ -101,7 +101,8 @@ static void check_gate(const CheckUnitContext *context, const UnitInfo *info, Ch
                 all = false;
                 check_list_add(l, "gate", info->name, CHECK_FAIL,
                                "%s would fail at its start timeout while it is held: set TimeoutStartSec=infinity in a "
-                               "drop-in of it.", info->name);
+                               "drop-in of it.",
+                               info->name);
         }
         if (context->spool_to && streq(context->spool_to, info->name) &&
             !loads(info, "bot-pending-updates", context->socket_path))
@@ -127,11 +128,13 @@ static void check_ties(const CheckUnitContext *context, const UnitInfo *info, Ch
         }
         if (asprintf(&instance, "tgswitch-local@%s.service", context->bot) < 0)
                 instance = NULL;
-        if (strv_contains(info->after, "tgswitch-local.service") || (instance && strv_contains(info->after, instance))) {
+        if (strv_contains(info->after, "tgswitch-local.service") ||
+            (instance && strv_contains(info->after, instance))) {
                 good = false;
                 check_list_add(l, "ties", info->name, CHECK_FAIL,
                                "%s is ordered after the cutover that has to start it: neither would ever end. Take "
-                               "After=tgswitch-local.service out; After=tgswitchd.service is enough.", info->name);
+                               "After=tgswitch-local.service out; After=tgswitchd.service is enough.",
+                               info->name);
         }
         if (good)
                 check_list_add(l, "ties", info->name, CHECK_PASS, "%s is not tied to the servers.", info->name);
@@ -145,12 +148,14 @@ void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList
         case UNIT_LOAD_NOT_FOUND:
                 check_list_add(l, "worker", info->name, CHECK_FAIL,
                                "The worker unit %s does not exist: install it, or correct Worker= in bots.d/%s.conf and "
-                               "run 'systemctl reload tgswitchd'.", info->name, context->bot);
+                               "run 'systemctl reload tgswitchd'.",
+                               info->name, context->bot);
                 return;
         case UNIT_LOAD_MASKED:
                 check_list_add(l, "worker", info->name, CHECK_FAIL,
                                "The worker unit %s is masked: run 'systemctl unmask %s', or take it out of Worker= in "
-                               "bots.d/%s.conf.", info->name, info->name, context->bot);
+                               "bots.d/%s.conf.",
+                               info->name, info->name, context->bot);
                 return;
         default:
                 check_list_add(l, "worker", info->name, CHECK_FAIL,

@@ -95,12 +95,13 @@ static void check_webhook(Check *c)
                 check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
                                "A webhook is set, and logOut deletes it. Whether it has a secret token cannot be read "
                                "back: say WebhookSecret=no in bots.d/%s.conf, or WebhookSecret=yes and put the secret "
-                               "into the file secrets/%s beside it.", c->bot->name, c->bot->name);
+                               "into the file secrets/%s beside it.",
+                               c->bot->name, c->bot->name);
         else if (config->webhook_has_secret && !c->bot->webhook_secret)
                 check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
                                "WebhookSecret=yes, but there is no credential secret_%s: put the secret token into "
-                               "/etc/tgswitch/secrets/%s (mode 0600) and restart tgswitchd.", c->bot->name,
-                               c->bot->name);
+                               "/etc/tgswitch/secrets/%s (mode 0600) and restart tgswitchd.",
+                               c->bot->name, c->bot->name);
         else
                 check_list_add(&c->list, "webhook", c->bot->name, CHECK_PASS, "The webhook can be set again.");
 }
@@ -137,8 +138,8 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
         c->api_call = botapi_call_free(c->api_call);
         if (outcome != LOGIN_OUTCOME_OK) {
                 check_list_add(&c->list, "token", b->name, CHECK_FAIL,
-                               "The %s server does not accept the bot's token: %s. %s",
-                               seat_to_string(b->record.seat), said ?: "no memory", login_outcome_advice(outcome));
+                               "The %s server does not accept the bot's token: %s. %s", seat_to_string(b->record.seat),
+                               said ?: "no memory", login_outcome_advice(outcome));
                 look_done(c);
                 return;
         }
@@ -167,8 +168,10 @@ static bool token_is_anothers(Check *c)
         for (size_t i = 0; i < m->n_bots; i++)
                 if (m->bots[i] != c->bot && m->bots[i]->token && bot_token_id(m->bots[i]->token) == id) {
                         check_list_add(&c->list, "token", c->bot->name, CHECK_FAIL,
-                                       "%s and %s have tokens of the same bot %" PRIi64 ": one bot has one name. Remove "
-                                       "the configuration of one of them.", c->bot->name, m->bots[i]->name, id);
+                                       "%s and %s have tokens of the same bot %" PRIi64
+                                       ": one bot has one name. Remove "
+                                       "the configuration of one of them.",
+                                       c->bot->name, m->bots[i]->name, id);
                         return true;
                 }
         return false;
@@ -182,7 +185,8 @@ static void look_at_token(Check *c)
         if (!b->token) {
                 check_list_add(&c->list, "token", b->name, CHECK_FAIL,
                                "There is no usable token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
-                               "BotFather gave it) and restart tgswitchd.", b->name);
+                               "BotFather gave it) and restart tgswitchd.",
+                               b->name);
                 return;
         }
         if (token_is_anothers(c))
@@ -205,8 +209,8 @@ static void on_reset_failed(UnitCall *call, int r, const char *error, void *user
                 check_list_add(&c->list, "rights", look->unit, CHECK_PASS, "tgswitchd may start and stop %s.",
                                look->unit);
         else
-                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL,
-                               "tgswitchd may not control %s: %s.", look->unit, error ?: strerror(-r));
+                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL, "tgswitchd may not control %s: %s.",
+                               look->unit, error ?: strerror(-r));
         look->call = unit_call_free(look->call);
         look_done(c);
 }
@@ -302,7 +306,8 @@ static void look_at_workers(Check *c)
         if (strv_length(b->config->workers) == 0) {
                 check_list_add(&c->list, "worker", b->name, CHECK_FAIL,
                                "No worker is configured: name the units that run the bot's code with Worker= in "
-                               "bots.d/%s.conf.", b->name);
+                               "bots.d/%s.conf.",
+                               b->name);
                 return;
         }
         r = unit_client_list(b->manager->units, b->config->workers, on_workers_listed, c, &c->list_call);
@@ -364,15 +369,16 @@ static void look_at_disk(Check *c)
         else if (bytes < m->config->state_free_min)
                 check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,
                                "Only %" PRIu64 " MiB are free for spooled updates, StateFreeMin= asks for %" PRIu64
-                               " MiB: make room in %s.", bytes >> 20, m->config->state_free_min >> 20,
-                               m->state_directory);
+                               " MiB: make room in %s.",
+                               bytes >> 20, m->config->state_free_min >> 20, m->state_directory);
         else
                 check_list_add(&c->list, "disk", "state directory", CHECK_PASS, "%" PRIu64 " MiB are free.",
                                bytes >> 20);
         if (spooled > 0)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
                                "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "
-                               "that takes them (SpoolTo=), or see 'tgswitchctl spool %s'.", spooled, c->bot->name);
+                               "that takes them (SpoolTo=), or see 'tgswitchctl spool %s'.",
+                               spooled, c->bot->name);
         else
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_PASS, "Nothing is left of an earlier move.");
 }

@@ -13,7 +13,7 @@ typedef struct CheckList {
 
 /* Takes nothing; on -ENOMEM the item is lost and the list counts as failed. */
 void check_list_add(CheckList *l, const char *check, const char *subject, CheckVerdict verdict, const char *format, ...)
-        _printf_(5, 6);
+                _printf_(5, 6);
 void check_list_done(CheckList *l);
 bool check_list_passed(const CheckList *l);
 /* All explanations of what failed, as one text; NULL: no memory. */

@@ -62,16 +62,19 @@ CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_
         const char *token, *root;
 
         if (!b)
-                return refuse(NULL, peer, "no bot's configuration names this unit with Worker=. Add it, or take the "
-                                          "drop-in with LoadCredential= out of the unit.");
+                return refuse(NULL, peer,
+                              "no bot's configuration names this unit with Worker=. Add it, or take the "
+                              "drop-in with LoadCredential= out of the unit.");
         if (!b->record_ok)
                 return refuse(b, peer, b->error ?: "its record cannot be read.");
         if (!b->token)
-                return refuse(b, peer, "there is no usable token. Put it into /etc/tgswitch/tokens/ and restart "
-                                       "tgswitchd.");
+                return refuse(b, peer,
+                              "there is no usable token. Put it into /etc/tgswitch/tokens/ and restart "
+                              "tgswitchd.");
         if (b->record.seat == SEAT_UNDECLARED)
-                return refuse(b, peer, "nobody has said where the bot is logged in. Set InitialSeat= in its file in "
-                                       "bots.d/ and run 'systemctl reload tgswitchd'.");
+                return refuse(b, peer,
+                              "nobody has said where the bot is logged in. Set InitialSeat= in its file in "
+                              "bots.d/ and run 'systemctl reload tgswitchd'.");
         if (!bot_gate_open(b))
                 return CREDENTIAL_HOLD;
 
@@ -85,8 +88,9 @@ CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_
         }
         if (streq(peer->id, "bot-pending-updates"))
                 return serve_pending_updates(b, peer, ret_data, ret_size);
-        return refuse(b, peer, "there is no such credential; there are bot-token, bot-endpoint and "
-                               "bot-pending-updates.");
+        return refuse(b, peer,
+                      "there is no such credential; there are bot-token, bot-endpoint and "
+                      "bot-pending-updates.");
 }
 
 void gate_served(const CredentialPeer *peer, void *userdata)

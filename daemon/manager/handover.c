@@ -2,8 +2,8 @@
 #include "base/log.h"
 #include "manager/bot.h"
 
-/* Handing the spool over: one part at a time, as the credential bot-pending-updates of one worker. The part is kept, and
- * served again, until that worker has been up for SettleSec= after it got it: at least once (L6). */
+/* Handing the spool over: one part at a time, as the credential bot-pending-updates of one worker. The part is kept,
+ * and served again, until that worker has been up for SettleSec= after it got it: at least once (L6). */
 
 void handover_cancel(Bot *b)
 {
@@ -52,8 +52,9 @@ static void on_part_dropped(DiskJob *job, int r, void *userdata)
         if (r >= 0)
                 r = handover_prepare(b);
         if (r < 0)
-                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r, "Failed to take what was handed over out of the "
-                                                                  "spool: %m"));
+                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r,
+                                             "Failed to take what was handed over out of the "
+                                             "spool: %m"));
         bot_changed(b);
 }
 

@@ -129,8 +129,10 @@ static int configure_bot(Bot *b)
                 b->config = take_bot_config(m->fallback, b->name);
         if (problem)
                 b->config_error = describe(problem);
-        else if (asprintf(&b->config_error, "There is no bots.d/%s.conf any more; its last settings count as long as "
-                                            "the bot is not settled. Put the file back to move the bot.", b->name) < 0)
+        else if (asprintf(&b->config_error,
+                          "There is no bots.d/%s.conf any more; its last settings count as long as "
+                          "the bot is not settled. Put the file back to move the bot.",
+                          b->name) < 0)
                 b->config_error = NULL;
         return b->config_error ? 0 : -ENOMEM;
 }

@@ -8,8 +8,9 @@
 #include "base/time-util.h"
 #include "core/record.h"
 
-/* The one that owns everything and joins the parts: it steps the table of core/cutover.h for each bot, writes the record,
- * and then acts through the adapters of io/. What other layers may ask of it stands here; bus/ is such a layer. */
+/* The one that owns everything and joins the parts: it steps the table of core/cutover.h for each bot, writes the
+ * record, and then acts through the adapters of io/. What other layers may ask of it stands here; bus/ is such a layer.
+ */
 
 typedef struct Manager Manager;
 typedef struct Bot Bot;
@@ -45,7 +46,8 @@ void manager_set_observer(Manager *m, const ManagerObserver *observer);
  * served; a bot that cannot be read is there all the same, with the reason as its error. */
 int manager_start(Manager *m) _must_check_;
 
-/* A held connection that came back from systemd's FD store; the fd is taken. False: the name is not ours, fd untouched. */
+/* A held connection that came back from systemd's FD store; the fd is taken. False: the name is not ours, fd untouched.
+ */
 bool manager_adopt_fd(Manager *m, int fd, const char *name);
 
 /* Reads the configuration again. On failure the last good one stays, and *ret_message is a new sentence for every
@@ -71,16 +73,17 @@ const char *bot_name(const Bot *b);
 int64_t bot_id(const Bot *b); /* 0: not known */
 Seat bot_seat(const Bot *b);
 CutoverState bot_state(const Bot *b);
-const char *bot_phase(const Bot *b); /* "" without a job */
-Seat bot_target(const Bot *b);       /* of the running job, SEAT_UNDECLARED without one */
+const char *bot_phase(const Bot *b);    /* "" without a job */
+Seat bot_target(const Bot *b);          /* of the running job, SEAT_UNDECLARED without one */
 const char *bot_endpoint(const Bot *b); /* the API root that the workers get; "" while the seat is not settled */
 char *const *bot_workers(const Bot *b); /* as configured */
 const RecordJob *bot_job(const Bot *b); /* the running one, or the last; id 0: none yet */
 bool bot_job_running(const Bot *b);
 const char *bot_last_error(const Bot *b); /* "" if all is well */
-usec_t bot_logged_out_usec(const Bot *b);    /* CLOCK_REALTIME; 0: never */
-usec_t bot_cloud_allowed_usec(const Bot *b); /* CLOCK_REALTIME at which the window ends; 0: now; USEC_INFINITY: not known */
-uint64_t bot_pending_updates(const Bot *b);  /* last seen */
+usec_t bot_logged_out_usec(const Bot *b); /* CLOCK_REALTIME; 0: never */
+usec_t bot_cloud_allowed_usec(
+                const Bot *b); /* CLOCK_REALTIME at which the window ends; 0: now; USEC_INFINITY: not known */
+uint64_t bot_pending_updates(const Bot *b);    /* last seen */
 usec_t bot_pending_updates_usec(const Bot *b); /* when; CLOCK_REALTIME, 0: never */
 uint64_t bot_spooled_updates(const Bot *b);
 
@@ -99,11 +102,11 @@ typedef enum AskResult {
         ASK_UNDECLARED,
         ASK_BAD_RECORD,
         ASK_BAD_CONFIG,
-        ASK_JOB_RUNNING,     /* for the other target, or it is in the way */
+        ASK_JOB_RUNNING, /* for the other target, or it is in the way */
         ASK_NOT_CANCELLABLE,
         ASK_NOT_HOLDING,
         ASK_NOT_SETTLED,
-        ASK_FAILED,          /* anything unexpected: no memory, no disk */
+        ASK_FAILED, /* anything unexpected: no memory, no disk */
         ASK_RESULT_MAX,
         ASK_RESULT_INVALID = -EINVAL,
 } AskResult;
@@ -140,8 +143,8 @@ typedef enum CheckVerdict {
 const char *check_verdict_to_string(CheckVerdict v);
 
 typedef struct CheckItem {
-        char *check;       /* "token", "worker", "gate", "server", … */
-        char *subject;     /* a unit, a server, a file */
+        char *check;   /* "token", "worker", "gate", "server", … */
+        char *subject; /* a unit, a server, a file */
         CheckVerdict verdict;
         char *explanation; /* a sentence; on FAIL with cause and cure */
 } CheckItem;

@@ -66,8 +66,10 @@ int op_check_start(Bot *b, Operation **ret)
         int r;
 
         if (!b->config) {
-                bot_set_error(b, "The configuration of %s is gone or not valid: see 'systemctl status tgswitchd', "
-                                 "correct bots.d/%s.conf and run 'systemctl reload tgswitchd'.", b->name, b->name);
+                bot_set_error(b,
+                              "The configuration of %s is gone or not valid: see 'systemctl status tgswitchd', "
+                              "correct bots.d/%s.conf and run 'systemctl reload tgswitchd'.",
+                              b->name, b->name);
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return 0;
         }
@@ -142,11 +144,14 @@ static void not_yet_drained(DrainOperation *o, const char *said)
         }
 
         if (said)
-                bot_set_error(b, "The %s server did not tell how many updates are pending (%s). Nothing was changed; "
-                                 "try again when it answers.", seat_to_string(b->record.seat), said);
+                bot_set_error(b,
+                              "The %s server did not tell how many updates are pending (%s). Nothing was changed; "
+                              "try again when it answers.",
+                              seat_to_string(b->record.seat), said);
         else
-                bot_set_error(b, "%" PRIu64 " updates are still pending after DrainTimeoutSec=: the workers do not keep "
-                                 "up. Give them more time, or let tgswitchd take the rest with on-undrained=spool.",
+                bot_set_error(b,
+                              "%" PRIu64 " updates are still pending after DrainTimeoutSec=: the workers do not keep "
+                              "up. Give them more time, or let tgswitchd take the rest with on-undrained=spool.",
                               b->pending_updates);
         bot_post(b, CUTOVER_DRAIN_FAILED);
 }
@@ -223,7 +228,8 @@ static void on_hold_timer(void *userdata)
         Bot *b = o->base.bot;
 
         o->timer = clock_timer_free(o->timer);
-        bot_set_error(b, "Nobody said 'tgswitchctl proceed %" PRIu32 "' within HoldTimeoutSec=. Start the cutover again.",
+        bot_set_error(b,
+                      "Nobody said 'tgswitchctl proceed %" PRIu32 "' within HoldTimeoutSec=. Start the cutover again.",
                       b->record.job.id);
         bot_post(b, CUTOVER_HOLD_TIMED_OUT);
 }
@@ -237,7 +243,8 @@ int op_hold_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ hold_operation_free, b };
-        r = clock_timer_new(&o->timer, b->manager->event, b->config ? b->config->hold_timeout_usec : 0, on_hold_timer, o);
+        r = clock_timer_new(&o->timer, b->manager->event, b->config ? b->config->hold_timeout_usec : 0, on_hold_timer,
+                            o);
         if (r < 0) {
                 free(o);
                 return r;

@@ -5,8 +5,8 @@
 #include "base/strv.h"
 #include "manager/bot.h"
 
-/* Whether the workers are well at the target: each still the same process SettleSec= after it was started, the queue not
- * growing, no webhook error, the spool handed over. */
+/* Whether the workers are well at the target: each still the same process SettleSec= after it was started, the queue
+ * not growing, no webhook error, the spool handed over. */
 
 /* A worker that was restarted, or a queue that grew, is given so many more rounds of SettleSec=. */
 #define ROUNDS_MAX 4
@@ -112,7 +112,8 @@ static void look_at_spool(ConfirmOperation *o)
         if (left > 0)
                 log_bot(LOG_NOTICE, b->name,
                         "%" PRIu64 " spooled updates are kept: no running worker took the credential "
-                        "bot-pending-updates. See 'tgswitchctl spool %s'.", left, b->name);
+                        "bot-pending-updates. See 'tgswitchctl spool %s'.",
+                        left, b->name);
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_CONFIRMED);
 }
@@ -143,10 +144,12 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         webhook_info_done(&info);
 
         if (growing)
-                another_round(o, "its workers do not take what comes in: the number of pending updates grows. See their "
-                                 "journal.");
+                another_round(o,
+                              "its workers do not take what comes in: the number of pending updates grows. See their "
+                              "journal.");
         else if (complains)
-                another_round(o, "it cannot deliver to the webhook: see 'tgswitchctl status' and the web server's log.");
+                another_round(o,
+                              "it cannot deliver to the webhook: see 'tgswitchctl status' and the web server's log.");
         else
                 look_at_spool(o);
 }

@@ -49,10 +49,11 @@ static void on_server_started(UnitCall *call, UnitJobResult result, const char *
         Bot *b = o->base.bot;
 
         if (result != UNIT_JOB_DONE)
-                bot_set_error(b, "The bot is logged out and waits for the local server, but %s does not start (%s). "
-                                 "%s%sSee 'systemctl status %s'.", b->manager->config->server_unit,
-                              unit_job_result_to_string(result), error ?: "", error ? " " : "",
-                              b->manager->config->server_unit);
+                bot_set_error(b,
+                              "The bot is logged out and waits for the local server, but %s does not start (%s). "
+                              "%s%sSee 'systemctl status %s'.",
+                              b->manager->config->server_unit, unit_job_result_to_string(result), error ?: "",
+                              error ? " " : "", b->manager->config->server_unit);
         o->unit_call = unit_call_free(o->unit_call);
         bot_post(b, CUTOVER_LOGIN_FAILED);
 }
@@ -254,8 +255,9 @@ int op_restore_source_start(Bot *b, Operation **ret)
         if (r < 0)
                 return r;
         *ret = &o->base;
-        /* The workers get from the server itself what it has not been told to forget; twice would be once too often. All
-         * that is in the spool came from this server: check lets no cutover begin with updates of an earlier one. */
+        /* The workers get from the server itself what it has not been told to forget; twice would be once too often.
+         * All that is in the spool came from this server: check lets no cutover begin with updates of an earlier one.
+         */
         return spool_discard_from(b->spool, b->record.confirmed_offset, on_discarded, o, &o->disk_job);
 }
 

@@ -5,9 +5,9 @@
 #include "manager/bot.h"
 
 /* The irreversible request. While it is under way a long poll is in flight on a second connection: the server answers
- * it with whatever is queued when logOut closes the bot, so that only updates which arrive between the two are lost (the
- * race). The long poll leaves first: its last byte has been written when logOut is sent, a little later, so that it also
- * arrives first; then nothing with the token is behind logOut (L1). */
+ * it with whatever is queued when logOut closes the bot, so that only updates which arrive between the two are lost
+ * (the race). The long poll leaves first: its last byte has been written when logOut is sent, a little later, so that
+ * it also arrives first; then nothing with the token is behind logOut (L1). */
 
 #define LONG_POLL_SEC 50
 /* How much later: far more than two connections to one host differ by, far less than updates are apart. */
@@ -266,9 +266,9 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
                 bot_set_error(b, NULL);
         else
                 bot_set_error(b, "logOut was answered by: %s.%s", said ?: "no memory",
-                              event == CUTOVER_LOGOUT_LOST ? " It may have been applied, so it is repeated." :
-                              event == CUTOVER_LOGOUT_REVOKED ? " The token is revoked: put the new one in place." :
-                                                                " The bot was not logged out.");
+                              event == CUTOVER_LOGOUT_LOST      ? " It may have been applied, so it is repeated."
+                              : event == CUTOVER_LOGOUT_REVOKED ? " The token is revoked: put the new one in place."
+                                                                : " The bot was not logged out.");
         /* Only where this attempt was the first and certainly not applied will the server give the updates again. */
         if (b->record.state == CUTOVER_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED && event != CUTOVER_LOGOUT_LOST)
                 late_poll_drop(b);

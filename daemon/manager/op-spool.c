@@ -11,11 +11,13 @@
 #define BATCH_MAX 100
 /* A reply may end for its size instead of its number (4 MiB); one this long is not taken for the last. */
 #define SHORT_BYTES_MAX (1024u * 1024u)
-#define RETRY_USEC (250 * USEC_PER_MSEC)
+#define RETRY_USEC      (250 * USEC_PER_MSEC)
+/* Whatever is left of SpoolTimeoutSec=, a request is given a fair chance. */
+#define TIMEOUT_MIN_USEC (1 * USEC_PER_SEC)
 
 typedef struct SpoolOperation {
         Operation base;
-        bool repeating; /* before a repeated logOut */
+        bool repeating;       /* before a repeated logOut */
         usec_t deadline_usec; /* CLOCK_BOOTTIME */
         BotApiCall *updates_call;
         BotApiCall *webhook_call;
@@ -97,7 +99,8 @@ static void maybe_finished(SpoolOperation *o)
         bot_post(b, hold ? CUTOVER_SPOOLED_HOLD : CUTOVER_SPOOLED);
 }
 
-/* Only what is on disk counts as taken: else a logOut could follow that wipes what a failed write left to the server. */
+/* Only what is on disk counts as taken: else a logOut could follow that wipes what a failed write left to the server.
+ */
 static void emptied(SpoolOperation *o)
 {
         o->base.bot->last_get_updates_usec = clock_boottime_usec();
@@ -240,10 +243,12 @@ static void ask_updates(SpoolOperation *o)
 {
         Bot *b = o->base.bot;
         json_object *arguments = get_updates_arguments(b, 0);
+        usec_t left = usec_sub(o->deadline_usec, clock_boottime_usec());
+        usec_t timeout = MIN(MAX(left, TIMEOUT_MIN_USEC), botapi_method_timeout_usec(BOTAPI_GET_UPDATES));
         int r = -ENOMEM;
 
         if (arguments)
-                r = bot_call(b, b->record.seat, BOTAPI_GET_UPDATES, arguments, 0, NULL, on_updates, o,
+                r = bot_call(b, b->record.seat, BOTAPI_GET_UPDATES, arguments, timeout, NULL, on_updates, o,
                              &o->updates_call);
         json_object_put(arguments);
         if (r < 0)

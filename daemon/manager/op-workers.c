@@ -244,8 +244,10 @@ static void looked(StopOperation *o)
         }
         if (o->round >= STOP_ROUNDS_MAX || o->jobs.timed_out) {
                 names = strv_join(o->running, ", ");
-                snprintf(what, sizeof(what), "%s still runs. %s See what starts it again, or why it does not end within "
-                         "StopTimeoutSec=.", names ?: "a worker", o->jobs.complaint ?: "");
+                snprintf(what, sizeof(what),
+                         "%s still runs. %s See what starts it again, or why it does not end within "
+                         "StopTimeoutSec=.",
+                         names ?: "a worker", o->jobs.complaint ?: "");
                 stop_failed(o, what);
                 return;
         }

@@ -10,8 +10,8 @@
 /* Well formed, and nobody's: the server has to ask Telegram, and 401 "Unauthorized" shows that it did. */
 #define LOGIN_PROBE_TOKEN "1:tgswitch_probe_that_is_no_bots_token"
 
-#define PROBE_FIRST_USEC  (50 * USEC_PER_MSEC)
-#define PROBE_LONGEST_USEC (1 * USEC_PER_SEC)
+#define PROBE_FIRST_USEC         (50 * USEC_PER_MSEC)
+#define PROBE_LONGEST_USEC       (1 * USEC_PER_SEC)
 #define PROBE_LOGIN_TIMEOUT_USEC (20 * USEC_PER_SEC)
 
 struct ServerCall {
@@ -223,7 +223,8 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         } else if (load != UNIT_LOAD_LOADED) {
                 snprintf(why, sizeof(why),
                          "There is no usable unit %s (LocalServerUnit=). Install the local Bot API server and its unit, "
-                         "see 'systemctl status %s'.", unit, unit);
+                         "see 'systemctl status %s'.",
+                         unit, unit);
                 finish(c, SERVER_FAILED, why);
         } else if (state == UNIT_ACTIVE || state == UNIT_RELOADING) {
                 probe(c);
@@ -233,7 +234,8 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         } else if (c->asked) {
                 snprintf(why, sizeof(why),
                          "%s was started and is not running: a condition of the unit is not met (is its program "
-                         "installed?), or it exited at once. See 'systemctl status %s'.", unit, unit);
+                         "installed?), or it exited at once. See 'systemctl status %s'.",
+                         unit, unit);
                 finish(c, SERVER_FAILED, why);
         } else {
                 c->was_off = !unit_active_state_may_run(state);

@@ -10,16 +10,14 @@
 
 #define SILENCE_USEC_MAX (20 * USEC_PER_SEC)
 
-void world_set_up(World *w, SSL_CTX *tls, const char *host, const HttpServerHandlers *handlers,
-                  void *userdata)
+void world_set_up(World *w, SSL_CTX *tls, const char *host, const HttpServerHandlers *handlers, void *userdata)
 {
         *w = (World){};
         assert_int_equal(sd_event_new(&w->event), 0);
         assert_int_equal(botapi_client_new(&w->client, w->event), 0);
         assert_int_equal(bot_token_new(&w->token, CANARY_TOKEN, strlen(CANARY_TOKEN)), 0);
         assert_int_equal(http_server_new(&w->server, w->event, tls, handlers, userdata), 0);
-        snprintf(w->root, sizeof(w->root), "%s://%s:%d", tls ? "https" : "http", host,
-                 http_server_port(w->server));
+        snprintf(w->root, sizeof(w->root), "%s://%s:%d", tls ? "https" : "http", host, http_server_port(w->server));
 }
 
 void world_tear_down(World *w)

@@ -42,8 +42,7 @@ typedef struct Exchange {
 
 /* `tls` NULL: plain http. `host` is what stands in the root: "127.0.0.1", or a name where the test resolves
  * it. */
-void world_set_up(World *w, SSL_CTX *tls, const char *host, const HttpServerHandlers *handlers,
-                  void *userdata);
+void world_set_up(World *w, SSL_CTX *tls, const char *host, const HttpServerHandlers *handlers, void *userdata);
 void world_tear_down(World *w);
 
 /* Starts a call to the world's server; `timeout_usec` as in BotApiRequest. */

@@ -75,8 +75,7 @@ static ssize_t tls_result(HttpPeer *peer, int n)
 
 static ssize_t peer_read(HttpPeer *peer, void *buffer, size_t size)
 {
-        return peer->ssl ? tls_result(peer, SSL_read(peer->ssl, buffer, (int) size))
-                         : read(peer->fd, buffer, size);
+        return peer->ssl ? tls_result(peer, SSL_read(peer->ssl, buffer, (int) size)) : read(peer->fd, buffer, size);
 }
 
 static ssize_t peer_write(HttpPeer *peer, const void *buffer, size_t size)
@@ -186,8 +185,7 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *us
         return 0;
 }
 
-int http_server_new(HttpServer **ret, sd_event *event, SSL_CTX *tls, const HttpServerHandlers *handlers,
-                    void *userdata)
+int http_server_new(HttpServer **ret, sd_event *event, SSL_CTX *tls, const HttpServerHandlers *handlers, void *userdata)
 {
         _cleanup_(http_server_freep) HttpServer *s = calloc(1, sizeof(*s));
         struct sockaddr_in address = {
@@ -197,14 +195,11 @@ int http_server_new(HttpServer **ret, sd_event *event, SSL_CTX *tls, const HttpS
 
         if (!s)
                 return -ENOMEM;
-        *s = (HttpServer){
-                .event = sd_event_ref(event), .tls = tls, .handlers = handlers, .userdata = userdata
-        };
+        *s = (HttpServer){ .event = sd_event_ref(event), .tls = tls, .handlers = handlers, .userdata = userdata };
         if (tls)
                 SSL_CTX_up_ref(tls);
         s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (s->fd < 0 || bind(s->fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
-            listen(s->fd, 128) < 0)
+        if (s->fd < 0 || bind(s->fd, (struct sockaddr *) &address, sizeof(address)) < 0 || listen(s->fd, 128) < 0)
                 return -errno;
         int r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_accept, s);
         if (r < 0)
@@ -277,8 +272,7 @@ void http_peer_reply(HttpPeer *peer, int status, const char *headers, const char
 {
         char *head;
 
-        int n = asprintf(&head, "HTTP/1.1 %d Whatever\r\nContent-Length: %zu\r\n%s\r\n", status,
-                         strlen(body), headers);
+        int n = asprintf(&head, "HTTP/1.1 %d Whatever\r\nContent-Length: %zu\r\n%s\r\n", status, strlen(body), headers);
         assert(n > 0);
         http_peer_send(peer, head, (size_t) n);
         http_peer_send_string(peer, body);

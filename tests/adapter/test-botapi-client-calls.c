@@ -27,9 +27,7 @@ static void answer_trickle(Script *s, HttpPeer *peer)
 {
         s->held = peer;
         http_peer_send_string(peer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-        assert_int_equal(sd_event_add_time_relative(s->w.event, &s->timer, CLOCK_MONOTONIC, 0, 0, on_trickle,
-                                                    s),
-                         0);
+        assert_int_equal(sd_event_add_time_relative(s->w.event, &s->timer, CLOCK_MONOTONIC, 0, 0, on_trickle, s), 0);
 }
 
 /* The deadline is for the whole request: bytes that come in do not move it. */
@@ -68,14 +66,14 @@ static void test_deadlines_that_pass_together(void **state)
         Script s;
 
         script_set_up(&s, answer_hold, 0, NULL);
-        FOREACH_ELEMENT (i, x)
+        FOREACH_ELEMENT(i, x)
                 exchange_start(i, &s.w, BOTAPI_LOG_OUT, NULL, 100 * USEC_PER_MSEC);
         usec_t end = usec_add(clock_boottime_usec(), 101 * USEC_PER_MSEC);
-        FOREACH_ELEMENT (i, x)
+        FOREACH_ELEMENT(i, x)
                 world_run_until(&s.w, &i->sent);
         while (clock_boottime_usec() < end)
                 ; /* the loop does not run until all of them have passed */
-        FOREACH_ELEMENT (i, x) {
+        FOREACH_ELEMENT(i, x) {
                 world_run_until(&s.w, &i->replied);
                 assert_int_equal(i->transport, BOTAPI_LOST);
                 exchange_done(i);
@@ -105,7 +103,7 @@ static void test_kept_connection_closed_in_reply_is_lost_not_repeated(void **sta
 {
         void (*const endings[])(Script * s, HttpPeer * peer) = { answer_close, answer_reset };
 
-        FOREACH_ELEMENT (ending, endings) {
+        FOREACH_ELEMENT(ending, endings) {
                 Exchange first = {}, second = {};
                 Script s;
 
@@ -252,14 +250,14 @@ static void test_many_at_once(void **state)
         Script s;
 
         script_set_up(&s, answer_reply, 200, TRUE_REPLY);
-        FOREACH_ELEMENT (i, x)
+        FOREACH_ELEMENT(i, x)
                 exchange_start(i, &s.w, BOTAPI_GET_ME, NULL, 0);
-        FOREACH_ELEMENT (i, x) {
+        FOREACH_ELEMENT(i, x) {
                 world_run_until(&s.w, &i->replied);
                 assert_int_equal(i->transport, BOTAPI_REPLIED);
         }
         assert_int_equal(s.n_requests, ELEMENTSOF(x));
-        FOREACH_ELEMENT (i, x)
+        FOREACH_ELEMENT(i, x)
                 exchange_done(i);
         script_tear_down(&s);
 }

@@ -55,8 +55,8 @@ static void resolver_set_release(bool release)
         pthread_mutex_unlock(&resolver.lock);
 }
 
-int getaddrinfo(const char *restrict node, const char *restrict service,
-                const struct addrinfo *restrict hints, struct addrinfo **restrict ret)
+int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict ret)
 {
         int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
                         dlsym(RTLD_NEXT, "getaddrinfo");
@@ -105,7 +105,7 @@ static const HttpServerHandlers handlers = { .requested = on_request, .gone = on
 
 static void answer_all(Site *s)
 {
-        FOREACH_ELEMENT (peer, s->waiting) {
+        FOREACH_ELEMENT(peer, s->waiting) {
                 if (*peer)
                         http_peer_reply(*peer, 200, "", TRUE_REPLY);
                 *peer = NULL;
@@ -224,7 +224,7 @@ static void test_broken_handshake_is_not_sent(void **state)
                 { .accepted = close_at_once, .requested = on_request },
         };
 
-        FOREACH_ELEMENT (b, broken) {
+        FOREACH_ELEMENT(b, broken) {
                 Site s;
 
                 site_set_up(&s, "bot.test", 1);
@@ -245,8 +245,7 @@ static void test_plain_server_is_not_sent(void **state)
         snprintf(s.w.root, sizeof(s.w.root), "https://bot.test:%d", http_server_port(s.w.server));
 
         Exchange x = {};
-        exchange_start(&x, &s.w, BOTAPI_LOG_OUT, NULL,
-                       200 * USEC_PER_MSEC); /* it waits for the rest of our hello */
+        exchange_start(&x, &s.w, BOTAPI_LOG_OUT, NULL, 200 * USEC_PER_MSEC); /* it waits for the rest of our hello */
         world_run_until(&s.w, &x.replied);
         assert_int_equal(x.transport, BOTAPI_NOT_SENT);
         exchange_done(&x);
@@ -274,8 +273,8 @@ static void on_poll_sent(Exchange *x)
 {
         LastMove *m = x->userdata;
 
-        assert_int_equal(sd_event_add_time_relative(m->site->w.event, &m->timer, CLOCK_MONOTONIC,
-                                                    5 * USEC_PER_MSEC, USEC_PER_MSEC, on_five_msec, m),
+        assert_int_equal(sd_event_add_time_relative(m->site->w.event, &m->timer, CLOCK_MONOTONIC, 5 * USEC_PER_MSEC,
+                                                    USEC_PER_MSEC, on_five_msec, m),
                          0);
 }
 
@@ -321,7 +320,7 @@ static void test_kept_connection_closed_in_reply_is_lost(void **state)
 {
         void (*const endings[])(HttpPeer * peer) = { http_peer_close, http_peer_reset };
 
-        FOREACH_ELEMENT (ending, endings) {
+        FOREACH_ELEMENT(ending, endings) {
                 Exchange first = {}, second = {};
                 Site s;
 

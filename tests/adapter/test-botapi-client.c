@@ -14,8 +14,8 @@
 #include "io/clock.h"
 
 /* One logOut to a server that answers like this. */
-static void run_once(void (*answer)(Script *s, HttpPeer *peer), int status, const char *headers,
-                     const char *body, Exchange *x)
+static void run_once(void (*answer)(Script *s, HttpPeer *peer), int status, const char *headers, const char *body,
+                     Exchange *x)
 {
         Script s;
 
@@ -186,7 +186,7 @@ static void test_no_whole_reply_is_lost(void **state)
         };
         Exchange x;
 
-        FOREACH_ELEMENT (reply, replies) {
+        FOREACH_ELEMENT(reply, replies) {
                 run_once(answer_raw, 0, NULL, *reply, &x);
                 assert_int_equal(x.transport, BOTAPI_LOST);
                 assert_int_equal(x.outcome, LOGOUT_OUTCOME_UNKNOWN);
@@ -207,8 +207,7 @@ static void test_replies_of_others(void **state)
                 int status;
                 const char *headers, *body, *text;
         } cases[] = {
-                { 502, "Content-Type: text/html\r\n", "<html>Bad Gateway</html>",
-                  "HTTP 502 and no Bot API reply" },
+                { 502, "Content-Type: text/html\r\n", "<html>Bad Gateway</html>", "HTTP 502 and no Bot API reply" },
                 { 302, "Location: http://127.0.0.1:1/\r\n", "", "HTTP 302 and no Bot API reply" },
                 { 400, "", "", "HTTP 400 and no Bot API reply" },
                 { 401, "WWW-Authenticate: Basic\r\n", "<html>401</html>", "HTTP 401 and no Bot API reply" },
@@ -217,7 +216,7 @@ static void test_replies_of_others(void **state)
         };
         Exchange x;
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 run_once(answer_reply, c->status, c->headers, c->body, &x);
                 assert_int_equal(x.transport, BOTAPI_REPLIED);
                 assert_int_equal(x.http_status, c->status);
@@ -244,8 +243,7 @@ static void test_retry_after_header(void **state)
         Exchange x;
 
         run_once(answer_reply, 429, "Retry-After: 17\r\n",
-                 "{\"ok\":false,\"error_code\":429,\"description\":\"Too Many Requests: retry after 17\"}",
-                 &x);
+                 "{\"ok\":false,\"error_code\":429,\"description\":\"Too Many Requests: retry after 17\"}", &x);
         assert_int_equal(x.outcome, LOGOUT_OUTCOME_FLOOD);
         assert_int_equal(x.retry_after_usec, 17 * USEC_PER_SEC);
         exchange_done(&x);
@@ -277,7 +275,7 @@ static void test_too_large_is_lost(void **state)
         };
         Exchange x = {};
 
-        FOREACH_ELEMENT (head, heads) {
+        FOREACH_ELEMENT(head, heads) {
                 Script s;
 
                 script_set_up(&s, answer_endlessly, 0, *head);
@@ -349,16 +347,15 @@ static void test_large_reply(void **state)
 
 static void test_environment_names_no_proxy(void **state)
 {
-        static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy", "ALL_PROXY",
-                                             "HTTPS_PROXY" };
+        static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "HTTPS_PROXY" };
         Exchange x;
 
-        FOREACH_ELEMENT (name, names)
+        FOREACH_ELEMENT(name, names)
                 assert_int_equal(setenv(*name, "http://127.0.0.1:1", 1), 0);
         run_once(answer_reply, 200, NULL, TRUE_REPLY, &x);
         assert_int_equal(x.outcome, LOGOUT_OUTCOME_APPLIED);
         exchange_done(&x);
-        FOREACH_ELEMENT (name, names)
+        FOREACH_ELEMENT(name, names)
                 assert_int_equal(unsetenv(*name), 0);
 }
 
@@ -408,9 +405,9 @@ static void test_root_check(void **state)
         };
         const char *why;
 
-        FOREACH_ELEMENT (root, good)
+        FOREACH_ELEMENT(root, good)
                 assert_int_equal(botapi_root_check(*root, &why), 0);
-        FOREACH_ELEMENT (root, bad) {
+        FOREACH_ELEMENT(root, bad) {
                 why = NULL;
                 assert_int_equal(botapi_root_check(*root, &why), -EINVAL);
                 assert_non_null(why);

@@ -4,8 +4,7 @@
 enum { LEFT_NO, LEFT_MAYBE, LEFT_YES };
 enum { JOB_NONE, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELED };
 
-static_assert(sizeof(World) == sizeof(uint32_t) + 2 * sizeof(Saved) + 14,
-              "nothing undefined between the members");
+static_assert(sizeof(World) == sizeof(uint32_t) + 2 * sizeof(Saved) + 14, "nothing undefined between the members");
 
 const char *law_to_string(Law law)
 {
@@ -37,8 +36,7 @@ uint64_t cutover_results(unsigned actions, CutoverPlace place)
                        (place == CUTOVER_AT_UNKNOWN ? EVENT_BIT(CUTOVER_LOGOUT_APPLIED) : 0);
         case CUTOVER_DO_LOG_OUT:
         case CUTOVER_DO_REPEAT_LOG_OUT:
-                return THREE(LOGOUT_APPLIED, LOGOUT_REVOKED, LOGOUT_LOST) |
-                       TWO(LOGOUT_REJECTED, LOGOUT_GIVEN_UP);
+                return THREE(LOGOUT_APPLIED, LOGOUT_REVOKED, LOGOUT_LOST) | TWO(LOGOUT_REJECTED, LOGOUT_GIVEN_UP);
         case CUTOVER_DO_LOG_IN:
                 return TWO(LOGGED_IN, LOGIN_FAILED);
         case CUTOVER_DO_RESTORE_SOURCE:
@@ -243,8 +241,7 @@ static void job_step(Judge *j, World *w, unsigned actions)
                 return;
 
         require(j, *result > JOB_RUNNING, LAW_RESTORES, "a job ends without a result");
-        require(j, *result != JOB_DONE || !w->unwell, LAW_RESTORES,
-                "a job is done and a worker did not start");
+        require(j, *result != JOB_DONE || !w->unwell, LAW_RESTORES, "a job is done and a worker did not start");
         require(j, !w->stopped, LAW_RESTORES, "a job ends and the workers stay stopped");
         require(j, !w->changed, LAW_RESTORES, "a job ends and the source is not as it was");
         require(j, !w->touched || (actions & CUTOVER_DO_RELEASE_SERVER), LAW_RESTORES,
@@ -283,8 +280,7 @@ static void check_configuration(Judge *j, World *w)
 
 void world_step(Judge *j, World *w, const CutoverRow *row)
 {
-        bool respooled = w->begun && (w->actions & CUTOVER_DO_SPOOL) &&
-                         w->memory.place == CUTOVER_AT_UNKNOWN &&
+        bool respooled = w->begun && (w->actions & CUTOVER_DO_SPOOL) && w->memory.place == CUTOVER_AT_UNKNOWN &&
                          (row->event == CUTOVER_SPOOLED || row->event == CUTOVER_SPOOLED_HOLD);
 
         require(j, !respooled || (row->actions & CUTOVER_DO_REPEAT_LOG_OUT), LAW_NO_RETURN,
@@ -308,15 +304,14 @@ void world_step(Judge *j, World *w, const CutoverRow *row)
  * spool before it; once it is known to be applied, nothing. */
 static void send_token(Judge *j, const World *w, uint8_t server, unsigned action)
 {
-        bool repeats = (action & (CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_SPOOL)) &&
-                       server == w->memory.seat && w->memory.place == CUTOVER_AT_UNKNOWN;
+        bool repeats = (action & (CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_SPOOL)) && server == w->memory.seat &&
+                       w->memory.place == CUTOVER_AT_UNKNOWN;
 
         if (repeats)
                 return;
         require(j, w->left[server] == LEFT_NO, LAW_NO_RETURN,
                 "the token goes to a server that a logOut may have closed");
-        require(j, w->in[server], LAW_ONE_SERVER,
-                "the token goes to a server where the bot is not logged in");
+        require(j, w->in[server], LAW_ONE_SERVER, "the token goes to a server where the bot is not logged in");
 }
 
 static void send_logout(Judge *j, World *w, unsigned action)
@@ -324,8 +319,7 @@ static void send_logout(Judge *j, World *w, unsigned action)
         uint8_t source = w->memory.seat;
 
         require(j, w->memory.checked, LAW_READY, "logOut without passed checks");
-        require(j, w->memory.result == JOB_RUNNING, LAW_RESTORES,
-                "logOut and the job has its result already");
+        require(j, w->memory.result == JOB_RUNNING, LAW_RESTORES, "logOut and the job has its result already");
         require(j, w->workers == 0, LAW_READY, "logOut while a worker may run");
         require(j, w->fresh, LAW_READY, "logOut with updates that nobody spooled");
         require(j, w->disk.place == CUTOVER_AT_UNKNOWN, LAW_READY, "logOut and the intent is not on disk");

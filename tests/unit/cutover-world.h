@@ -48,8 +48,8 @@ typedef struct World {
         uint32_t actions; /* of the last row */
         Saved memory;
         Saved disk;
-        uint8_t begun;   /* the actions of the last row */
-        uint8_t left[2]; /* logOut was applied there: LEFT_NO, _MAYBE, _YES; forgotten after the window */
+        uint8_t begun;       /* the actions of the last row */
+        uint8_t left[2];     /* logOut was applied there: LEFT_NO, _MAYBE, _YES; forgotten after the window */
         uint8_t left_before; /* the same, of the source, before the attempt in flight */
         uint8_t in[2];       /* the bot has a session there */
         uint8_t published;   /* bit for each server: its endpoint may be what a worker is given */
@@ -79,11 +79,11 @@ bool world_on_disk(const World *w);
 /* The actions that end in an event some time later; each row but those to SETTLED starts exactly one of
  * them. The restart for a further part of the spool is not among them: how it went is seen in the
  * confirmation that follows. */
-#define CUTOVER_OPERATIONS                                                                       \
-        (CUTOVER_DO_CHECK | CUTOVER_DO_DRAIN | CUTOVER_DO_HOLD | CUTOVER_DO_STOP_WORKERS |       \
-         CUTOVER_DO_SPOOL | CUTOVER_DO_LOG_OUT | CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_LOG_IN | \
-         CUTOVER_DO_RESTORE_SOURCE | CUTOVER_DO_RESTORE_WEBHOOK | CUTOVER_DO_PUBLISH |           \
-         CUTOVER_DO_START_WORKERS | CUTOVER_DO_CONFIRM | CUTOVER_DO_RETRY_TIMER)
+#define CUTOVER_OPERATIONS                                                                                    \
+        (CUTOVER_DO_CHECK | CUTOVER_DO_DRAIN | CUTOVER_DO_HOLD | CUTOVER_DO_STOP_WORKERS | CUTOVER_DO_SPOOL | \
+         CUTOVER_DO_LOG_OUT | CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_LOG_IN | CUTOVER_DO_RESTORE_SOURCE |     \
+         CUTOVER_DO_RESTORE_WEBHOOK | CUTOVER_DO_PUBLISH | CUTOVER_DO_START_WORKERS | CUTOVER_DO_CONFIRM |    \
+         CUTOVER_DO_RETRY_TIMER)
 
 #define EVENT_BIT(event) (UINT64_C(1) << (event))
 

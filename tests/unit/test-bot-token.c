@@ -34,7 +34,7 @@ static void test_good(void **state)
                 { "18014398509481983:" SECRET, (INT64_C(1) << 54) - 1 },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 BotToken *t = token_new(c->text);
 
                 assert_int_equal(bot_token_id(t), c->id);
@@ -88,7 +88,7 @@ static void test_bad(void **state)
                 "1:" SECRET ":" SECRET,
         };
 
-        FOREACH_ELEMENT (text, cases) {
+        FOREACH_ELEMENT(text, cases) {
                 BotToken *t = NULL;
 
                 assert_int_equal(bot_token_new(&t, *text, strlen(*text)), -EINVAL);
@@ -138,7 +138,7 @@ static void test_redact_and_expand(void **state)
         };
         BotToken *t = token_new(TOKEN);
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 _cleanup_free_ char *redacted = bot_token_redact(t, c->plain);
                 _cleanup_free_ char *expanded = bot_token_expand(t, c->redacted);
 

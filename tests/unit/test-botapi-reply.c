@@ -13,9 +13,8 @@
 
 #define BOT_ID INT64_C(123456789)
 
-#define ERROR_REPLY(code, description) \
-        "{\"ok\":false,\"error_code\":" code ",\"description\":\"" description "\"}"
-#define RESULT_REPLY(result) "{\"ok\":true,\"result\":" result "}"
+#define ERROR_REPLY(code, description) "{\"ok\":false,\"error_code\":" code ",\"description\":\"" description "\"}"
+#define RESULT_REPLY(result)           "{\"ok\":true,\"result\":" result "}"
 
 static void parse(int status, const char *body, BotApiReply *ret)
 {
@@ -100,7 +99,7 @@ static const OutcomeCase logout_cases[] = {
 
 static void test_logout_outcomes(void **state)
 {
-        FOREACH_ELEMENT (c, logout_cases) {
+        FOREACH_ELEMENT(c, logout_cases) {
                 BotApiReply reply;
 
                 parse(c->status, c->body, &reply);
@@ -140,7 +139,7 @@ static void test_login_outcomes(void **state)
                 { 200, "", LOGIN_OUTCOME_ODD },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 BotApiReply reply;
 
                 parse(c->status, c->body, &reply);
@@ -187,7 +186,7 @@ static void test_probe(void **state)
                 { 200, RESULT_REPLY("{\"id\":1}"), false },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 BotApiReply reply;
 
                 parse(c->status, c->body, &reply);
@@ -210,8 +209,7 @@ static void test_retry_after(void **state)
                 { "{\"ok\":false,\"error_code\":429,\"parameters\":{\"retry_after\":\"5\"}}", 7, 7 },
                 { "{\"ok\":false,\"error_code\":429,\"parameters\":[]}", 7, 7 },
                 { "{\"ok\":false,\"error_code\":429,\"parameters\":{\"retry_after\":99999}}", -1, 3600 },
-                { "{\"ok\":false,\"error_code\":429,\"parameters\":{\"retry_after\":99999999999999999999}}",
-                  -1, 3600 },
+                { "{\"ok\":false,\"error_code\":429,\"parameters\":{\"retry_after\":99999999999999999999}}", -1, 3600 },
                 { "{\"ok\":false,\"error_code\":429}", -1, 1 },
                 { "{\"ok\":false,\"error_code\":429}", 0, 1 },
                 { "{\"ok\":false,\"error_code\":429}", INT64_MAX, 3600 },
@@ -220,7 +218,7 @@ static void test_retry_after(void **state)
                 { "<html>429</html>", 12, 12 },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 BotApiReply reply;
 
                 assert_int_equal(botapi_reply_parse(429, c->body, strlen(c->body), c->header, &reply), 0);
@@ -280,7 +278,7 @@ static void test_clean_text(void **state)
                 { "x\xe2\x82", 10, "x??" }, /* cut off */
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 _cleanup_free_ char *out = botapi_clean_text(c->in, c->size_max);
 
                 assert_string_equal(out, c->out);
@@ -319,7 +317,7 @@ static void test_describe(void **state)
                 { 200, RESULT_REPLY("false"), "HTTP 200 with \"ok\"" },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 BotApiReply reply;
 
                 parse(c->status, c->body, &reply);
@@ -363,9 +361,7 @@ static void test_webhook_info(void **state)
         assert_int_equal(json_object_array_length(copy.allowed_updates), 2);
         webhook_settings_done(&copy);
 
-        parse(200,
-              RESULT_REPLY("{\"url\":\"\",\"has_custom_certificate\":false,\"pending_update_count\":0}"),
-              &reply);
+        parse(200, RESULT_REPLY("{\"url\":\"\",\"has_custom_certificate\":false,\"pending_update_count\":0}"), &reply);
         assert_int_equal(botapi_webhook_info(&reply, &info), 0);
         botapi_reply_done(&reply);
         assert_string_equal(info.settings.url, "");
@@ -402,7 +398,7 @@ static void test_webhook_info_that_is_off(void **state)
                 "{\"url\":\"\",\"has_custom_certificate\":false,\"pending_update_count\":0,\"last_error_date\":\"x\"}",
         };
 
-        FOREACH_ELEMENT (result, results) {
+        FOREACH_ELEMENT(result, results) {
                 char body[512] = "{\"ok\":true,\"result\":";
                 WebhookInfo info;
                 BotApiReply reply;
@@ -467,7 +463,7 @@ static void test_updates_that_are_off(void **state)
                 { 200, "<html>" },
         };
 
-        FOREACH_ELEMENT (c, cases) {
+        FOREACH_ELEMENT(c, cases) {
                 json_object *updates = NULL;
                 int64_t next = 55;
                 BotApiReply reply;

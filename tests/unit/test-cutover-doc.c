@@ -16,31 +16,30 @@
 
 #define PAGE "packaging/doc/cutover.md"
 
-static const char intro[] =
-                "<!-- Made of daemon/core/cutover.c by tests/unit/test-cutover-doc.c. Do not edit. -->\n"
-                "\n"
-                "# What happens in a cutover\n"
-                "\n"
-                "A cutover moves one bot from the server where it is logged in, the *source*, to the\n"
-                "other one, the *target*. It is one table of states and events, and this page is that\n"
-                "table: the program looks up its next step here, and so can you. Which of the two\n"
-                "servers is the cloud makes no difference to it.\n"
-                "\n"
-                "Three rules hold everywhere:\n"
-                "\n"
-                "- **Record, then act.** The new state is written to `/var/lib/tgswitch` before its\n"
-                "  actions are begun. After a crash the daemon reads the state, takes the row for\n"
-                "  `restarted` and goes on.\n"
-                "- **Up to `log-out` everything can be put back.** Any failure there ends as if nothing\n"
-                "  had happened.\n"
-                "- **From `log-out` on there is only forward**, but for one case: it is certain that\n"
-                "  the first attempt was not carried out.\n"
-                "\n"
-                "`tgswitchctl status` shows the phase of a bot; `journalctl -u tgswitchd` has a line\n"
-                "for each step, with the event and the reason given below. A wish that has no row in a\n"
-                "state (`switch`, `proceed`, `cancel`) is refused there and changes nothing; a result\n"
-                "that has none is too late and is ignored.\n"
-                "\n";
+static const char intro[] = "<!-- Made of daemon/core/cutover.c by tests/unit/test-cutover-doc.c. Do not edit. -->\n"
+                            "\n"
+                            "# What happens in a cutover\n"
+                            "\n"
+                            "A cutover moves one bot from the server where it is logged in, the *source*, to the\n"
+                            "other one, the *target*. It is one table of states and events, and this page is that\n"
+                            "table: the program looks up its next step here, and so can you. Which of the two\n"
+                            "servers is the cloud makes no difference to it.\n"
+                            "\n"
+                            "Three rules hold everywhere:\n"
+                            "\n"
+                            "- **Record, then act.** The new state is written to `/var/lib/tgswitch` before its\n"
+                            "  actions are begun. After a crash the daemon reads the state, takes the row for\n"
+                            "  `restarted` and goes on.\n"
+                            "- **Up to `log-out` everything can be put back.** Any failure there ends as if nothing\n"
+                            "  had happened.\n"
+                            "- **From `log-out` on there is only forward**, but for one case: it is certain that\n"
+                            "  the first attempt was not carried out.\n"
+                            "\n"
+                            "`tgswitchctl status` shows the phase of a bot; `journalctl -u tgswitchd` has a line\n"
+                            "for each step, with the event and the reason given below. A wish that has no row in a\n"
+                            "state (`switch`, `proceed`, `cancel`) is refused there and changes nothing; a result\n"
+                            "that has none is too late and is ignored.\n"
+                            "\n";
 
 static const char *const state_texts[CUTOVER_STATE_MAX] = {
         [CUTOVER_SETTLED] = "No cutover is under way. The workers run where the bot is logged in.",
@@ -48,38 +47,29 @@ static const char *const state_texts[CUTOVER_STATE_MAX] = {
                           "is made to run. The workers notice nothing.",
         [CUTOVER_DRAIN] = "The workers empty the queue of updates at the source, as they always do; nothing "
                           "is pending at the end.",
-        [CUTOVER_HOLD_DRAINED] =
-                        "Asked for with `--hold-at=stop-workers`: all is prepared, the workers still run.",
-        [CUTOVER_STOP_WORKERS] =
-                        "The downtime begins. What starts workers is stopped first, then the workers.",
+        [CUTOVER_HOLD_DRAINED] = "Asked for with `--hold-at=stop-workers`: all is prepared, the workers still run.",
+        [CUTOVER_STOP_WORKERS] = "The downtime begins. What starts workers is stopped first, then the workers.",
         [CUTOVER_SPOOL] = "The daemon takes what is left in the queue and keeps it on disk; logOut would "
                           "delete it. A webhook is removed for that time.",
-        [CUTOVER_HOLD_SPOOLED] =
-                        "Asked for with `--hold-at=log-out`: the last moment at which everything can be "
-                        "put back. The workers are stopped.",
-        [CUTOVER_LOG_OUT_WAIT] =
-                        "The source could not be reached, or asked for patience. The bot is still logged "
-                        "in there.",
-        [CUTOVER_RESTORE_SOURCE] =
-                        "The cutover is given up. Webhook, spool and server unit become what they were.",
+        [CUTOVER_HOLD_SPOOLED] = "Asked for with `--hold-at=log-out`: the last moment at which everything can be "
+                                 "put back. The workers are stopped.",
+        [CUTOVER_LOG_OUT_WAIT] = "The source could not be reached, or asked for patience. The bot is still logged "
+                                 "in there.",
+        [CUTOVER_RESTORE_SOURCE] = "The cutover is given up. Webhook, spool and server unit become what they were.",
         [CUTOVER_RESTART_WORKERS] = "The cutover is given up, and the workers start again where they were.",
         [CUTOVER_LOG_OUT] = "The point of no return: logOut is on its way to the source.",
-        [CUTOVER_LOG_OUT_RECHECK] =
-                        "The daemon was started again while logOut was on its way. Before anything else, "
-                        "no worker may run.",
-        [CUTOVER_LOG_OUT_UNKNOWN] =
-                        "logOut was sent and nobody knows whether it arrived. It is repeated soon.",
-        [CUTOVER_LOG_OUT_RESPOOL] =
-                        "Just before the repeat: if the bot is logged in after all, new updates have "
-                        "come in.",
+        [CUTOVER_LOG_OUT_RECHECK] = "The daemon was started again while logOut was on its way. Before anything else, "
+                                    "no worker may run.",
+        [CUTOVER_LOG_OUT_UNKNOWN] = "logOut was sent and nobody knows whether it arrived. It is repeated soon.",
+        [CUTOVER_LOG_OUT_RESPOOL] = "Just before the repeat: if the bot is logged in after all, new updates have "
+                                    "come in.",
         [CUTOVER_LOG_OUT_REPEAT] = "logOut is on its way again.",
         [CUTOVER_LOG_IN] = "The bot is logged in nowhere. An update sent to it now is lost at Telegram, so "
                            "this is kept as short as one request.",
         [CUTOVER_RESTORE_WEBHOOK] = "The bot is at the target. Its webhook, if it had one, is set there.",
         [CUTOVER_PUBLISH] = "The environment file of the workers gets the new endpoint.",
-        [CUTOVER_START_WORKERS] =
-                        "The downtime ends: the workers start with the new endpoint, and one of them "
-                        "gets the spool.",
+        [CUTOVER_START_WORKERS] = "The downtime ends: the workers start with the new endpoint, and one of them "
+                                  "gets the spool.",
         [CUTOVER_CONFIRM] = "For a while the daemon watches whether the workers stay up.",
 };
 
@@ -173,8 +163,8 @@ static void print_id(FILE *f, CutoverState state)
 /* What interrupts a cutover goes the same way from everywhere, and would hide the rest. */
 static bool is_drawn(const CutoverRow *row)
 {
-        return row->from != row->to && row->event != CUTOVER_RESTARTED &&
-               row->event != CUTOVER_WRITE_FAILED && row->event != CUTOVER_CANCEL_REQUESTED;
+        return row->from != row->to && row->event != CUTOVER_RESTARTED && row->event != CUTOVER_WRITE_FAILED &&
+               row->event != CUTOVER_CANCEL_REQUESTED;
 }
 
 static void print_arrows(FILE *f)
@@ -187,8 +177,7 @@ static void print_arrows(FILE *f)
 
                 /* One arrow for all events that lead from one state to the same other one. */
                 for (size_t j = 0; j < i; j++)
-                        later |= is_drawn(&rows[j]) && rows[j].from == rows[i].from &&
-                                 rows[j].to == rows[i].to;
+                        later |= is_drawn(&rows[j]) && rows[j].from == rows[i].from && rows[j].to == rows[i].to;
                 if (later || !is_drawn(&rows[i]))
                         continue;
                 fputs("    ", f);

@@ -69,8 +69,7 @@ static void test_every_pair_has_one_verdict(void **state)
                                 assert_ptr_equal(step.why, row->why);
                                 continue;
                         }
-                        assert_int_equal(step.verdict,
-                                         e <= CUTOVER_CANCEL_REQUESTED ? CUTOVER_REFUSED : CUTOVER_STALE);
+                        assert_int_equal(step.verdict, e <= CUTOVER_CANCEL_REQUESTED ? CUTOVER_REFUSED : CUTOVER_STALE);
                         assert_int_equal(step.state, s);
                         assert_int_equal(step.actions, 0);
                         assert_int_equal(step.note, CUTOVER_NOTE_NONE);
@@ -108,8 +107,7 @@ static void test_operations_end_in_rows(void **state)
         for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++)
                 for (CutoverEvent e = CUTOVER_CHECK_PASSED; e < CUTOVER_EVENT_MAX; e++)
                         if (!!find_row(s, e) != !!(awaited[s] & EVENT_BIT(e)))
-                                fail_msg("%s + %s: %s", cutover_state_to_string(s),
-                                         cutover_event_to_string(e),
+                                fail_msg("%s + %s: %s", cutover_state_to_string(s), cutover_event_to_string(e),
                                          find_row(s, e) ? "nothing can end in it" : "a dead end");
 }
 
@@ -270,8 +268,7 @@ static void test_laws_hold_in_all_sequences(void **state)
                       w.n_configurations, w.n_moves, (unsigned long long) w.n_sequences, MODEL_DEPTH);
         for (size_t i = 0; i < d.n_rows; i++) {
                 /* A process that has just started has no recent getUpdates to speak of. */
-                bool never = d.rows[i].from == CUTOVER_LOG_OUT_RECHECK &&
-                             d.rows[i].event == CUTOVER_RETRY_DUE;
+                bool never = d.rows[i].from == CUTOVER_LOG_OUT_RECHECK && d.rows[i].event == CUTOVER_RETRY_DUE;
 
                 if (w.taken[i] == never)
                         fail_msg("%s + %s is %s", cutover_state_to_string(d.rows[i].from),
@@ -293,22 +290,17 @@ static const struct {
         Law law;
 } planted[] = {
         /* back, although a logOut may have been applied */
-        { ROW(LOG_OUT, RESTARTED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
-          LAW_NO_RETURN },
+        { ROW(LOG_OUT, RESTARTED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT), LAW_NO_RETURN },
         { ROW(LOG_OUT, LOGOUT_LOST, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
           LAW_NO_RETURN },
         { ROW(LOG_OUT, LOGOUT_LOST, LOG_OUT_WAIT, DO(RETRY_TIMER), NOT_LOGGED_OUT), LAW_NO_RETURN },
-        { ROW(LOG_OUT, CANCEL_REQUESTED, RESTORE_SOURCE, DO(JOB_CANCELED) | DO(RESTORE_SOURCE),
-              NOT_LOGGED_OUT),
+        { ROW(LOG_OUT, CANCEL_REQUESTED, RESTORE_SOURCE, DO(JOB_CANCELED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
           LAW_NO_RETURN },
-        { ROW(LOG_OUT_UNKNOWN, CANCEL_REQUESTED, RESTORE_SOURCE, DO(JOB_CANCELED) | DO(RESTORE_SOURCE),
-              NOT_LOGGED_OUT),
+        { ROW(LOG_OUT_UNKNOWN, CANCEL_REQUESTED, RESTORE_SOURCE, DO(JOB_CANCELED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
           LAW_NO_RETURN },
-        { ROW(LOG_OUT_REPEAT, LOGOUT_REVOKED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE),
-              NOT_LOGGED_OUT),
+        { ROW(LOG_OUT_REPEAT, LOGOUT_REVOKED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
           LAW_NO_RETURN },
-        { ROW(LOG_OUT_REPEAT, LOGOUT_REJECTED, LOG_OUT_WAIT, DO(RETRY_TIMER), NOT_LOGGED_OUT),
-          LAW_NO_RETURN },
+        { ROW(LOG_OUT_REPEAT, LOGOUT_REJECTED, LOG_OUT_WAIT, DO(RETRY_TIMER), NOT_LOGGED_OUT), LAW_NO_RETURN },
         { ROW(LOG_OUT_RESPOOL, SPOOLED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_NO_RETURN },
         { ROW(LOG_IN, LOGIN_FAILED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
           LAW_NO_RETURN },
@@ -330,10 +322,8 @@ static const struct {
         { ROW(LOG_OUT, WRITE_FAILED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), MAY_BE_LOGGED_OUT), LAW_READY },
         { ROW(LOG_OUT, RESTARTED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), MAY_BE_LOGGED_OUT), LAW_READY },
         { ROW(LOG_OUT_RECHECK, WORKERS_NOT_STOPPED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_READY },
-        { ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT),
-          LAW_READY },
-        { ROW(LOG_OUT_RESPOOL, SPOOL_FAILED, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT),
-          LAW_READY },
+        { ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT), LAW_READY },
+        { ROW(LOG_OUT_RESPOOL, SPOOL_FAILED, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT), LAW_READY },
 
         /* workers at the wrong door, or people told the wrong place */
         { ROW(SPOOL, SPOOLED, LOG_OUT, DO(LOG_OUT), NONE), LAW_GATE },
@@ -357,15 +347,12 @@ static const struct {
 
         /* something not put back, or a result that is not true */
         { ROW(CHECK, CHECK_FAILED, SETTLED, DO(JOB_FAILED) | DO(JOB_END), NONE), LAW_RESTORES },
-        { ROW(STOP_WORKERS, CANCEL_REQUESTED, SETTLED, DO(RELEASE_SERVER) | DO(JOB_CANCELED) | DO(JOB_END),
-              NONE),
+        { ROW(STOP_WORKERS, CANCEL_REQUESTED, SETTLED, DO(RELEASE_SERVER) | DO(JOB_CANCELED) | DO(JOB_END), NONE),
           LAW_RESTORES },
-        { ROW(SPOOL, CANCEL_REQUESTED, RESTART_WORKERS, DO(JOB_CANCELED) | DO(START_WORKERS), NONE),
-          LAW_RESTORES },
+        { ROW(SPOOL, CANCEL_REQUESTED, RESTART_WORKERS, DO(JOB_CANCELED) | DO(START_WORKERS), NONE), LAW_RESTORES },
         { ROW(RESTORE_SOURCE, SOURCE_RESTORED, SETTLED, DO(JOB_END), NONE), LAW_RESTORES },
         { ROW(START_WORKERS, WORKERS_NOT_STARTED, CONFIRM, DO(CONFIRM), NONE), LAW_RESTORES },
-        { ROW(CONFIRM, CONFIRMED, SETTLED, DO(RELEASE_SERVER) | DO(JOB_DONE) | DO(JOB_END), NONE),
-          LAW_RESTORES },
+        { ROW(CONFIRM, CONFIRMED, SETTLED, DO(RELEASE_SERVER) | DO(JOB_DONE) | DO(JOB_END), NONE), LAW_RESTORES },
         { ROW(LOG_IN, LOGIN_FAILED, LOG_IN, DO(JOB_FAILED) | DO(RETRY_TIMER), NONE), LAW_RESTORES },
 };
 
@@ -383,17 +370,16 @@ static CutoverRow *draft_row(Draft *d, CutoverState state, CutoverEvent event)
 
 static void test_planted_rows_are_caught(void **state)
 {
-        FOREACH_ELEMENT (p, planted) {
+        FOREACH_ELEMENT(p, planted) {
                 Draft d = draft_of_table();
                 CutoverWalk w;
 
                 *draft_row(&d, p->row.from, p->row.event) = p->row;
                 w = walk(&d);
                 if (w.law != p->law)
-                        fail_msg("%s + %s -> %s: expected %s, found %s: %s\n%s",
-                                 cutover_state_to_string(p->row.from), cutover_event_to_string(p->row.event),
-                                 cutover_state_to_string(p->row.to), law_to_string(p->law),
-                                 law_to_string(w.law), w.what ?: "all is well", w.path ?: "");
+                        fail_msg("%s + %s -> %s: expected %s, found %s: %s\n%s", cutover_state_to_string(p->row.from),
+                                 cutover_event_to_string(p->row.event), cutover_state_to_string(p->row.to),
+                                 law_to_string(p->law), law_to_string(w.law), w.what ?: "all is well", w.path ?: "");
                 cutover_walk_done(&w);
         }
 }
@@ -463,8 +449,7 @@ static void test_no_action_is_superfluous(void **state)
                         row->actions |= action;
                         if (w.law == LAW_NONE)
                                 fail_msg("%s + %s does not need %s", cutover_state_to_string(row->from),
-                                         cutover_event_to_string(row->event),
-                                         cutover_action_to_string(action));
+                                         cutover_event_to_string(row->event), cutover_action_to_string(action));
                         cutover_walk_done(&w);
                 }
 }
