@@ -27,6 +27,11 @@ usec_t clock_realtime_usec(void)
         return read_clock(CLOCK_REALTIME);
 }
 
+usec_t clock_monotonic_usec(void)
+{
+        return read_clock(CLOCK_MONOTONIC);
+}
+
 /* A property of the host, like the clocks: one for the process. */
 static struct {
         sd_bus *bus;

@@ -12,6 +12,8 @@
 
 usec_t clock_boottime_usec(void);
 usec_t clock_realtime_usec(void);
+/* For comparison with what systemd tells of units alone; stops in suspend. */
+usec_t clock_monotonic_usec(void);
 
 /* The present moment with boot id. Whether CLOCK_REALTIME is synchronised is what timedate1 last said; false until it
  * did, and after an answer that was an error. */

@@ -105,8 +105,15 @@ AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
                               "wait %" PRIu32 "'.",
                               b->name, seat_to_string(target), step.why, b->record.job.id,
                               seat_to_string(b->record.job.target), b->record.job.id);
+        if (b->saving && !bot_job_running(b))
+                return answer(ASK_JOB_RUNNING, ret_message, "Job %" PRIu32 " of %s is just ending: try again.",
+                              b->record.job.id, b->name);
         if (b->record.seat == target)
                 return ASK_ALREADY;
+        if (b->n_checks > 0)
+                /* A request of theirs that is slow to leave could be the one that logs the bot in again (L1). */
+                return answer(ASK_JOB_RUNNING, ret_message, "%s is being checked just now: try again in a moment.",
+                              b->name);
         if (b->manager->stopping)
                 return answer(ASK_FAILED, ret_message, "tgswitchd is stopping: try again when it runs.");
         return ASK_OK;
@@ -135,10 +142,26 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
         return ASK_OK;
 }
 
+/* Whether the running job can be told anything. What has happened already comes first, else a wish would be granted in
+ * a state that is over. */
+static AskResult job_listens(Bot *b, char **ret_message)
+{
+        if (!b->record_ok)
+                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+        if (!b->token)
+                return answer(ASK_NO_TOKEN, ret_message, "%s", b->error ?: "The bot has no usable token.");
+        bot_dispatch(b);
+        return ASK_OK;
+}
+
 AskResult bot_cancel(Bot *b, char **ret_message)
 {
-        CutoverStep step = cutover_step(b->record.state, CUTOVER_CANCEL_REQUESTED);
+        AskResult result = job_listens(b, ret_message);
+        CutoverStep step;
 
+        if (result != ASK_OK)
+                return result;
+        step = cutover_step(b->record.state, CUTOVER_CANCEL_REQUESTED);
         if (step.verdict != CUTOVER_STEP)
                 return answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.", b->name,
                               step.why);
@@ -149,8 +172,12 @@ AskResult bot_cancel(Bot *b, char **ret_message)
 
 AskResult bot_proceed(Bot *b, char **ret_message)
 {
-        CutoverStep step = cutover_step(b->record.state, CUTOVER_PROCEED_REQUESTED);
+        AskResult result = job_listens(b, ret_message);
+        CutoverStep step;
 
+        if (result != ASK_OK)
+                return result;
+        step = cutover_step(b->record.state, CUTOVER_PROCEED_REQUESTED);
         if (step.verdict != CUTOVER_STEP) {
                 if (!bot_job_running(b) || b->record.job.hold_at == HOLD_AT_NONE || b->record.job.proceeded)
                         return answer(ASK_NOT_HOLDING, ret_message, "The cutover of %s does not hold: %s.", b->name,
@@ -176,31 +203,49 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
                 credential_socket_reconsider(b->manager->gate);
 }
 
-AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
+static AskResult nothing_under_way(const Bot *b, char **ret_message)
 {
-        int r;
-
-        assert(seat == SEAT_CLOUD || seat == SEAT_LOCAL);
-
         if (!b->record_ok)
                 return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         if (bot_job_running(b))
                 return answer(ASK_NOT_SETTLED, ret_message,
                               "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
                               b->record.job.id);
-        if (b->record.seat == seat)
+        if (b->saving || b->asked_job)
+                return answer(ASK_NOT_SETTLED, ret_message, "Something else is being written for %s: try again.",
+                              b->name);
+        return ASK_OK;
+}
+
+AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
+{
+        AskResult result = nothing_under_way(b, ret_message);
+        Seat before = b->record.seat;
+        int64_t id_before = b->record.bot_id;
+        int r;
+
+        assert(seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+
+        if (result != ASK_OK)
+                return result;
+        if (before == seat)
                 return ASK_ALREADY;
-        b->asked_job = disk_job_free(b->asked_job);
+        if (seat == SEAT_CLOUD && bot_cloud_allowed_usec(b) > 0)
+                return answer(ASK_NOT_SETTLED, ret_message,
+                              "%s was logged out of the cloud, and no request may go there before the window is over: "
+                              "see 'tgswitchctl status %s' for the time, and try again then.",
+                              b->name, b->name);
         b->record.seat = seat;
         if (b->token)
                 b->record.bot_id = bot_token_id(b->token);
         r = bot_save(b, on_seat_saved, b, &b->asked_job);
-        if (r < 0)
+        if (r < 0) {
+                b->record.seat = before;
+                b->record.bot_id = id_before;
                 return answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name,
                               strerror(-r));
-        r = publish_environment(b, seat);
-        if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
+        }
+        bot_publish_environment(b);
         log_bot(LOG_NOTICE, b->name, "An administrator says that the bot is logged in at %s.", seat_to_string(seat));
         bot_changed(b);
         return ASK_OK;
@@ -211,30 +256,33 @@ static void on_cleared(DiskJob *job, int r, void *userdata)
         Bot *b = userdata;
 
         b->asked_job = disk_job_free(b->asked_job);
-        if (r >= 0)
-                r = handover_prepare(b);
         if (r < 0)
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to clear the spool: %m");
+        /* Whatever is there now: without a part in memory the worker that takes it could not start. */
+        r = handover_prepare(b);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m");
+        if (bot_gate_open(b))
+                credential_socket_reconsider(b->manager->gate);
         bot_changed(b);
 }
 
 AskResult bot_clear_spool(Bot *b, char **ret_message)
 {
+        AskResult result = nothing_under_way(b, ret_message);
         uint64_t n = bot_spooled_updates(b);
         int r;
 
-        if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message,
-                              "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
-                              b->record.job.id);
+        if (result != ASK_OK)
+                return result;
         if (n == 0)
                 return ASK_ALREADY;
-        handover_cancel(b);
-        b->asked_job = disk_job_free(b->asked_job);
         r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
         if (r < 0)
                 return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
                               strerror(-r));
+        handover_cancel(b);
+        b->record.part_served = false;
         log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
         return ASK_OK;
 }
@@ -254,6 +302,7 @@ AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message)
 /* ---- Check() ---- */
 
 struct BotCheck {
+        Bot *bot;
         Check *check;
         bot_check_handler_t handler;
         void *userdata;
@@ -288,6 +337,7 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
         bc = calloc(1, sizeof(BotCheck));
         if (!bc)
                 return answer(ASK_FAILED, ret_message, "There is not enough memory.");
+        bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
         r = check_start(b, target, false, on_checked, bc, &bc->check);
@@ -295,6 +345,7 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                 free(bc);
                 return answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));
         }
+        b->n_checks++;
         *ret = bc;
         return ASK_OK;
 }
@@ -303,6 +354,7 @@ BotCheck *bot_check_free(BotCheck *c)
 {
         if (!c)
                 return NULL;
+        c->bot->n_checks--;
         check_free(c->check);
         free(c);
         return NULL;

@@ -87,7 +87,9 @@ static void on_declared(DiskJob *job, int r, void *userdata)
 /* A bot without a record is where its file says, and nowhere without that. */
 int bot_declare_initial_seat(Bot *b)
 {
-        if (b->record.seat != SEAT_UNDECLARED || !b->config || b->config->initial_seat == SEAT_UNDECLARED || !b->token)
+        /* What cannot be read is not "no record": it must not be written over. */
+        if (!b->record_ok || b->record.seat != SEAT_UNDECLARED || !b->config ||
+            b->config->initial_seat == SEAT_UNDECLARED || !b->token)
                 return 0;
         b->record.seat = b->config->initial_seat;
         b->record.bot_id = bot_token_id(b->token);
@@ -112,6 +114,33 @@ static void load_record(Bot *b)
         log_bot(LOG_ERR, b->name, "Nothing is done for this bot: %s", b->error);
 }
 
+/* Another bot's token is as good as none: with it, the wrong bot would be logged out, and the workers get it. */
+static void check_token_is_ours(Bot *b)
+{
+        if (!b->token || b->record.bot_id == 0 || b->record.bot_id == bot_token_id(b->token))
+                return;
+        bot_set_error(b,
+                      "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64 ": put the right one into "
+                      "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd', or give the other bot a name of "
+                      "its own.",
+                      bot_token_id(b->token), b->name, b->record.bot_id, b->name);
+        log_bot(LOG_ERR, b->name, "%s", b->error);
+        b->token = bot_token_free(b->token);
+}
+
+/* The environment file of a bot that is logged in somewhere, also where the gate is still closed: /run may be new. */
+void bot_publish_environment(Bot *b)
+{
+        Seat seat = bot_seat(b);
+        int r;
+
+        if (!b->record_ok || !b->token || (seat != SEAT_CLOUD && seat != SEAT_LOCAL))
+                return;
+        r = publish_environment(b, seat);
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
+}
+
 int bot_load(Bot *b)
 {
         int r;
@@ -121,14 +150,13 @@ int bot_load(Bot *b)
         load_record(b);
         if (!b->record_ok)
                 return 0;
+        check_token_is_ours(b);
         r = bot_declare_initial_seat(b);
         if (r < 0)
                 return r;
-        if (cutover_facts(b->record.state)->gate_open && b->token && b->record.seat != SEAT_UNDECLARED) {
-                r = publish_environment(b, bot_seat(b));
-                if (r < 0)
-                        log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
-        }
+        bot_publish_environment(b);
+        /* Which worker took the part before this one is forgotten; that there was one is not. */
+        b->part_dropped = b->record.state == CUTOVER_CONFIRM && b->record.job.handed_over > 0;
         r = handover_prepare(b);
         if (r < 0)
                 return r;

@@ -201,6 +201,8 @@ static void on_saved(DiskJob *job, int r, void *userdata)
                                       "state directory, then start the cutover again.",
                                       strerror(-r));
                         b->actions = 0;
+                        /* What else has been posted meanwhile was meant for a state that is not reached. */
+                        b->n_events = 0;
                         bot_post(b, CUTOVER_WRITE_FAILED);
                         return;
                 }
@@ -248,9 +250,9 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
 
         if (note == CUTOVER_NOTE_NONE)
                 return;
+        /* Has worked at start-up (manager_new()), and the boot id is remembered from then on. */
         if (clock_moment(&now) < 0)
-                /* A moment that no clock vouches for: the window will be counted anew (window.h). */
-                now = (Moment){};
+                abort();
 
         switch (note) {
         case CUTOVER_NOTE_LOGGED_OUT:
@@ -262,6 +264,9 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
                 if (!r->logged_out_valid || from == CUTOVER_SPOOL)
                         r->logged_out_long = r->logged_in.realtime_usec > 0 &&
                                              window_left(&r->logged_in, WINDOW_LONG_USEC, &now) > 0;
+                /* A repeat that was lost may have logged the bot in first: a young session, and a long lock. */
+                if (from == CUTOVER_LOG_OUT_REPEAT)
+                        r->logged_out_long = true;
                 r->logged_out = now;
                 r->logged_out_valid = true;
                 break;
@@ -321,7 +326,9 @@ static bool step_needs_writing(CutoverState from, const CutoverStep *step)
 
 void bot_dispatch(Bot *b)
 {
-        while (b->n_events > 0 && !b->saving) {
+        /* Who stops finishes what cannot be undone, and begins nothing of the kind. */
+        while (b->n_events > 0 && !b->saving &&
+               !(b->manager->stopping && cutover_facts(b->record.state)->cancellable)) {
                 CutoverEvent event = b->events[0];
                 CutoverState from = b->record.state;
                 CutoverStep step = cutover_step(from, event);

@@ -16,6 +16,7 @@ Operation *operation_free(Operation *op)
 int bot_new(Bot **ret, Manager *m, const char *name)
 {
         _cleanup_(bot_freep) Bot *b = NULL;
+        int r;
 
         b = calloc(1, sizeof(Bot));
         if (!b)
@@ -25,6 +26,9 @@ int bot_new(Bot **ret, Manager *m, const char *name)
         b->name = strdup(name);
         if (!b->name)
                 return -ENOMEM;
+        r = botapi_client_new(&b->api, m->event);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -52,6 +56,7 @@ Bot *bot_free(Bot *b)
         bot_config_free(b->config);
         free(b->config_error);
         free(b->error);
+        botapi_client_free(b->api);
         free(b->name);
         free(b);
         return NULL;
@@ -119,8 +124,11 @@ usec_t bot_window_length_usec(const Bot *b)
 static bool may_send(const Bot *b, Seat seat, BotApiMethod method)
 {
         const Record *r = &b->record;
+        CutoverPlace place = cutover_facts(r->state)->place;
 
-        switch (cutover_facts(r->state)->place) {
+        if (place != CUTOVER_AT_UNKNOWN && seat == SEAT_CLOUD && bot_cloud_allowed_usec(b) > 0)
+                return false;
+        switch (place) {
         case CUTOVER_AT_SEAT:
                 return seat == r->seat;
         case CUTOVER_AT_UNKNOWN:
@@ -147,7 +155,7 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
                 .arguments = arguments,
                 .timeout_usec = timeout_usec,
         };
-        return botapi_call(b->manager->api, &request, sent, handler, userdata, ret);
+        return botapi_call(b->api, &request, sent, handler, userdata, ret);
 }
 
 Manager *bot_manager(const Bot *b)

@@ -39,7 +39,7 @@ struct Manager {
         DiskJob *copying;
         DiskQueue *disk;
         Store *store;
-        BotApiClient *api;
+        BotApiClient *api; /* for what needs no bot: probes of the local server */
         UnitClient *units;
         CredentialSocket *gate;
         Inhibitor *inhibitor; /* while any bot is between log-out and log-in */
@@ -61,6 +61,7 @@ struct Manager {
 struct Bot {
         Manager *manager;
         char *name;
+        BotApiClient *api;  /* its own connections, so that no other bot's request takes or slows those that wait */
         BotConfig *config;  /* the last good one; NULL: there never was any */
         char *config_error; /* why it is not what the file says now: no new move begins */
         BotToken *token;
@@ -91,6 +92,7 @@ struct Bot {
         DiskJob *late_poll_saving;
         ClockTimer *late_poll_timer;
         unsigned late_poll_updates;       /* in the answer that is being written */
+        int64_t late_poll_next_offset;    /* once it is written */
         void (*late_poll_waiter)(Bot *b); /* told when nothing is pending any more */
         int blank_offset;                 /* 0 or 1: see get_updates_arguments() */
         usec_t last_get_updates_usec;     /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
@@ -102,11 +104,14 @@ struct Bot {
         DiskJob *part_job;
         bool part_ready;
         DiskJob *part_saving;
-        bool part_dropped; /* since the workers were last started */
+        usec_t part_served_usec; /* CLOCK_MONOTONIC of the last time; 0: by an earlier process */
+        uint64_t part_updates;   /* in the part that is being dropped */
+        bool part_dropped;       /* one was, since the workers were last started */
         ClockTimer *part_timer;
         UnitCall *part_call;
         void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
 
+        unsigned n_checks;      /* Check() calls under way */
         DiskJob *asked_job;     /* of a wish that is no move: seat, spool */
         UnitCall *release_call; /* the stop of a server that check had started */
 
@@ -185,6 +190,8 @@ typedef enum ServerFlags {
 typedef void (*server_handler_t)(ServerAnswer answer, bool started, const char *why, void *userdata);
 int server_call(Manager *m, unsigned flags, server_handler_t handler, void *userdata, ServerCall **ret) _must_check_;
 ServerCall *server_call_free(ServerCall *c);
+/* Whether the unit, which did not run, runs now or will soon because of this call, answered or not. */
+bool server_call_has_started(const ServerCall *c) _pure_;
 int server_watch(Manager *m) _must_check_;
 /* Stops the unit if this bot's job had started it and nobody else needs it. */
 void server_release(Bot *b);
@@ -212,6 +219,7 @@ void manager_status_now(Manager *m);
 /* ---- bot-load.c ---- */
 int bot_load(Bot *b) _must_check_;
 int bot_declare_initial_seat(Bot *b) _must_check_;
+void bot_publish_environment(Bot *b);
 
 /* ---- manager-config.c ---- */
 int manager_load_config(Manager *m) _must_check_;

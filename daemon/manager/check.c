@@ -30,6 +30,7 @@ struct Check {
         size_t n_looks;
         bool server_is_next; /* once all else has been looked at */
         ServerCall *server_call;
+        bool server_started; /* by the call that is over */
 };
 
 Check *check_free(Check *c)
@@ -49,6 +50,11 @@ Check *check_free(Check *c)
         check_list_done(&c->list);
         free(c);
         return NULL;
+}
+
+bool check_has_started_server(const Check *c)
+{
+        return c->server_started || (c->server_call && server_call_has_started(c->server_call));
 }
 
 static int on_done(sd_event_source *s, void *userdata)
@@ -278,7 +284,7 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
         _cleanup_strv_ char **units = NULL;
 
         for (size_t i = 0; r >= 0 && i < n_rows; i++)
-                if (rows[i].load_state != UNIT_LOAD_NOT_FOUND)
+                if (rows[i].load_state != UNIT_LOAD_NOT_FOUND || unit_active_state_may_run(rows[i].active_state))
                         r = strv_extend_unique(&units, rows[i].name);
         STRV_FOREACH(worker, config->workers)
                 if (r >= 0 && !unit_name_is_glob(*worker))
@@ -325,7 +331,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         Check *c = userdata;
         const char *unit = c->bot->manager->config->server_unit;
 
-        c->findings.server_started = started;
+        c->server_started = started;
         if (answer == SERVER_READY)
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers and can log bots in.", unit);
         else

@@ -23,7 +23,6 @@ char *check_list_complaint(const CheckList *l);
 typedef struct CheckFindings {
         WebhookInfo webhook;
         bool webhook_known;
-        bool server_started;
 } CheckFindings;
 
 typedef struct Check Check;
@@ -33,6 +32,8 @@ typedef void (*check_handler_t)(Check *c, const CheckList *list, const CheckFind
 int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata,
                 Check **ret) _must_check_;
 Check *check_free(Check *c);
+/* Whether the server has to be stopped again to put back what the check did, answered or not. */
+bool check_has_started_server(const Check *c) _pure_;
 DEFINE_CLEANUP(Check *, check_free);
 
 /* ---- check-unit.c: pure of everything but its arguments ---- */

@@ -5,13 +5,26 @@
 
 /* Who gets what at the credential socket, and when. */
 
+static Bot *bot_of(Manager *m, const char *unit, bool by_present_settings)
+{
+        for (size_t i = 0; i < m->n_bots; i++) {
+                Bot *b = m->bots[i];
+
+                if (by_present_settings != !b->config_error)
+                        continue;
+                STRV_FOREACH(pattern, b->config ? b->config->workers : NULL)
+                        if (unit_name_matches(*pattern, unit))
+                                return b;
+        }
+        return NULL;
+}
+
+/* Settings that only count since there are no better ones do not take a worker away from the bot that has it now. */
 Bot *gate_bot_of(Manager *m, const char *unit)
 {
-        for (size_t i = 0; i < m->n_bots; i++)
-                STRV_FOREACH(pattern, m->bots[i]->config ? m->bots[i]->config->workers : NULL)
-                        if (unit_name_matches(*pattern, unit))
-                                return m->bots[i];
-        return NULL;
+        Bot *b = bot_of(m, unit, true);
+
+        return b ?: bot_of(m, unit, false);
 }
 
 static CredentialVerdict refuse(const Bot *b, const CredentialPeer *peer, const char *why)

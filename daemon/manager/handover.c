@@ -49,12 +49,21 @@ static void on_part_dropped(DiskJob *job, int r, void *userdata)
         Bot *b = userdata;
 
         b->part_job = disk_job_free(b->part_job);
-        if (r >= 0)
-                r = handover_prepare(b);
-        if (r < 0)
-                tell_waiter(b, log_bot_errno(LOG_ERR, b->name, r,
-                                             "Failed to take what was handed over out of the "
-                                             "spool: %m"));
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to take what was handed over out of the spool: %m");
+                tell_waiter(b, r);
+        } else {
+                b->record.job.handed_over += b->part_updates;
+                b->part_dropped = true;
+                log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", b->part_updates,
+                        b->config && b->config->spool_to ? b->config->spool_to : "the worker");
+        }
+        /* Also after a failure: without a part in memory the worker that takes it could not start again. */
+        r = handover_prepare(b);
+        if (r < 0) {
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m");
+                tell_waiter(b, r);
+        }
         bot_changed(b);
 }
 
@@ -84,15 +93,10 @@ static void part_is_unserved(Bot *b, disk_done_t done)
  * for served. */
 static void drop_part(Bot *b)
 {
-        uint64_t n;
         size_t size;
 
-        if (!spool_part(b->spool, &size, &n))
-                n = 0;
-        b->record.job.handed_over += n;
-        b->part_dropped = true;
-        log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", n,
-                b->config && b->config->spool_to ? b->config->spool_to : "the worker");
+        if (!spool_part(b->spool, &size, &b->part_updates))
+                b->part_updates = 0;
         part_is_unserved(b, on_drop_recorded);
 }
 
@@ -110,9 +114,14 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
         bool well = r >= 0 && (info->active_state == UNIT_ACTIVE ||
                                (streq(info->type, "oneshot") && streq(info->result, "success") &&
                                 info->active_state == UNIT_INACTIVE));
+        /* systemd asks for the credentials anew before each command of a unit: the last time was for an ExecStartPre=,
+         * and the main program, which has been forked since, is still to ask. */
+        bool unread = r >= 0 && b->part_served_usec > 0 && info->main_start_usec > b->part_served_usec;
 
         b->part_call = unit_call_free(b->part_call);
-        if (well)
+        if (well && unread)
+                watch_worker(b);
+        else if (well)
                 drop_part(b);
         else
                 /* It gets the same part again at its next start. */
@@ -163,6 +172,7 @@ void handover_served(Bot *b)
         if (!b->part_ready || !spool_part(b->spool, &size, &n) || n == 0)
                 return;
         b->record.part_served = true;
+        b->part_served_usec = clock_monotonic_usec();
         b->part_saving = disk_job_free(b->part_saving);
         r = bot_save(b, on_served_recorded, b, &b->part_saving);
         if (r < 0)

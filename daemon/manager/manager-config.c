@@ -153,6 +153,8 @@ static int configure_named(Manager *m, const char *name)
                 r = added ? bot_load(b) : bot_declare_initial_seat(b);
         if (r < 0)
                 return r;
+        if (!added && !bot_job_running(b))
+                bot_publish_environment(b);
         if (added && m->observer)
                 m->observer->bot_added(b, m->observer->userdata);
         bot_changed(b);
@@ -269,6 +271,27 @@ int manager_apply_config(Manager *m)
         return 0;
 }
 
+/* A cutover has proven the servers that it began with; no other may take their place before it has ended. */
+static int may_replace(Manager *m, const Config *config, char **message)
+{
+        const Bot *moving = NULL;
+
+        for (size_t i = 0; i < m->n_bots && !moving; i++)
+                moving = bot_job_running(m->bots[i]) ? m->bots[i] : NULL;
+        if (!moving ||
+            (streq(config->cloud_root, m->config->cloud_root) && streq(config->local_root, m->config->local_root) &&
+             streq(config->server_unit, m->config->server_unit)))
+                return 0;
+        free(*message);
+        if (asprintf(message,
+                     "CloudServer=, LocalServer= and LocalServerUnit= cannot change while a bot is moved (%s, job %" PRIu32
+                     "): wait for it with 'tgswitchctl wait %" PRIu32 "', then reload again.",
+                     moving->name, moving->record.job.id, moving->record.job.id) < 0)
+                *message = NULL;
+        log_error("%s", *message ?: "The configuration was not replaced: a bot is being moved.");
+        return -EBUSY;
+}
+
 int manager_reload(Manager *m, char **ret_message)
 {
         ConfigProblems problems = {};
@@ -281,6 +304,12 @@ int manager_reload(Manager *m, char **ret_message)
         if (r < 0) {
                 config_problems_done(&problems);
                 log_error("The configuration cannot be used; the last good one stays in force.");
+                return r;
+        }
+        r = may_replace(m, config, ret_message);
+        if (r < 0) {
+                config_problems_done(&problems);
+                config_free(config);
                 return r;
         }
         (void) load_fallback(m);

@@ -18,11 +18,15 @@ int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths 
 {
         _cleanup_(manager_freep) Manager *m = NULL;
         CredentialSocketHandlers handlers = { gate_decide, gate_served, NULL };
+        Moment now;
         int r;
 
         m = calloc(1, sizeof(Manager));
         if (!m)
                 return -ENOMEM;
+        r = clock_moment(&now);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read the boot id, without which no window can be counted: %m");
         m->event = sd_event_ref(event);
         m->bus = sd_bus_ref(bus);
         m->server_state = UNIT_INACTIVE;

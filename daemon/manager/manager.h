@@ -81,8 +81,8 @@ const RecordJob *bot_job(const Bot *b); /* the running one, or the last; id 0: n
 bool bot_job_running(const Bot *b);
 const char *bot_last_error(const Bot *b); /* "" if all is well */
 usec_t bot_logged_out_usec(const Bot *b); /* CLOCK_REALTIME; 0: never */
-usec_t bot_cloud_allowed_usec(
-                const Bot *b); /* CLOCK_REALTIME at which the window ends; 0: now; USEC_INFINITY: not known */
+/* CLOCK_REALTIME at which the window ends; 0: now; USEC_INFINITY: not known */
+usec_t bot_cloud_allowed_usec(const Bot *b);
 uint64_t bot_pending_updates(const Bot *b);    /* last seen */
 usec_t bot_pending_updates_usec(const Bot *b); /* when; CLOCK_REALTIME, 0: never */
 uint64_t bot_spooled_updates(const Bot *b);
@@ -151,7 +151,8 @@ typedef struct CheckItem {
 
 typedef void (*bot_check_handler_t)(const CheckItem *items, size_t n_items, void *userdata);
 
-/* One callback from the event loop, unless *ret is freed before. */
+/* One callback from the event loop, unless *ret is freed before, which has to be before the bot is. No cutover begins
+ * while it runs. */
 typedef struct BotCheck BotCheck;
 AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *userdata, BotCheck **ret,
                     char **ret_message);

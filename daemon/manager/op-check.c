@@ -13,6 +13,9 @@ static void check_operation_free(Operation *op)
 {
         CheckOperation *o = (CheckOperation *) op;
 
+        /* Here, since a check may be cancelled at any moment. */
+        if (o->check && check_has_started_server(o->check))
+                op->bot->record.server_started = true;
         check_free(o->check);
         free(o);
 }
@@ -42,7 +45,6 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
         Bot *b = o->base.bot;
         _cleanup_free_ char *complaint = NULL;
 
-        b->record.server_started = b->record.server_started || findings->server_started;
         if (!check_list_passed(list)) {
                 complaint = check_list_complaint(list);
                 bot_set_error(b, "%s", complaint ?: "A check failed.");
@@ -90,12 +92,17 @@ int op_check_start(Bot *b, Operation **ret)
 
 #define DRAIN_FIRST_USEC   (50 * USEC_PER_MSEC)
 #define DRAIN_LONGEST_USEC (250 * USEC_PER_MSEC)
+/* A bot that is always busy always has a few pending. Where the rest may be spooled, waiting for a lucky moment gains
+ * nothing once it fits into one getUpdates. */
+#define DRAIN_FEW      100
+#define DRAIN_FEW_USEC (2 * USEC_PER_SEC)
 
 typedef struct DrainOperation {
         Operation base;
         BotApiCall *call;
         ClockTimer *timer;
-        usec_t deadline_usec; /* CLOCK_BOOTTIME */
+        usec_t began_usec;    /* CLOCK_BOOTTIME */
+        usec_t deadline_usec; /* the same */
         usec_t wait_usec;
 } DrainOperation;
 
@@ -156,6 +163,14 @@ static void not_yet_drained(DrainOperation *o, const char *said)
         bot_post(b, CUTOVER_DRAIN_FAILED);
 }
 
+static bool few_are_left(const DrainOperation *o)
+{
+        const Bot *b = o->base.bot;
+
+        return b->record.job.on_undrained == ON_UNDRAINED_SPOOL && b->pending_updates <= DRAIN_FEW &&
+               usec_sub(clock_boottime_usec(), o->began_usec) >= DRAIN_FEW_USEC;
+}
+
 static void on_pending(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         DrainOperation *o = userdata;
@@ -176,7 +191,7 @@ static void on_pending(BotApiCall *call, const BotApiReply *reply, void *userdat
         b->pending_updates_usec = clock_realtime_usec();
         webhook_info_done(&info);
         bot_changed(b);
-        if (b->pending_updates == 0)
+        if (b->pending_updates == 0 || few_are_left(o))
                 drained(b);
         else
                 not_yet_drained(o, NULL);
@@ -201,7 +216,8 @@ int op_drain_start(Bot *b, Operation **ret)
                 return -ENOMEM;
         o->base = (Operation){ drain_operation_free, b };
         o->wait_usec = DRAIN_FIRST_USEC;
-        o->deadline_usec = usec_add(clock_boottime_usec(), b->config ? b->config->drain_timeout_usec : 0);
+        o->began_usec = clock_boottime_usec();
+        o->deadline_usec = usec_add(o->began_usec, b->config ? b->config->drain_timeout_usec : 0);
         *ret = &o->base;
         ask_pending(o);
         return 0;

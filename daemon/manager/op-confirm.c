@@ -93,6 +93,11 @@ static void look_at_spool(ConfirmOperation *o);
 static void on_part(Bot *b, int r)
 {
         b->part_waiter = NULL;
+        if (r < 0 && r != -ESRCH) {
+                not_confirmed((ConfirmOperation *) b->operation,
+                              "the spool could not be read or written; what is in it is kept.");
+                return;
+        }
         look_at_spool((ConfirmOperation *) b->operation);
 }
 

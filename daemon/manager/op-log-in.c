@@ -150,7 +150,7 @@ static json_object *set_webhook_arguments(const Bot *b)
                 json_object_object_add(arguments, "max_connections", json_object_new_int(s->max_connections));
         if (s->allowed_updates)
                 json_object_object_add(arguments, "allowed_updates", json_object_get(s->allowed_updates));
-        if (b->webhook_secret)
+        if (b->webhook_secret && b->config && b->config->webhook_has_secret)
                 json_object_object_add(arguments, "secret_token", json_object_new_string(b->webhook_secret));
         return arguments;
 }
@@ -181,8 +181,18 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
 static int webhook_set(WebhookOperation *o)
 {
         Bot *b = o->base.bot;
-        json_object *arguments = set_webhook_arguments(b);
+        json_object *arguments;
         int r = -ENOMEM;
+
+        if (b->config && b->config->webhook_has_secret && !b->webhook_secret) {
+                bot_set_error(b,
+                              "The webhook is not set again without its secret: put it back into /etc/tgswitch/secrets/%s "
+                              "and run 'systemctl restart tgswitchd'.",
+                              b->name);
+                log_bot(LOG_ERR, b->name, "%s", b->error);
+                return -ENOKEY;
+        }
+        arguments = set_webhook_arguments(b);
 
         if (arguments)
                 r = bot_call(b, o->seat, BOTAPI_SET_WEBHOOK, arguments, 0, NULL, on_webhook_set, o, &o->call);

@@ -69,6 +69,7 @@ static void on_late_poll_saved(DiskJob *job, int r, void *userdata)
                 b->last_get_updates_usec = 0;
         } else {
                 b->record.job.spooled += b->late_poll_updates;
+                b->record.next_offset = b->late_poll_next_offset;
         }
         bot_changed(b);
         late_poll_over(b);
@@ -94,7 +95,7 @@ static int keep_updates(Bot *b, const BotApiReply *reply, disk_done_t done, void
                 if (q < 0)
                         r = q;
                 else
-                        b->record.next_offset = next;
+                        b->late_poll_next_offset = next;
         }
         json_object_put(updates);
         return r;
@@ -150,6 +151,7 @@ static void on_polled_batch_saved(DiskJob *job, int r, void *userdata)
                 return;
         }
         b->record.job.spooled += b->late_poll_updates;
+        b->record.next_offset = b->late_poll_next_offset;
         if (o->polls < LONG_POLLS_MAX)
                 send_long_poll(o);
         else
@@ -180,8 +182,11 @@ static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userd
         b->late_poll_updates = r > 0 ? (unsigned) r : 0;
         if (r > 0)
                 return;
-        if (r < 0)
+        if (r < 0) {
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to keep the answer of the last getUpdates: %m");
+                bot_set_error(b, "The answer to the last getUpdates could not be kept (%s). %s", strerror(-r),
+                              ahead ? "The bot was not logged out." : "");
+        }
         if (!ahead)
                 late_poll_over(b);
         else if (answered && r == 0)
@@ -225,7 +230,7 @@ static void send_long_poll(LogOutOperation *o)
         json_object_put(arguments);
         if (r < 0) {
                 errno = -r;
-                bot_set_error(b, "The last getUpdates could not be sent: %m. Nothing was changed.");
+                bot_set_error(b, "The last getUpdates before logOut could not be sent: %m.");
                 bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
         }
 }
@@ -252,6 +257,17 @@ static CutoverEvent event_of(Bot *b, LogOutOutcome outcome, const BotApiReply *r
         }
 }
 
+static const char *what_follows(const Bot *b, CutoverEvent event)
+{
+        if (event == CUTOVER_LOGOUT_LOST)
+                return "It may have been applied, so it is repeated.";
+        if (event != CUTOVER_LOGOUT_REVOKED)
+                return "The bot was not logged out by that.";
+        if (b->record.state == CUTOVER_LOG_OUT_REPEAT)
+                return "After an attempt without an answer, that means that it was applied.";
+        return "The token is revoked: put the new one in place.";
+}
+
 static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         LogOutOperation *o = userdata;
@@ -265,10 +281,7 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
         if (event == CUTOVER_LOGOUT_APPLIED)
                 bot_set_error(b, NULL);
         else
-                bot_set_error(b, "logOut was answered by: %s.%s", said ?: "no memory",
-                              event == CUTOVER_LOGOUT_LOST      ? " It may have been applied, so it is repeated."
-                              : event == CUTOVER_LOGOUT_REVOKED ? " The token is revoked: put the new one in place."
-                                                                : " The bot was not logged out.");
+                bot_set_error(b, "logOut was answered by: %s. %s", said ?: "no memory", what_follows(b, event));
         /* Only where this attempt was the first and certainly not applied will the server give the updates again. */
         if (b->record.state == CUTOVER_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED && event != CUTOVER_LOGOUT_LOST)
                 late_poll_drop(b);
@@ -285,7 +298,7 @@ static void send_log_out(LogOutOperation *o)
         r = bot_call(b, b->record.seat, BOTAPI_LOG_OUT, NULL, 0, NULL, on_logged_out, o, &o->call);
         if (r < 0) {
                 errno = -r;
-                bot_set_error(b, "logOut could not be sent: %m. Nothing was changed.");
+                bot_set_error(b, "logOut could not be sent: %m.");
                 bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
         }
 }

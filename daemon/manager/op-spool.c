@@ -12,8 +12,9 @@
 /* A reply may end for its size instead of its number (4 MiB); one this long is not taken for the last. */
 #define SHORT_BYTES_MAX (1024u * 1024u)
 #define RETRY_USEC      (250 * USEC_PER_MSEC)
-/* Whatever is left of SpoolTimeoutSec=, a request is given a fair chance. */
-#define TIMEOUT_MIN_USEC (1 * USEC_PER_SEC)
+/* However little is left of SpoolTimeoutSec=: after the poll of a worker the server may sit on ours for three seconds.
+ */
+#define TIMEOUT_MIN_USEC (5 * USEC_PER_SEC)
 
 typedef struct SpoolOperation {
         Operation base;
@@ -29,6 +30,8 @@ typedef struct SpoolOperation {
         bool batch_short;
         bool emptied; /* the last batch was short and is on disk */
         bool server_ready;
+        bool announced; /* the record says that a batch is confirmed, and the request that does it has not left */
+        int64_t confirmed_before;
 } SpoolOperation;
 
 static void spool_operation_free(Operation *op)
@@ -36,6 +39,8 @@ static void spool_operation_free(Operation *op)
         SpoolOperation *o = (SpoolOperation *) op;
 
         op->bot->warm_waiter = NULL;
+        if (o->announced)
+                op->bot->record.confirmed_offset = o->confirmed_before;
         botapi_call_free(o->updates_call);
         botapi_call_free(o->webhook_call);
         server_call_free(o->server_call);
@@ -93,8 +98,6 @@ static void maybe_finished(SpoolOperation *o)
                 b->warm_waiter = on_warm;
                 return;
         }
-        /* The first thing that log-out does is to confirm this; the record that is written now says so (bot.h). */
-        b->record.confirmed_offset = b->record.next_offset;
         bot_set_error(b, NULL);
         bot_post(b, hold ? CUTOVER_SPOOLED_HOLD : CUTOVER_SPOOLED);
 }
@@ -160,6 +163,8 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
                 return;
         }
         /* The next request makes the server forget this batch: a roll-back after a crash has to know. */
+        o->announced = true;
+        o->confirmed_before = b->record.confirmed_offset;
         b->record.confirmed_offset = b->record.next_offset;
         r = bot_save(b, on_confirmable, o, &o->saving);
         if (r < 0)
@@ -253,6 +258,8 @@ static void ask_updates(SpoolOperation *o)
         json_object_put(arguments);
         if (r < 0)
                 spool_failed(o, strerror(-r));
+        else
+                o->announced = false;
 }
 
 static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)

@@ -108,11 +108,19 @@ static int unit_jobs_start(UnitJobs *j, Manager *m, char *const *units, UnitVerb
 /* A unit that was started again while we stopped it is stopped again, so often; one that took too long is not. */
 #define STOP_ROUNDS_MAX 3
 
-typedef struct StopOperation {
+typedef struct StopOperation StopOperation;
+
+/* A look at one worker: what triggers it, and whether it runs. */
+typedef struct Look {
+        StopOperation *operation;
+        UnitCall *call;
+} Look;
+
+struct StopOperation {
         Operation base;
         unsigned round;
         UnitCall *list_call;
-        UnitJob *looks; /* at each worker: what triggers it, and whether it runs */
+        Look *looks;
         size_t n_looks;
         size_t pending;
         int look_error;
@@ -120,7 +128,7 @@ typedef struct StopOperation {
         char **triggers_found;
         DiskJob *saving;
         UnitJobs jobs;
-} StopOperation;
+};
 
 static void stop_looks_done(StopOperation *o)
 {
@@ -187,7 +195,7 @@ static void on_remembered(DiskJob *job, int r, void *userdata)
         o->saving = disk_job_free(o->saving);
         if (r >= 0)
                 /* Triggers first: a stopped worker whose timer or socket is left would be started again. */
-                r = unit_jobs_start(&o->jobs, b->manager, b->record.triggers, UNIT_STOP,
+                r = unit_jobs_start(&o->jobs, b->manager, o->triggers_found, UNIT_STOP,
                                     b->config ? b->config->stop_timeout_usec : 90 * USEC_PER_SEC, on_triggers_gone, o);
         if (r < 0)
                 stop_failed(o, strerror(-r));
@@ -271,8 +279,8 @@ static bool counts_as_running(const StopOperation *o, const UnitInfo *info)
 
 static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
-        UnitJob *look = userdata;
-        StopOperation *o = (StopOperation *) look->jobs->userdata;
+        Look *look = userdata;
+        StopOperation *o = look->operation;
 
         if (r >= 0 && counts_as_running(o, info))
                 r = strv_extend_unique(&o->running, info->name);
@@ -296,16 +304,19 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
 
         o->running = strv_free(o->running);
         o->triggers_found = strv_free(o->triggers_found);
-        o->looks = r < 0 ? NULL : calloc(n_rows + 1, sizeof(UnitJob));
+        o->looks = r < 0 ? NULL : calloc(n_rows + 1, sizeof(Look));
         if (r >= 0 && !o->looks)
                 r = -ENOMEM;
-        o->jobs.userdata = o;
+        /* Those of an earlier process, too; which of all are active, and are there at all, is asked next. */
+        if (r >= 0)
+                r = strv_copy(b->record.triggers, &o->triggers_found);
         for (size_t i = 0; r >= 0 && i < n_rows; i++) {
-                UnitJob *look = &o->looks[o->n_looks];
+                Look *look = &o->looks[o->n_looks];
 
-                if (rows[i].load_state == UNIT_LOAD_NOT_FOUND)
+                /* The file of a running unit may have been removed. */
+                if (rows[i].load_state == UNIT_LOAD_NOT_FOUND && !unit_active_state_may_run(rows[i].active_state))
                         continue;
-                look->jobs = &o->jobs;
+                look->operation = o;
                 r = unit_client_get(b->manager->units, rows[i].name, on_looked, look, &look->call);
                 if (r >= 0) {
                         o->n_looks++;

@@ -38,7 +38,7 @@ static void put_environment(FILE *f, const Bot *b, Seat seat)
         fprintf(f, "TELOXIDE_API_URL=%s\n", root);
         STRV_FOREACH(template, b->config ? b->config->exports : NULL)
                 put_template(f, *template, root);
-        if (b->config && b->config->export_token)
+        if (b->config && b->config->export_token && b->token)
                 fprintf(f, "BOT_TOKEN=%s\n", bot_token_reveal(b->token));
 }
 

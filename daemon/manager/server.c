@@ -44,6 +44,11 @@ ServerCall *server_call_free(ServerCall *c)
         return NULL;
 }
 
+bool server_call_has_started(const ServerCall *c)
+{
+        return c->asked && c->was_off;
+}
+
 /* The handler may free the call: nothing may be touched afterwards. */
 static void finish(ServerCall *c, ServerAnswer answer, const char *why)
 {

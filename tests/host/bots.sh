@@ -129,6 +129,34 @@ job_wait()
         bus_wait "$1" "\"JobRemoved\".*\"$2\",\"[a-z]+\"\]" "${3:-30}" | json payload data 3
 }
 
+# bot_wait NAME PROPERTY VALUE [SECONDS]: returns when the property has the value, whatever becomes of the daemon
+# meanwhile; fails when it has not by then.
+bot_wait()
+{
+        local mark deadline=$((SECONDS + ${4:-30}))
+
+        while mark=$(bus_mark); [[ $(bot_property "$1" "$2" 2>/dev/null) != "$3" ]]; do
+                ((SECONDS < deadline)) || return
+                # Nothing is told of a change that a killed daemon recorded: so what tells that it is back counts too.
+                bus_wait "$mark" "\"path\":\"/org/tgswitch1/bot/$1\"|\"NameOwnerChanged\".*\"org.tgswitch1\"" \
+                        $((deadline - SECONDS + 1)) >/dev/null
+        done
+}
+
+# check_moved NAME SEQ: the bot arrives at the local server, by itself and with all of its spool, and no worker of it was
+# started at the cloud after SEQ of the ledger.
+check_moved()
+{
+        check "$1: the move ends" bot_wait "$1" Phase ""
+        check_equal "$1: at the local server" local "$(bot_property "$1" Seat)"
+        check_equal "$1: the job is done" done "$(bot_property "$1" LastResult)"
+        check_equal "$1: nothing is left in the spool" 0 "$(bot_property "$1" SpooledUpdates)"
+        check "$1: its worker handles updates there" telegram_wait event=worker-handled bot="${BOT_IDS[$1]}" \
+                root=http://127.0.0.1:8081 from=poll
+        check_equal "$1: no worker was started anywhere else" 0 "$(telegram_count event=worker-start \
+                bot="${BOT_IDS[$1]}" root=https://api.telegram.org since="$2")"
+}
+
 # ---- Tokens where they don't belong (L7) ----
 
 # canary_search: prints every place outside the few allowed ones that has a token of any bot, and fails where there is

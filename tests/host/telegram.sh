@@ -98,7 +98,8 @@ telegram_finish()
         telegram GET "/quiet?timeout_ms=20000" >/dev/null
 }
 
-# check_verdict: what the simulator's judge says of the whole run, as one check for each law.
+# check_verdict [twice]: what the simulator's judge says of the whole run, as one check for each law. With `twice` an
+# update may be handled again: a worker that is stopped between handling and confirming leaves it to the spool.
 check_verdict()
 {
         local verdict law broken
@@ -110,7 +111,7 @@ check_verdict()
         done
         check_equal "no update was wiped outside the race" 0 "$(telegram_sum wiped_other <<<"$verdict")"
         check_equal "no update is missing" 0 "$(telegram_sum missing <<<"$verdict")"
-        check_equal "no update was handled again after it was confirmed" 0 \
+        [[ ${1:-} == twice ]] || check_equal "no update was handled again after it was confirmed" 0 \
                 "$(telegram_sum handled_after_confirmed <<<"$verdict")"
 }
 

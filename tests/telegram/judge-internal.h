@@ -32,11 +32,18 @@ typedef struct JudgeAnswer {
 
 #define JUDGE_ANSWERS 16
 
+/* A request that waits for its answer, which a killed daemon does not get. */
+typedef struct JudgeRequest {
+        char req[48];
+        int64_t t;
+} JudgeRequest;
+
 /* What a client can know about its logOuts at one server. */
 typedef struct JudgeLogout {
         bool open;        /* one was sent that may have been applied */
         bool unknown;     /* at least one attempt ended without a conclusive answer */
-        bool conclusive;  /* an answer arrived that says applied */
+        bool conclusive;  /* an answer arrived that says applied: a repeat has no excuse */
+        bool told;        /* the same, and a daemon that was killed since then may have kept it on disk */
         bool withdrawn;   /* the first attempt was answered: not applied */
         char req[48];     /* of the latest attempt */
         char told_by[48]; /* the request whose answer was conclusive */
@@ -57,7 +64,9 @@ typedef struct JudgeBot {
         JudgeWorker *workers;
         JudgeAnswer answers[JUDGE_ANSWERS];
         size_t n_answers;
-        int64_t answered_t[_ROLE_MAX];
+        JudgeRequest requests[JUDGE_ANSWERS];
+        size_t n_requests;
+        int64_t answered_t[_ROLE_MAX], answered_before_t[_ROLE_MAX]; /* the last getUpdates, and the one before */
         int64_t handled_t;
         Role handled_role;
         int64_t blind_since;
@@ -73,6 +82,7 @@ typedef struct Judge {
         JudgeUpdate *updates;
         size_t n_updates;
         int64_t first_uid;
+        int64_t killed_t; /* the daemon, last; 0: never */
         /* The entry at hand. */
         int64_t t, seq;
 } Judge;
@@ -85,6 +95,7 @@ Role judge_root(const Judge *judge, const char *root);
 /* judge-laws.c: L1 to L4. */
 void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
+void judge_spool_answer(JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_undelivered(JudgeBot *bot, const char *req);
 void judge_logout_applied(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_login(Judge *judge, JudgeBot *bot, Role role);
@@ -92,11 +103,13 @@ void judge_worker_start(Judge *judge, JudgeBot *bot, json_object *entry);
 void judge_worker_stop(JudgeBot *bot, const char *unit);
 void judge_seat_used(Judge *judge, JudgeBot *bot, json_object *entry);
 void judge_daemon_killed(Judge *judge);
+bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req);
 void judge_end_of_laws(Judge *judge);
 
 /* judge-updates.c: L6 and the balance. */
 void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *event, json_object *entry);
 void judge_updates_answer(JudgeBot *bot, Judge *judge, Role role, json_object *entry);
 void judge_updates_undelivered(Judge *judge, const char *req);
+void judge_updates_forgotten(Judge *judge, JudgeBot *bot, Role role);
 void judge_handled(Judge *judge, JudgeBot *bot, Role role, int64_t uid, const char *from);
 json_object *judge_bot_verdict(Judge *judge, JudgeBot *bot);

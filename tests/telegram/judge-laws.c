@@ -58,7 +58,7 @@ static void check_l2(Judge *judge, JudgeBot *bot, Role role, const char *method)
 {
         Role other = role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD;
         const JudgeLogout *logout = bot->logouts + other;
-        bool told = !window_open(judge, logout) || logout->conclusive;
+        bool told = !window_open(judge, logout) || logout->told;
 
         if (bot->l2_reported[role] || judge->dead[other] || bot->stale[other] || bot->stale[role] ||
             (!bot->session[other] && told))
@@ -94,12 +94,44 @@ static void logout_sent(Judge *judge, JudgeBot *bot, Role role, json_object *ent
 void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
 {
         const char *method = json_get_text(entry, "method") ?: "";
+        JudgeRequest *request = bot->requests + bot->n_requests++ % JUDGE_ANSWERS;
 
+        copy_req(request->req, json_get_text(entry, "req"));
+        request->t = judge->t;
         if (role == ROLE_CLOUD)
                 check_l1(judge, bot, method, entry);
         check_l2(judge, bot, role, method);
         if (streq(method, "logout"))
                 logout_sent(judge, bot, role, entry);
+}
+
+static bool says_logged_out(int64_t code, const char *description)
+{
+        return code == 400 && (streq(description, "Logged out") || streq(description, "logged-out") ||
+                               streq(description, "Bad Request: already logging out") ||
+                               streq(description, "already-logging-out"));
+}
+
+static void logout_told(JudgeLogout *logout, const char *req)
+{
+        logout->conclusive = logout->told = true;
+        copy_req(logout->told_by, req);
+}
+
+/* A getUpdates that may stand before a repeated logOut, and is answered by what the repeat would have been: it has
+ * taken its place. */
+void judge_spool_answer(JudgeBot *bot, Role role, json_object *entry)
+{
+        JudgeLogout *logout = bot->logouts + role;
+        const char *description = json_get_text(entry, "description") ?: "";
+        int64_t code = json_get_int(entry, "code", 0);
+
+        if (role != ROLE_CLOUD || !bot->suspect.set || !logout->open || logout->conclusive)
+                return;
+        if (!says_logged_out(code, description) && code != 401)
+                return;
+        bot->suspect.set = false;
+        logout_told(logout, json_get_text(entry, "req"));
 }
 
 void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
@@ -112,15 +144,13 @@ void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
         if (!logout->open)
                 return;
 
-        applied = (code == 200 && streq(description, "true")) ||
-                  (code == 400 && (streq(description, "Logged out") || streq(description, "logged-out") ||
-                                   streq(description, "Bad Request: already logging out") ||
-                                   streq(description, "already-logging-out")));
+        applied = (code == 200 && streq(description, "true")) || says_logged_out(code, description);
         refused = code == 401 || code == 429;
 
-        if (applied || (code == 401 && logout->unknown)) {
-                logout->conclusive = true;
-                copy_req(logout->told_by, req);
+        if (judge_request_is_dead(judge, bot, req)) {
+                logout->unknown = true;
+        } else if (applied || (code == 401 && logout->unknown)) {
+                logout_told(logout, req);
         } else if (refused && !logout->unknown) {
                 /* Not applied: as if it had not been sent, if this answer arrives. */
                 logout->open = false;
@@ -140,22 +170,40 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
                         continue;
                 logout->open = true;
                 logout->unknown = true;
-                logout->conclusive = logout->withdrawn = false;
+                logout->conclusive = logout->told = logout->withdrawn = false;
                 logout->told_by[0] = '\0';
         }
+}
+
+/* Whether the daemon that sent this request has been killed since then. What was on its way to the server at that moment
+ * counts, too. */
+bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req)
+{
+        int64_t on_its_way_usec = (int64_t) judge->settings.latency_msec * 1000;
+
+        if (judge->killed_t == 0 || !req)
+                return false;
+        for (size_t i = 0; i < JUDGE_ANSWERS; i++)
+                if (streq(bot->requests[i].req, req))
+                        return bot->requests[i].t <= judge->killed_t + on_its_way_usec;
+        return false;
 }
 
 /* A daemon that was killed may not have read, or not have kept, what it was told. */
 void judge_daemon_killed(Judge *judge)
 {
+        judge->killed_t = judge->t;
         for (JudgeBot *bot = judge->bots; bot; bot = bot->next)
                 for (Role role = 0; role < _ROLE_MAX; role++) {
                         JudgeLogout *logout = bot->logouts + role;
 
-                        if (!window_open(judge, logout))
+                        /* Who logged in elsewhere has known it, and has it on record. */
+                        if (!window_open(judge, logout) || bot->session[role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD])
                                 continue;
                         logout->unknown = true;
                         logout->conclusive = false;
+                        if (!bot->session[ROLE_CLOUD] && !bot->session[ROLE_LOCAL])
+                                judge_updates_forgotten(judge, bot, role);
                 }
 }
 

@@ -88,7 +88,10 @@ void judge_updates_answer(JudgeBot *bot, Judge *judge, Role role, json_object *e
 
         if (json_get_int(entry, "code", 0) != 200 || !json_object_object_get_ex(entry, "uids", &uids))
                 return;
+        if (bot->seat < 0 && judge_request_is_dead(judge, bot, json_get_text(entry, "req")))
+                return;
 
+        bot->answered_before_t[role] = bot->answered_t[role];
         bot->answered_t[role] = judge->t;
         json_object_put(answer->uids);
         answer->uids = json_object_get(uids);
@@ -108,6 +111,18 @@ void judge_updates_undelivered(Judge *judge, const char *req)
                         json_object_put(TAKE_PTR(answer->uids));
                         return;
                 }
+}
+
+/* Who was killed has not kept what it was told last: as if that had not arrived. What it kept after all is handled. */
+void judge_updates_forgotten(Judge *judge, JudgeBot *bot, Role role)
+{
+        JudgeAnswer *answer = bot->answers + (bot->n_answers + JUDGE_ANSWERS - 1) % JUDGE_ANSWERS;
+
+        if (!answer->uids)
+                return;
+        answer_count(judge, answer->uids, -1);
+        json_object_put(TAKE_PTR(answer->uids));
+        bot->answered_t[role] = bot->answered_before_t[role];
 }
 
 void judge_handled(Judge *judge, JudgeBot *bot, Role role, int64_t uid, const char *from)

@@ -112,10 +112,12 @@ static void judge_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
 {
         const char *method = json_get_text(entry, "method");
 
-        if (streq_ptr(method, "logout"))
+        if (streq_ptr(method, "logout")) {
                 judge_logout_answer(judge, bot, role, entry);
-        else if (streq_ptr(method, "getupdates"))
+        } else if (streq_ptr(method, "getupdates")) {
+                judge_spool_answer(bot, role, entry);
                 judge_updates_answer(bot, judge, role, entry);
+        }
 }
 
 static void judge_entry(Judge *judge, json_object *entry)

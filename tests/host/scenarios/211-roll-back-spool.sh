@@ -63,7 +63,7 @@ check_handles()
 
 webhook_url()
 {
-        telegram GET /state | jq -r --argjson bot "${BOT_IDS[hooked]}" '.servers.cloud[] | select(.bot == $bot).webhook.url'
+        telegram GET /state | jq -r --argjson bot "${BOT_IDS[hooked]}" '.servers.cloud[] | select(.bot == $bot).webhook.url // ""'
 }
 
 bots=(conflict garbled gateway hung keeper partly plain)

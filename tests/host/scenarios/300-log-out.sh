@@ -143,6 +143,6 @@ bot_switch trickled
 row_check trickled
 
 check "every update is accounted for" telegram_finish
-check_verdict
+check_verdict twice
 check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done
