@@ -32,10 +32,8 @@ static AskResult usable(const Bot *b, char **ret_message)
                               "tgswitchd'.",
                               b->name, b->config_error ?: "there is no file for it in bots.d/.");
         if (!b->token)
-                return answer(ASK_NO_TOKEN, ret_message,
-                              "There is no usable token for %s: put it into /etc/tgswitch/tokens/%s (mode 0600, one "
-                              "line as BotFather gave it) and run 'systemctl restart tgswitchd'.",
-                              b->name, b->name);
+                return answer(ASK_NO_TOKEN, ret_message, "There is no usable token for %s. %s", b->name,
+                              b->error ?: "");
         if (b->record.seat == SEAT_UNDECLARED)
                 return answer(ASK_UNDECLARED, ret_message,
                               "Nobody has said where %s is logged in, and asking a server would log it in there: set "

@@ -219,10 +219,11 @@ bool bot_job_running(const Bot *b)
 
 const char *bot_last_error(const Bot *b)
 {
+        /* What is to be mended first; but a move that is under way goes on with the last good settings. */
+        if (b->config_error && !bot_job_running(b))
+                return b->config_error;
         if (b->error)
                 return b->error;
-        if (b->config_error)
-                return b->config_error;
         return b->record.job.error ? b->record.job.error : "";
 }
 

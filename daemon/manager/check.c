@@ -189,10 +189,8 @@ static void look_at_token(Check *c)
         int r;
 
         if (!b->token) {
-                check_list_add(&c->list, "token", b->name, CHECK_FAIL,
-                               "There is no usable token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
-                               "BotFather gave it) and restart tgswitchd.",
-                               b->name);
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL, "There is no usable token for %s. %s", b->name,
+                               b->error ?: "");
                 return;
         }
         if (token_is_anothers(c))

@@ -108,6 +108,10 @@ static void on_kept(DiskJob *job, int r, void *userdata)
         tell_waiter(b, -ESRCH);
 }
 
+/* A program that has been there for so long has asked. systemd may take the time of its start a moment later than the
+ * forked child asks, so that the comparison alone could hold for ever. */
+#define UNREAD_USEC (5 * USEC_PER_SEC)
+
 static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         Bot *b = userdata;
@@ -116,7 +120,8 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
                                 info->active_state == UNIT_INACTIVE));
         /* systemd asks for the credentials anew before each command of a unit: the last time was for an ExecStartPre=,
          * and the main program, which has been forked since, is still to ask. */
-        bool unread = r >= 0 && b->part_served_usec > 0 && info->main_start_usec > b->part_served_usec;
+        bool unread = r >= 0 && b->part_served_usec > 0 && info->main_start_usec > b->part_served_usec &&
+                      usec_sub(clock_monotonic_usec(), info->main_start_usec) < UNREAD_USEC;
 
         b->part_call = unit_call_free(b->part_call);
         if (well && unread)

@@ -93,7 +93,12 @@ static void look_at_spool(ConfirmOperation *o);
 static void on_part(Bot *b, int r)
 {
         b->part_waiter = NULL;
-        if (r < 0 && r != -ESRCH) {
+        if (r == -ESRCH) {
+                another_round((ConfirmOperation *) b->operation,
+                              "the worker that takes the spool does not stay up: see its journal. The spool is kept.");
+                return;
+        }
+        if (r < 0) {
                 not_confirmed((ConfirmOperation *) b->operation,
                               "the spool could not be read or written; what is in it is kept.");
                 return;

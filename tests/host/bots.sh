@@ -129,6 +129,40 @@ job_wait()
         bus_wait "$1" "\"JobRemoved\".*\"$2\",\"[a-z]+\"\]" "${3:-30}" | json payload data 3
 }
 
+# job_number NAME: of the job that moves the bot; 0 where there is none.
+job_number()
+{
+        bot_property "$1" Job | json 0
+}
+
+# job_becomes MARK NUMBER PROPERTY VALUE: returns when a property of the job, such as Holding, has changed to true or
+# false.
+job_becomes()
+{
+        bus_wait "$1" "\"path\":\"/org/tgswitch1/job/$2\".*PropertiesChanged.*\"$3\":\{\"type\":\"b\",\"data\":$4\}" \
+                >/dev/null
+}
+
+# server_stops MARK: returns when the local server's unit has become inactive, as the daemon sees it.
+server_stops()
+{
+        bus_wait "$1" '"LocalServerState":\{"type":"s","data":"inactive"\}' >/dev/null
+}
+
+# check_failed MARK NAME REGEX…: the bot's job fails, LastError then matches each, and the bot is at the cloud.
+check_failed()
+{
+        local mark=$1 name=$2 error regex
+        shift 2
+
+        check_equal "$name: the job fails" failed "$(job_wait "$mark" "$name")"
+        error=$(bot_property "$name" LastError)
+        for regex; do
+                check_match "$name: $regex" "$regex" "$error"
+        done
+        check_equal "$name: the seat is the cloud" cloud "$(bot_property "$name" Seat)"
+}
+
 # bot_wait NAME PROPERTY VALUE [SECONDS]: returns when the property has the value, whatever becomes of the daemon
 # meanwhile; fails when it has not by then.
 bot_wait()
@@ -138,7 +172,7 @@ bot_wait()
         while mark=$(bus_mark); [[ $(bot_property "$1" "$2" 2>/dev/null) != "$3" ]]; do
                 ((SECONDS < deadline)) || return
                 # Nothing is told of a change that a killed daemon recorded: so what tells that it is back counts too.
-                bus_wait "$mark" "\"path\":\"/org/tgswitch1/bot/$1\"|\"NameOwnerChanged\".*\"org.tgswitch1\"" \
+                bus_wait "$mark" "/bot/$1\",[^{]*\"PropertiesChanged\"|\"NameOwnerChanged\".*\"org.tgswitch1\"" \
                         $((deadline - SECONDS + 1)) >/dev/null
         done
 }
@@ -150,7 +184,7 @@ check_moved()
         check "$1: the move ends" bot_wait "$1" Phase ""
         check_equal "$1: at the local server" local "$(bot_property "$1" Seat)"
         check_equal "$1: the job is done" done "$(bot_property "$1" LastResult)"
-        check_equal "$1: nothing is left in the spool" 0 "$(bot_property "$1" SpooledUpdates)"
+        check "$1: nothing stays in the spool" bot_wait "$1" SpooledUpdates 0
         check "$1: its worker handles updates there" telegram_wait event=worker-handled bot="${BOT_IDS[$1]}" \
                 root=http://127.0.0.1:8081 from=poll
         check_equal "$1: no worker was started anywhere else" 0 "$(telegram_count event=worker-start \

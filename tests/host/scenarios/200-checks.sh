@@ -70,7 +70,7 @@ check "the host is up with its workers" host_run systemctl is-system-running --w
 
 host_run systemctl stop tgswitchd.service
 printf X | dd of="$HOST_ROOT/var/lib/tgswitch/bots/damaged.state" bs=1 seek=200 conv=notrunc status=none
-echo "7199999999:AAotherbotwithatokenthatisvalid00000" | host_put /etc/tgswitch/tokens/changed 600
+echo "7199999999:AA-a-token-of-quite-another-bot-00" | host_put /etc/tgswitch/tokens/changed 600
 host_run systemctl start tgswitchd.service
 
 units=$HOST_ROOT/etc/systemd/system

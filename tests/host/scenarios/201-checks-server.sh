@@ -7,7 +7,7 @@
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
 
-SERVER=telegram-bot-api.service
+SERVER="telegram-bot-api.service"
 MISTAKE=/etc/systemd/system/$SERVER.d/60-mistake.conf
 
 unit_now()
@@ -31,7 +31,7 @@ check_refused()
         done
         # A server that was started for the check is stopped after the job's end.
         [[ $server == *ActiveState=active* ]] || ! grep -q '"LocalServerState"' < <(bus_after "$mark") ||
-                bus_wait "$mark" '"LocalServerState":\{"type":"s","data":"inactive"\}' >/dev/null
+                server_stops "$mark"
         check_equal "$mistake: the server's unit is as before" "$server" "$(unit_now "$SERVER")"
         check_equal "$mistake: the worker was not touched" "$worker" "$(unit_now shop-worker.service)"
         check_equal "$mistake: the bot's seat is the cloud" cloud "$(bot_property shop Seat)"

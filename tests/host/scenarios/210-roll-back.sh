@@ -8,30 +8,11 @@
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
 
-SERVER=telegram-bot-api.service
+SERVER="telegram-bot-api.service"
 
 unit_now()
 {
         host_run systemctl show --property=ActiveState,SubState,MainPID,InvocationID "$1"
-}
-
-job_number()
-{
-        bot_property "$1" Job | json 0
-}
-
-# check_failed BOT REGEX…: its job has failed, with words that match each, and it is at the cloud.
-check_failed()
-{
-        local bot=$1 error regex
-        shift
-
-        check_equal "$bot: the job fails" failed "$(job_wait "$mark" "$bot")"
-        error=$(bot_property "$bot" LastError)
-        for regex; do
-                check_match "$bot: $regex" "$regex" "$error"
-        done
-        check_equal "$bot: the seat is the cloud" cloud "$(bot_property "$bot" Seat)"
 }
 
 # check_handles BOT SINCE: its worker handles what came after SINCE, at the cloud.
@@ -39,12 +20,6 @@ check_handles()
 {
         check "$1: its worker handles what has come" telegram_wait event=worker-handled bot="${BOT_IDS[$1]}" \
                 root=https://api.telegram.org since="$2" count=5
-}
-
-check_server_stops()
-{
-        check "the server, started for the checks, is stopped" bus_wait "$mark" \
-                '"LocalServerState":\{"type":"s","data":"inactive"\}'
 }
 
 bots=(denied held mute paused slow stubborn)
@@ -90,9 +65,9 @@ telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[mute]},\"method\":\"getWeb
         \"kind\":\"bad-gateway\"}"
 check "the move of a bot begins whose worker does not take" bot_switch slow
 check "and of one whose cloud does not tell what is pending" bot_switch mute
-check_failed slow "5 updates are still pending after DrainTimeoutSec=" "on-undrained=spool"
-check_failed mute "did not tell how many updates are pending" "502" "try again"
-check_server_stops
+check_failed "$mark" slow "5 updates are still pending after DrainTimeoutSec=" "on-undrained=spool"
+check_failed "$mark" mute "did not tell how many updates are pending" "502" "try again"
+check "the server, started for the checks, is stopped" server_stops "$mark"
 telegram_inject mute 0 5
 for bot in slow mute; do
         check_equal "$bot: the worker was not touched" "${was[$bot]}" "$(unit_now "$bot-worker.service")"
@@ -105,7 +80,7 @@ check "an administrator starts the server" host_run systemctl start "$SERVER"
 server=$(unit_now "$SERVER")
 mark=$(bus_mark)
 check "mute is asked to move again" bot_switch mute
-check_failed mute "502"
+check_failed "$mark" mute "502"
 check_equal "a server that ran before is left running" "$server" "$(unit_now "$SERVER")"
 check "the administrator stops it" host_run systemctl stop "$SERVER"
 telegram DELETE /faults >/dev/null
@@ -118,17 +93,17 @@ check "a move begins that holds before stop-workers" bot_switch held 1 hold-at s
 check "and one that holds before log-out" bot_switch paused 1 hold-at s log-out
 check "which stops the worker" telegram_wait event=worker-stop bot="${BOT_IDS[paused]}" since="$seq"
 check_equal "and its timer" inactive "$(host_run systemctl is-active paused-worker.timer)"
-check "it holds" bus_wait "$mark" '"Holding":\{"type":"b","data":true\}'
+check "it holds" job_becomes "$mark" "$(job_number paused)" Holding true
 telegram_inject paused 0 5
 telegram_inject held 0 5
 for bot in held paused; do
-        check_failed "$bot" "Nobody said 'tgswitchctl proceed [0-9]+' within HoldTimeoutSec=" "Start the cutover again"
+        check_failed "$mark" "$bot" "Nobody said 'tgswitchctl proceed [0-9]+' within HoldTimeoutSec=" "Start the cutover again"
         check_handles "$bot" "$seq"
 done
 check_equal "held: the worker was not touched" "${was[held]}" "$(unit_now held-worker.service)"
 check_equal "paused: the timer is active again" active "$(host_run systemctl is-active paused-worker.timer)"
 check_equal "paused: a worker that did not run does not run" inactive "$(host_run systemctl is-active paused-spare.service)"
-check_server_stops
+check "the server, started for the checks, is stopped" server_stops "$mark"
 
 # ---- stop-workers ----
 
@@ -136,14 +111,14 @@ mark=$(bus_mark)
 seq=$(telegram_seq)
 check "the move of a bot begins whose worker ignores SIGTERM" bot_switch stubborn
 check "and one that holds" bot_switch denied 1 hold-at s stop-workers
-check "until it does" bus_wait "$mark" '"path":"/org/tgswitch1/job/[0-9]+".*"Holding":\{"type":"b","data":true\}'
+check "until it does" job_becomes "$mark" "$(job_number denied)" Holding true
 # What happens where somebody edits the rule by hand meanwhile. A new polkitd has read what is there now.
 sed -i '/denied-worker/d' "$HOST_ROOT/etc/polkit-1/rules.d/50-tgswitch.rules"
 host_run systemctl restart polkit.service
 check "it is told to go on" host_run tgswitchctl proceed "$(job_number denied)"
-check_failed denied "workers could not be stopped" "denied-worker.service still runs" "systemctl reload tgswitchd"
-check_failed stubborn "workers could not be stopped" "stubborn-worker.service still runs" "StopTimeoutSec="
-check_server_stops
+check_failed "$mark" denied "workers could not be stopped" "denied-worker.service still runs" "systemctl reload tgswitchd"
+check_failed "$mark" stubborn "workers could not be stopped" "stubborn-worker.service still runs" "StopTimeoutSec="
+check "the server, started for the checks, is stopped" server_stops "$mark"
 telegram_inject denied 0 5
 telegram_inject stubborn 0 5
 check_equal "denied: the worker was not touched" "${was[denied]}" "$(unit_now denied-worker.service)"

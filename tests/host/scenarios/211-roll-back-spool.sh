@@ -8,7 +8,7 @@
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
 
-SERVER=telegram-bot-api.service
+SERVER="telegram-bot-api.service"
 CONFLICT='{\"ok\":false,\"error_code\":409,\"description\":\"Conflict: terminated by other getUpdates request\"}'
 GARBLED='{\"ok\":true,\"result\":[{\"no\":\"update_id\"}]}'
 
@@ -20,13 +20,8 @@ hold()
         for bot; do
                 mark=$(bus_mark)
                 check "$bot: a move begins" bot_switch "$bot" 1 hold-at s log-out
-                check "$bot: it holds" bus_wait "$mark" "/org/tgswitch1/job/$(job_number "$bot")\".*\"Holding\":\{\"type\":\"b\",\"data\":true\}"
+                check "$bot: it holds" job_becomes "$mark" "$(job_number "$bot")" Holding true
         done
-}
-
-job_number()
-{
-        bot_property "$1" Job | json 0
 }
 
 proceed()
@@ -38,20 +33,6 @@ proceed()
 fault()
 {
         telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[$1]},\"method\":\"getUpdates\",$2}"
-}
-
-# check_failed BOT REGEX…: its job has failed, with words that match each, and it is at the cloud.
-check_failed()
-{
-        local bot=$1 error regex
-        shift
-
-        check_equal "$bot: the job fails" failed "$(job_wait "$mark" "$bot")"
-        error=$(bot_property "$bot" LastError)
-        for regex; do
-                check_match "$bot: $regex" "$regex" "$error"
-        done
-        check_equal "$bot: the seat is the cloud" cloud "$(bot_property "$bot" Seat)"
 }
 
 # check_handles BOT N [FROM]: its worker, at the cloud, handles so many that came since `seq`.
@@ -126,13 +107,13 @@ for bot in conflict garbled gateway hooked hung keeper partly; do
         proceed "$bot"
 done
 
-check_failed conflict "could not be spooled" "Another program polls this bot" "find and stop it"
-check_failed garbled "not well formed, and none of them was confirmed" "Look at the server"
-check_failed gateway "could not be spooled: .*502"
-check_failed hooked "could not be spooled: .*502"
-check_failed hung "could not be spooled: "
-check_failed keeper "could not be spooled: "
-check_failed partly "could not be spooled: "
+check_failed "$mark" conflict "could not be spooled" "Another program polls this bot" "find and stop it"
+check_failed "$mark" garbled "not well formed, and none of them was confirmed" "Look at the server"
+check_failed "$mark" gateway "could not be spooled: .*502"
+check_failed "$mark" hooked "could not be spooled: .*502"
+check_failed "$mark" hung "could not be spooled: "
+check_failed "$mark" keeper "could not be spooled: "
+check_failed "$mark" partly "could not be spooled: "
 telegram DELETE /faults >/dev/null
 for bot in conflict garbled gateway hung; do
         check_handles "$bot" 5
@@ -161,11 +142,10 @@ seq=$(telegram_seq)
 host_run dd if=/dev/zero of=/var/lib/tgswitch/filler bs=4k status=none 2>/dev/null
 telegram_inject plain 0 50
 proceed plain
-check_failed plain "could not be spooled: .*No space left"
+check_failed "$mark" plain "could not be spooled: .*No space left"
 host_run rm /var/lib/tgswitch/filler
 check_handles plain 50
-check_equal "the server, started for the checks, is stopped" inactive \
-        "$(bus_wait "$mark" '"LocalServerState":\{"type":"s","data":"inactive"' | json payload data 1 LocalServerState data)"
+check "the server, started for the checks, is stopped" server_stops "$mark"
 
 # ---- the local server ----
 
@@ -175,7 +155,7 @@ hold plain
 host_run systemctl --quiet --runtime mask --now "$SERVER"
 telegram_inject plain 0 5
 proceed plain
-check_failed plain "could not be spooled: $SERVER is masked"
+check_failed "$mark" plain "could not be spooled: $SERVER is masked"
 check_handles plain 5
 check_equal "the server is not running" inactive "$(host_run systemctl is-active "$SERVER")"
 

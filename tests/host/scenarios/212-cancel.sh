@@ -9,23 +9,11 @@ source "$(dirname "$0")/../host.sh"
 
 declare -A job=()
 
-job_number()
-{
-        bot_property "$1" Job | json 0
-}
-
 # begin BOT [OPTION…]: its move, as bot_switch takes them.
 begin()
 {
         check "$1: a move begins" bot_switch "$@"
         job[$1]=$(job_number "$1")
-}
-
-# job_becomes BOT PROPERTY VALUE: returns when the job's property has changed to true or false.
-job_becomes()
-{
-        bus_wait "$mark" "/org/tgswitch1/job/${job[$1]}\".*PropertiesChanged.*\"$2\":\{\"type\":\"b\",\"data\":$3\}" \
-                >/dev/null
 }
 
 # check_cancel BOT: takes the move back, which is in the phase that the bot is called by.
@@ -35,12 +23,6 @@ check_cancel()
         check_equal "$1: the job's result says so" canceled "$(job_wait "$mark" "$1")"
         check_equal "$1: the seat is the cloud" cloud "$(bot_property "$1" Seat)"
         check_equal "$1: there is no error" "" "$(bot_property "$1" LastError)"
-}
-
-check_server_stops()
-{
-        check "the server, started for the check, is stopped" bus_wait "$mark" \
-                '"LocalServerState":\{"type":"s","data":"inactive"\}'
 }
 
 bots=(checking draining drained stopping spooling spooled waiting gone)
@@ -66,7 +48,7 @@ telegram_fault '{"role":"local","kind":"silent"}'
 begin checking
 check "checking: it is looking at the server" telegram_wait event=server-start
 check_cancel checking
-check_server_stops
+check "the server, started for the check, is stopped" server_stops "$mark"
 telegram DELETE /faults >/dev/null
 
 # ---- every other phase ----
@@ -75,16 +57,16 @@ mark=$(bus_mark)
 seq=$(telegram_seq)
 host_run systemctl kill --signal=STOP draining-worker.service
 telegram_inject draining 0 5
-begin draining
+begin draining 1 on-undrained s wait
 check "draining: its worker does not take" phase_wait "$mark" draining drain
 begin drained 1 hold-at s stop-workers
-check "drained: it holds" job_becomes drained Holding true
+check "drained: it holds" job_becomes "$mark" "${job[drained]}" Holding true
 begin stopping
 check "stopping: its worker is being stopped" phase_wait "$mark" stopping stop-workers
 begin spooled 1 hold-at s log-out
-check "spooled: it holds" job_becomes spooled Holding true
+check "spooled: it holds" job_becomes "$mark" "${job[spooled]}" Holding true
 begin spooling 1 hold-at s log-out
-check "spooling: it holds" job_becomes spooling Holding true
+check "spooling: it holds" job_becomes "$mark" "${job[spooling]}" Holding true
 telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[spooling]},\"method\":\"getUpdates\",\"kind\":\"hang\"}"
 check "spooling: it is told to go on" host_run tgswitchctl proceed "${job[spooling]}"
 check "spooling: the cloud does not answer" telegram_wait event=fault bot="${BOT_IDS[spooling]}"
@@ -92,7 +74,7 @@ check "spooling: the cloud does not answer" telegram_wait event=fault bot="${BOT
 telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[waiting]},\"method\":\"logOut\",\"kind\":\"flood\",\"retry_after\":20}"
 begin waiting
 check "waiting: the cloud wants no logOut now" telegram_wait event=answer method=logout code=429
-check "waiting: it can be taken back again" job_becomes waiting Cancellable true
+check "waiting: it can be taken back again" job_becomes "$mark" "${job[waiting]}" Cancellable true
 
 for bot in draining drained stopping spooled spooling waiting; do
         [[ $bot == draining ]] || telegram_inject "$bot" 0 5
@@ -109,7 +91,7 @@ for bot in draining drained stopping spooled spooling waiting; do
         check "$bot: the worker handles what has come" telegram_wait event=worker-handled bot="${BOT_IDS[$bot]}" \
                 root=https://api.telegram.org since="$seq" count=5
 done
-check_server_stops
+check "the server, started for the check, is stopped" server_stops "$mark"
 check_equal "no logOut was carried out" 0 "$(telegram_count event=logout-begin)"
 
 # ---- the point of no return ----

@@ -14,9 +14,9 @@ ask()
                 json data 0
 }
 
-job_number()
+jobs_begun()
 {
-        bot_property "$1" Job | json 0
+        grep -c '"interface":"org.tgswitch1.Manager","member":"JobNew"' "$HOST_DISK/bus.log"
 }
 
 requests()
@@ -43,9 +43,9 @@ mark=$(bus_mark)
 check "a move begins that holds before log-out" bot_switch shop 1 hold-at s log-out
 job=$(job_number shop)
 check_equal "who asks again gets the same job" "/org/tgswitch1/job/$job" "$(ask shop)"
-check "it holds" bus_wait "$mark" "/org/tgswitch1/job/$job\".*PropertiesChanged.*\"Holding\":\{\"type\":\"b\",\"data\":true\}"
+check "it holds" job_becomes "$mark" "$job" Holding true
 check_equal "also while it holds" "/org/tgswitch1/job/$job" "$(ask shop)"
-check_equal "there is one job" 1 "$(grep -c '"member":"JobNew"' "$HOST_DISK/bus.log")"
+check_equal "there is one job" 1 "$(jobs_begun)"
 check "it is told to go on" host_run tgswitchctl proceed "$job"
 check_equal "and ends well" "done" "$(job_wait "$mark" shop)"
 check_equal "with one logOut" 1 "$(telegram_count event=request method=logout)"
@@ -75,7 +75,7 @@ check_equal "it arrives" "done" "$(job_wait "$mark" news)"
 # ---- all is local ----
 
 seq=$(telegram_seq)
-jobs=$(grep -c '"member":"JobNew"' "$HOST_DISK/bus.log")
+jobs=$(jobs_begun)
 workers=$(host_run systemctl show --property=MainPID shop-worker.service news-worker.service)
 for time in first second; do
         check "the $time start of tgswitch-local succeeds" host_run systemctl start tgswitch-local.service
@@ -83,7 +83,7 @@ done
 check "and that of one bot's instance" host_run systemctl start tgswitch-local@shop.service
 check_equal "a call for it names no job" / "$(ask shop)"
 check_equal "nothing was sent to the cloud" 0 "$(requests cloud)"
-check_equal "no job was begun" "$jobs" "$(grep -c '"member":"JobNew"' "$HOST_DISK/bus.log")"
+check_equal "no job was begun" "$jobs" "$(jobs_begun)"
 check_equal "the workers were not touched" "$workers" \
         "$(host_run systemctl show --property=MainPID shop-worker.service news-worker.service)"
 

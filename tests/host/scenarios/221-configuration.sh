@@ -17,6 +17,7 @@ bot_list()
 
 journal_has()
 {
+        host_run journalctl --sync
         host_run journalctl --unit=tgswitchd.service --output=cat --grep="$1"
 }
 
@@ -58,7 +59,7 @@ host_put "$ETC/tgswitch.conf.d/60-broken.conf" <<<$'[Manager]\n\nServerStartTime
 check "a reload of a broken file fails" fails host_run systemctl reload tgswitchd.service
 said=$(host_run tgswitchctl reload 2>&1)
 check_match "the file and the line are named" "$ETC/tgswitch.conf.d/60-broken.conf:3: .*ServerStartTimeout" "$said"
-check_match "and what was expected" "expected .*ServerStartTimeoutSec" "$said"
+check_match "and what was expected" "did you mean ServerStartTimeoutSec=" "$said"
 check_equal "the bots are there" "gone news shop" "$(bot_list)"
 check_worker shop https://api.telegram.org
 
@@ -91,7 +92,8 @@ host_put "$ETC/bots.d/news.conf" <"$HOST_DISK/news.conf"
 host_put "$ETC/bots.d/thief.conf" <<<$'[Bot]\nInitialSeat=cloud\nWorker=news-worker.service'
 host_put "$ETC/bots.d/fresh.conf" <<<$'[Bot]\nInitialSeat=cloud\nWorker=fresh-worker.service'
 check "SIGHUP has new bots read" reload_by_hangup '"NBots":\{"type":"u","data":5\}'
-check_match "a worker belongs to one bot" "thief.conf.*news-worker.service" "$(bot_property thief LastError)"
+check_match "a worker belongs to one bot" "thief.conf:3: .*news-worker.service" \
+        "$(host_run tgswitchctl switch local --yes thief 2>&1)"
 check_match "a new bot's token needs a restart" "systemctl restart tgswitchd" \
         "$(host_run tgswitchctl switch local --yes fresh 2>&1)"
 check_equal "the mended bot is well" "" "$(bot_property news LastError)"

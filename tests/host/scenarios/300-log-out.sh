@@ -84,43 +84,43 @@ unknown='It may have been applied, so it is repeated'
 drop='"kind":"drop-before"'
 
 # Waits for 40 s, so it begins first.
-row hung         done   $long 2 "no reply.*$unknown" '"kind":"hang"'
+row hung         'done' $long 2 "no reply.*$unknown" '"kind":"hang"'
 
 # The first attempt: conclusive answers.
-row plain        done   $lost 1 ''
-row revoked      failed 0     1 'logOut.*401 Unauthorized.*revoked: put the new one' '"kind":"unauthorized"'
-row flood        done   $lost 2 '429 .*not logged out' '"kind":"flood","retry_after":1'
-row flood_long   failed 0     1 '429 .*not logged out' '"kind":"flood","retry_after":3000'
+row plain        'done' $lost 1 ''
+row revoked      failed0     1 'logOut.*401 Unauthorized.*revoked: put the new one' '"kind":"unauthorized"'
+row flood        'done' $lost 2 '429 .*not logged out' '"kind":"flood","retry_after":1'
+row flood_long   failed0     1 '429 .*not logged out' '"kind":"flood","retry_after":3000'
 
 # The first attempt: anything else may have been applied.
-row lost_before  done   $long 2 "no reply.*$unknown" "$drop"
-row lost_after   done   $lost 2 "no reply.*$unknown" '"kind":"drop-after"'
-row truncated    done   $lost 2 "$unknown" '"kind":"truncate"'
-row huge         done   $long 2 "too large.*$unknown" '"kind":"huge"'
-row redirected   done   $long 2 "HTTP 302.*$unknown" '"kind":"redirect"'
-row not_found    done   $long 2 "404 Not Found.*$unknown" '"kind":"not-found"'
-row misdirected  done   $long 2 "421 Misdirected.*$unknown" '"kind":"misdirected"'
-row restarting   done   $long 2 "500 Internal.*$unknown" '"kind":"restart"'
-row gateway      done   $long 2 "HTTP 502.*$unknown" '"kind":"bad-gateway"'
-row not_json     done   $long 2 "HTTP 200.*$unknown" '"kind":"not-json"'
-row not_true     done   $long 2 "HTTP 200.*$unknown" '"kind":"not-true"'
-row empty        done   $long 2 "HTTP 400.*$unknown" '"kind":"empty-400"'
-row proxy_401    done   $long 2 "HTTP 401.*$unknown" '"kind":"status","status":401,"body":"<html>Who are you?</html>"'
-row proxy_429    done   $long 2 "HTTP 429.*$unknown" '"kind":"status","status":429,"body":"<html>Slower!</html>"'
+row lost_before  'done' $long 2 "no reply.*$unknown" "$drop"
+row lost_after   'done' $lost 2 "no reply.*$unknown" '"kind":"drop-after"'
+row truncated    'done' $lost 2 "$unknown" '"kind":"truncate"'
+row huge         'done' $long 2 "too large.*$unknown" '"kind":"huge"'
+row redirected   'done' $long 2 "HTTP 302.*$unknown" '"kind":"redirect"'
+row not_found    'done' $long 2 "404 Not Found.*$unknown" '"kind":"not-found"'
+row misdirected  'done' $long 2 "421 Misdirected.*$unknown" '"kind":"misdirected"'
+row restarting   'done' $long 2 "500 Internal.*$unknown" '"kind":"restart"'
+row gateway      'done' $long 2 "HTTP 502.*$unknown" '"kind":"bad-gateway"'
+row not_json     'done' $long 2 "HTTP 200.*$unknown" '"kind":"not-json"'
+row not_true     'done' $long 2 "HTTP 200.*$unknown" '"kind":"not-true"'
+row empty        'done' $long 2 "HTTP 400.*$unknown" '"kind":"empty-400"'
+row proxy_401    'done' $long 2 "HTTP 401.*$unknown" '"kind":"status","status":401,"body":"<html>Who are you?</html>"'
+row proxy_429    'done' $long 2 "HTTP 429.*$unknown" '"kind":"status","status":429,"body":"<html>Slower!</html>"'
 
 # After an attempt with unknown outcome. What was applied then, only the answer of the server itself can tell.
-row then_leaving done   $lost 2 "$unknown" '"kind":"drop-after"' '"kind":"already-logging-out"'
-row then_401     done   $lost 2 "$unknown" '"kind":"drop-after"' '"kind":"unauthorized"'
-row then_flood   done   $long 3 "$unknown" "$drop" '"kind":"flood","retry_after":1'
-row then_odd     done   $long 6 "$unknown" "$drop" '"kind":"redirect"' '"kind":"not-found"' '"kind":"misdirected"' \
+row then_leaving 'done' $lost 2 "$unknown" '"kind":"drop-after"' '"kind":"already-logging-out"'
+row then_401     'done' $lost 2 "$unknown" '"kind":"drop-after"' '"kind":"unauthorized"'
+row then_flood   'done' $long 3 "$unknown" "$drop" '"kind":"flood","retry_after":1'
+row then_odd     'done' $long 6 "$unknown" "$drop" '"kind":"redirect"' '"kind":"not-found"' '"kind":"misdirected"' \
         '"kind":"restart"'
-row then_odder   done   $long 6 "$unknown" "$drop" '"kind":"bad-gateway"' '"kind":"not-json"' '"kind":"not-true"' \
+row then_odder   'done' $long 6 "$unknown" "$drop" '"kind":"bad-gateway"' '"kind":"not-json"' '"kind":"not-true"' \
         '"kind":"empty-400"'
-row then_lost    done   $lost 4 "$unknown" "$drop" "$drop" '"kind":"truncate"'
+row then_lost    'done' $long 4 "$unknown" "$drop" "$drop" '"kind":"truncate"'
 # These have the daemon's connections for themselves: the spool and the repeat after it take the same one, and a slow one
 # stays slow for whoever comes after.
-row then_stale   done   $long 3 "$unknown" "$drop" '"kind":"flood","retry_after":6'
-row trickled     done   $lost 1 '' '"kind":"trickle","interval_ms":5'
+row then_stale   'done' $long 3 "$unknown" "$drop" '"kind":"flood","retry_after":6'
+row trickled     'done' $lost 1 '' '"kind":"trickle","interval_ms":5'
 
 host_boot
 bus_watch

@@ -26,15 +26,11 @@ hinder()
         telegram_fault "{\"role\":\"local\",\"bot\":${BOT_IDS[$1]},\"method\":\"getMe\",\"times\":0,$2}"
 }
 
-# begin BOT WORDS: the move; comes back when LastError has the words.
-begin()
+# check_told BOT WORDS: LastError gets them.
+check_told()
 {
-        local mark
-
-        mark=$(bus_mark)
-        bot_switch "$1"
-        check "$1: LastError names cause and cure" bus_wait "$mark" \
-                "\"path\":\"/org/tgswitch1/bot/$1\".*\"LastError\":\{\"type\":\"s\",\"data\":\"The bot is logged out,[^\"]*$2"
+        check "$1: LastError names cause and cure" bus_wait 0 \
+                "\"path\":\"/org/tgswitch1/bot/$1\".*\"LastError\":\{\"type\":\"s\",\"data\":\"The bot is logged out,.*$2"
 }
 
 # check_waits BOT: it is nowhere, and so are its workers.
@@ -75,7 +71,10 @@ check "all workers start on the cloud" telegram_wait event=worker-start count=$(
 telegram POST /inject '{"bot":"*","rate":2,"count":0}' >/dev/null
 
 for bot in "${rows[@]}"; do
-        begin "$bot" "${words[$bot]}"
+        bot_switch "$bot"
+done
+for bot in "${rows[@]}"; do
+        check_told "$bot" "${words[$bot]}"
 done
 seq=$(telegram_seq)
 for bot in "${rows[@]}"; do
@@ -83,7 +82,7 @@ for bot in "${rows[@]}"; do
 done
 # Started by hand it waits, too; --no-block because it would wait for that.
 host_run systemctl --no-block start closing-worker.service
-check "the refusal has been met again" telegram_wait event=answer role=local method=getme \
+check "the refusal has been met again" telegram_wait event=request role=local method=getme \
         bot="${BOT_IDS[dropped]}" since="$seq"
 check_equal "meanwhile no worker of these started" 0 "$(telegram_count event=worker-start since="$seq")"
 telegram DELETE /faults >/dev/null
@@ -119,7 +118,7 @@ check "real_id: it holds before logOut" bus_wait "$mark" '"Holding":\{"type":"b"
 telegram POST /settings '{"api_id":"2"}' >/dev/null
 seq=$(telegram_seq)
 host_run tgswitchctl proceed "$(bot_property real_id Job | json 0)" >/dev/null
-check "real_id: LastError names cause and cure" bus_wait "$mark" "${words[api_id]}"
+check_told real_id "${words[api_id]}"
 check_waits real_id
 telegram POST /settings '{"api_id":"1"}' >/dev/null
 host_run systemctl restart telegram-bot-api.service

@@ -85,10 +85,10 @@ check_equal "and it began no later than the logOut" 1 \
         "$(($(bot_property log_in CloudAllowedUSec) < ${EPOCHREALTIME/./} + 606000000))"
 
 # At once in phases that nothing can hold open: wherever exactly they are met, the end is the same.
-for bot in publish start_workers; do
-        begin "$bot" "${bot//_/-}"
-        power_cut "$bot"
-done
+begin publish '(publish|start-workers)'
+power_cut publish
+begin start_workers start-workers
+power_cut start_workers
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
