@@ -120,8 +120,8 @@ static void check_token_is_ours(Bot *b)
         if (!b->token || b->record.bot_id == 0 || b->record.bot_id == bot_token_id(b->token))
                 return;
         bot_set_error(b,
-                      "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64 ": put the right one into "
-                      "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd', or give the other bot a name of "
+                      "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64
+                      ": put the right token in place, /etc/tgswitch/tokens/%s, and run 'systemctl restart tgswitchd', or give the other bot a name of "
                       "its own.",
                       bot_token_id(b->token), b->name, b->record.bot_id, b->name);
         log_bot(LOG_ERR, b->name, "%s", b->error);

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What may be wrong with a bot, its token and its workers before a move: one bot for each mistake, all asked to move at
-# once. Defends L3 and L9: a refusal names cause and cure, and has changed nothing. Mistakes of the server's unit are in
-# 201-checks-server.sh.
+# What may be wrong with a bot, its token and its workers before a move: one bot for each mistake, all asked to move
+# at once. Defends L3 and L9: a refusal names cause and cure, and has changed nothing. What may be wrong with the
+# server is in 201-checks-server.sh.
 
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
@@ -70,7 +70,7 @@ check "the host is up with its workers" host_run systemctl is-system-running --w
 
 host_run systemctl stop tgswitchd.service
 printf X | dd of="$HOST_ROOT/var/lib/tgswitch/bots/damaged.state" bs=1 seek=200 conv=notrunc status=none
-echo "7199999999:AA-a-token-of-quite-another-bot-00" | host_put /etc/tgswitch/tokens/changed 600
+echo "7199999999:AA-a-token-of-quite-another-bot-000" | host_put /etc/tgswitch/tokens/changed 600
 host_run systemctl start tgswitchd.service
 
 units=$HOST_ROOT/etc/systemd/system
@@ -98,7 +98,8 @@ check_refused masked "masked-worker.service is masked" "systemctl unmask"
 check_refused missing "missing-other.service does not exist" "correct Worker= in bots.d/missing.conf"
 check_refused ordered "ordered-worker.service is ordered after the cutover" "Take After=tgswitch-local.service out"
 check_refused outside "may not control outside-worker.service" "systemctl reload tgswitchd"
-check_refused requiring "requiring-worker.service requires or binds to telegram-bot-api.service" "take that dependency out"
+check_refused requiring "requiring-worker.service requires or binds to telegram-bot-api.service" \
+        "take that dependency out"
 check_refused revoked "does not accept the bot's token" "Unauthorized" "BotFather"
 check_refused stale "stale-worker.service has changed on disk" "systemctl daemon-reload"
 check_refused twin_a "twin_a and twin_b have tokens of the same bot" "Remove the configuration of one"

@@ -38,7 +38,7 @@ bot_add mute </dev/null
 bot_add slow <<<"OnUndrained=fail"
 # hold-at=stop-workers and hold-at=log-out; the latter with a timer and a worker that does not run.
 bot_add held <<<"HoldTimeoutSec=1"
-bot_add paused cloud paused-worker.service paused-spare.service <<<"HoldTimeoutSec=3"
+bot_add paused cloud paused-worker.service paused-spare.service <<<"HoldTimeoutSec=5"
 printf '[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n' |
         host_put /etc/systemd/system/paused-worker.timer
 chroot "$HOST_ROOT" systemctl --quiet enable paused-worker.timer
@@ -91,18 +91,21 @@ mark=$(bus_mark)
 seq=$(telegram_seq)
 check "a move begins that holds before stop-workers" bot_switch held 1 hold-at s stop-workers
 check "and one that holds before log-out" bot_switch paused 1 hold-at s log-out
+job=$(job_number paused)
 check "which stops the worker" telegram_wait event=worker-stop bot="${BOT_IDS[paused]}" since="$seq"
 check_equal "and its timer" inactive "$(host_run systemctl is-active paused-worker.timer)"
-check "it holds" job_becomes "$mark" "$(job_number paused)" Holding true
+check "it holds" job_becomes "$mark" "$job" Holding true
 telegram_inject paused 0 5
 telegram_inject held 0 5
 for bot in held paused; do
-        check_failed "$mark" "$bot" "Nobody said 'tgswitchctl proceed [0-9]+' within HoldTimeoutSec=" "Start the cutover again"
+        check_failed "$mark" "$bot" "Nobody said 'tgswitchctl proceed [0-9]+' within HoldTimeoutSec=" \
+                "Start the cutover again"
         check_handles "$bot" "$seq"
 done
 check_equal "held: the worker was not touched" "${was[held]}" "$(unit_now held-worker.service)"
 check_equal "paused: the timer is active again" active "$(host_run systemctl is-active paused-worker.timer)"
-check_equal "paused: a worker that did not run does not run" inactive "$(host_run systemctl is-active paused-spare.service)"
+check_equal "paused: a worker that did not run does not run" inactive \
+        "$(host_run systemctl is-active paused-spare.service)"
 check "the server, started for the checks, is stopped" server_stops "$mark"
 
 # ---- stop-workers ----
@@ -116,7 +119,8 @@ check "until it does" job_becomes "$mark" "$(job_number denied)" Holding true
 sed -i '/denied-worker/d' "$HOST_ROOT/etc/polkit-1/rules.d/50-tgswitch.rules"
 host_run systemctl restart polkit.service
 check "it is told to go on" host_run tgswitchctl proceed "$(job_number denied)"
-check_failed "$mark" denied "workers could not be stopped" "denied-worker.service still runs" "systemctl reload tgswitchd"
+check_failed "$mark" denied "workers could not be stopped" "denied-worker.service still runs" \
+        "systemctl reload tgswitchd"
 check_failed "$mark" stubborn "workers could not be stopped" "stubborn-worker.service still runs" "StopTimeoutSec="
 check "the server, started for the checks, is stopped" server_stops "$mark"
 telegram_inject denied 0 5

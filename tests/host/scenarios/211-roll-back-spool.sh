@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Moves that fail while the daemon spools, with the workers stopped and updates waiting: the last moment at which all can
-# be put back. Each job holds before log-out, updates come, something breaks, and the job is told to go on. Defends L9
-# and L6: the worker is back at the same server, and nothing is lost, whether the server still had it or the spool alone.
+# Moves that fail while the daemon spools, with the workers stopped and updates waiting: the last moment at which all
+# can be put back. Each job holds before log-out, updates come, something breaks, and the job is told to go on. Defends
+# L9 and L6: the worker is back at the same server, and nothing is lost, whether the server had it or the spool alone.
 
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
@@ -44,7 +44,8 @@ check_handles()
 
 webhook_url()
 {
-        telegram GET /state | jq -r --argjson bot "${BOT_IDS[hooked]}" '.servers.cloud[] | select(.bot == $bot).webhook.url // ""'
+        telegram GET /state |
+                jq -r --argjson bot "${BOT_IDS[hooked]}" '.servers.cloud[] | select(.bot == $bot).webhook.url // ""'
 }
 
 bots=(conflict garbled gateway hung keeper partly plain)

@@ -71,7 +71,8 @@ telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[spooling]},\"method\":\"ge
 check "spooling: it is told to go on" host_run tgswitchctl proceed "${job[spooling]}"
 check "spooling: the cloud does not answer" telegram_wait event=fault bot="${BOT_IDS[spooling]}"
 # Not carried out, and not given up: the cloud names a time to wait.
-telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[waiting]},\"method\":\"logOut\",\"kind\":\"flood\",\"retry_after\":20}"
+telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[waiting]},\"method\":\"logOut\",\"kind\":\"flood\",
+        \"retry_after\":20}"
 begin waiting
 check "waiting: the cloud wants no logOut now" telegram_wait event=answer method=logout code=429
 check "waiting: it can be taken back again" job_becomes "$mark" "${job[waiting]}" Cancellable true
@@ -101,7 +102,8 @@ telegram_fault "{\"role\":\"local\",\"bot\":${BOT_IDS[gone]},\"method\":\"getMe\
 begin gone
 check "gone: it is logged out" phase_wait "$mark" gone log-in
 said=$(host_run tgswitchctl cancel "${job[gone]}" 2>&1)
-check_match "gone: it can't be taken back" "logOut may have been applied: from here the cutover only goes forward" "$said"
+check_match "gone: it can't be taken back" "logOut may have been applied: from here the cutover only goes forward" \
+        "$said"
 telegram DELETE /faults >/dev/null
 check_equal "gone: it goes on to its end" "done" "$(job_wait "$mark" gone)"
 said=$(host_run tgswitchctl cancel "${job[gone]}" 2>&1)

@@ -10,8 +10,8 @@ source "$(dirname "$0")/../host.sh"
 # ask BOT: prints the path of the job.
 ask()
 {
-        host_run busctl --json=short call org.tgswitch1 "/org/tgswitch1/bot/$1" org.tgswitch1.Bot SwitchToLocal 'a{sv}' 0 |
-                json data 0
+        host_run busctl --json=short call org.tgswitch1 "/org/tgswitch1/bot/$1" org.tgswitch1.Bot SwitchToLocal \
+                'a{sv}' 0 | json data 0
 }
 
 jobs_begun()

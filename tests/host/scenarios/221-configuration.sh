@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Configuration that is broken, changed or removed while bots live by it. What can't be understood is named with its file
-# and line, and what was last understood stays in force: no bot and no worker stands still for a typing mistake.
+# Configuration that is broken, changed or removed while bots live by it. What can't be understood is named with its
+# file and line, and what was last understood stays in force: no bot and no worker stands still for a typing mistake.
 
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
@@ -104,7 +104,7 @@ rm "$HOST_ROOT$ETC/bots.d"/{thief,fresh}.conf
 rm "$HOST_ROOT$ETC/bots.d"/{shop,gone}.conf
 check "SIGHUP has files removed" reload_by_hangup '"NBots":\{"type":"u","data":2\}'
 check_equal "a bot that nothing is owed to is forgotten" "news shop" "$(bot_list)"
-check_equal "with its record" "" "$(ls "$HOST_ROOT/var/lib/tgswitch/bots" | grep gone)"
+check_equal "with its record" "" "$(find "$HOST_ROOT/var/lib/tgswitch" -name 'gone*')"
 check_match "one whose window is open is not" "There is no bots.d/shop.conf any more" "$(bot_property shop LastError)"
 check_worker shop http://127.0.0.1:8081
 check "the daemon restarts without the file" host_run systemctl restart tgswitchd.service

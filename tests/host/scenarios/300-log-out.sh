@@ -52,7 +52,8 @@ row_check()
 {
         local name=$1 seat=local seq=0
 
-        check_equal "$name: the job ends as ${expected_result[$name]}" "${expected_result[$name]}" "$(job_wait 0 "$name" 60)"
+        check_equal "$name: the job ends as ${expected_result[$name]}" "${expected_result[$name]}" \
+                "$(job_wait 0 "$name" 60)"
         if [[ ${expected_result[$name]} == failed ]]; then
                 seat=cloud
                 seq=$(telegram_seq)
@@ -88,9 +89,9 @@ row hung         'done' $long 2 "no reply.*$unknown" '"kind":"hang"'
 
 # The first attempt: conclusive answers.
 row plain        'done' $lost 1 ''
-row revoked      failed0     1 'logOut.*401 Unauthorized.*revoked: put the new one' '"kind":"unauthorized"'
+row revoked      failed 0     1 'logOut.*401 Unauthorized.*revoked: put the new one' '"kind":"unauthorized"'
 row flood        'done' $lost 2 '429 .*not logged out' '"kind":"flood","retry_after":1'
-row flood_long   failed0     1 '429 .*not logged out' '"kind":"flood","retry_after":3000'
+row flood_long   failed 0     1 '429 .*not logged out' '"kind":"flood","retry_after":3000'
 
 # The first attempt: anything else may have been applied.
 row lost_before  'done' $long 2 "no reply.*$unknown" "$drop"

@@ -30,7 +30,7 @@ hinder()
 check_told()
 {
         check "$1: LastError names cause and cure" bus_wait 0 \
-                "\"path\":\"/org/tgswitch1/bot/$1\".*\"LastError\":\{\"type\":\"s\",\"data\":\"The bot is logged out,.*$2"
+                "/bot/$1\".*\"LastError\":\{\"type\":\"s\",\"data\":\"The bot is logged out,.*$2"
 }
 
 # check_waits BOT: it is nowhere, and so are its workers.

@@ -98,9 +98,10 @@ check_equal "in: it is the start that had been held" "$invocation" "$(unit_prope
 check_equal "in: and the only one" 1 "$(telegram_count event=worker-start bot="${BOT_IDS[in]}" since="$seq")"
 
 check "a unit that is nobody's worker does not start" fails host_run systemctl start stranger.service
-check "the journal says why" host_run journalctl --quiet --unit=tgswitchd.service --grep="Refused.*stranger.service: no bot"
-check "an unprivileged process cannot use the socket" fails host_run setpriv --reuid=65534 --regid=65534 --clear-groups \
-        test -w /run/tgswitch/credential.sock
+check "the journal says why" host_run journalctl --quiet --unit=tgswitchd.service \
+        --grep="Refused.*stranger.service: no bot"
+check "an unprivileged process cannot use the socket" fails host_run \
+        setpriv --reuid=65534 --regid=65534 --clear-groups test -w /run/tgswitch/credential.sock
 check_equal "root's own process gets nothing from it" "" "$(curl -s --http0.9 -m 10 \
         --unix-socket "/proc/$HOST_LEADER/root/run/tgswitch/credential.sock" http://localhost/)"
 
