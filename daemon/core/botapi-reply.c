@@ -286,7 +286,7 @@ static const LogInFacts login_facts[LOGIN_OUTCOME_MAX] = {
         [LOGIN_OUTCOME_REFUSED] = {
                 "refused",
                 "The server does not accept the token: if it was revoked, put the new one from @BotFather in its "
-                "place; if not, restart the server, which keeps a refusal for 30 minutes.",
+                "place; if not, and it is the local server, restart that: it keeps a refusal for 30 minutes.",
         },
         [LOGIN_OUTCOME_MISDIRECTED] = {
                 "misdirected",

@@ -175,6 +175,9 @@ int64_t bot_id(const Bot *b)
 
 Seat bot_seat(const Bot *b)
 {
+        /* Where the bot is, stands in a record that cannot be read. */
+        if (!b->record_ok)
+                return SEAT_UNKNOWN;
         return cutover_seat(b->record.state, b->record.seat, b->record.job.target);
 }
 
@@ -236,7 +239,7 @@ usec_t bot_cloud_allowed_usec(const Bot *b)
 {
         Moment now;
 
-        if (!b->record.logged_out_valid)
+        if (b->record_ok && !b->record.logged_out_valid)
                 return 0;
         /* Nobody knows yet when the last attempt will have been applied. */
         if (bot_seat(b) == SEAT_UNKNOWN || clock_moment(&now) < 0)

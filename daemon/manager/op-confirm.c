@@ -194,18 +194,19 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
 {
         Watched *w = userdata;
         ConfirmOperation *o = w->operation;
+        bool oneshot = r >= 0 && streq(info->type, "oneshot");
         const char *trouble = NULL;
 
         if (r < 0) {
                 trouble = strerror(-r);
-        } else if (info->active_state == UNIT_FAILED) {
+        } else if (info->active_state == UNIT_FAILED || (oneshot && !streq(info->result, "success"))) {
                 trouble = "has failed";
-        } else if (!streq(info->type, "oneshot") && info->active_state != UNIT_ACTIVE &&
-                   info->active_state != UNIT_RELOADING) {
+        } else if (!oneshot && info->active_state != UNIT_ACTIVE && info->active_state != UNIT_RELOADING) {
                 trouble = "does not run";
         } else {
-                /* The first look only learns which processes there are. */
-                if (o->round == 0 || info->main_start_usec != w->main_start_usec)
+                /* The first look only learns which processes there are. One that a timer starts every second is another
+                 * process each time, and well. */
+                if (o->round == 0 || (!oneshot && info->main_start_usec != w->main_start_usec))
                         o->restless = true;
                 w->main_start_usec = info->main_start_usec;
         }

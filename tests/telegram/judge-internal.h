@@ -9,7 +9,7 @@ typedef struct JudgeUpdate {
         int64_t bot; /* 0: not injected */
         int64_t queued_t[_ROLE_MAX];
         int64_t wiped_t, answered_before_wipe_t;
-        int64_t confirmed_t;
+        int64_t confirmed_t; /* by the worker that polled: what the daemon confirms, no worker has */
         unsigned n_returned; /* in answers that arrived */
         unsigned n_queues;   /* in how many it waits now */
         unsigned n_handled;
@@ -64,6 +64,7 @@ typedef struct JudgeBot {
         JudgeWorker *workers;
         JudgeAnswer answers[JUDGE_ANSWERS];
         size_t n_answers;
+        bool polled_by_daemon; /* the last getUpdates */
         JudgeRequest requests[JUDGE_ANSWERS];
         size_t n_requests;
         int64_t answered_t[_ROLE_MAX], answered_before_t[_ROLE_MAX]; /* the last getUpdates, and the one before */

@@ -98,6 +98,8 @@ void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
 
         copy_req(request->req, json_get_text(entry, "req"));
         request->t = judge->t;
+        if (streq(method, "getupdates"))
+                bot->polled_by_daemon = startswith(json_get_text(entry, "agent") ?: "", "tgswitch/");
         if (role == ROLE_CLOUD)
                 check_l1(judge, bot, method, entry);
         check_l2(judge, bot, role, method);
@@ -107,9 +109,9 @@ void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
 
 static bool says_logged_out(int64_t code, const char *description)
 {
-        return code == 400 && (streq(description, "Logged out") || streq(description, "logged-out") ||
-                               streq(description, "Bad Request: already logging out") ||
-                               streq(description, "already-logging-out"));
+        return code == 400 &&
+               (streq(description, "Logged out") || streq(description, "logged-out") ||
+                streq(description, "Bad Request: already logging out") || streq(description, "already-logging-out"));
 }
 
 static void logout_told(JudgeLogout *logout, const char *req)
@@ -175,8 +177,8 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
         }
 }
 
-/* Whether the daemon that sent this request has been killed since then. What was on its way to the server at that moment
- * counts, too. */
+/* Whether the daemon that sent this request has been killed since then. What was on its way to the server at that
+ * moment counts, too. */
 bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req)
 {
         int64_t on_its_way_usec = (int64_t) judge->settings.latency_msec * 1000;

@@ -33,7 +33,7 @@ static void update_left_queue(Judge *judge, JudgeBot *bot, Role role, JudgeUpdat
         if (wiped) {
                 update->wiped_t = judge->t;
                 update->answered_before_wipe_t = bot->answered_t[role];
-        } else if (update->confirmed_t == 0) {
+        } else if (update->confirmed_t == 0 && !bot->polled_by_daemon) {
                 update->confirmed_t = judge->t;
         }
 }

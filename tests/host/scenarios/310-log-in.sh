@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The bot is logged out of the cloud, and the local server does not take it: every row of the table of log-in's outcomes,
+# The bot is logged out of the cloud, and the local server does not take it: each row of the table of log-in's outcomes,
 # one bot a row. The cutover waits forward, tells cause and cure, sends nothing to the cloud and starts no worker; when
 # what was wrong is mended, it goes on by itself. Defends L1, L2, L4 and L5.
 

@@ -39,6 +39,7 @@ host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOF'
 [BotDefaults]
 DrainTimeoutSec=500ms
 SettleSec=200ms
+LogInTimeoutSec=2
 EOF
 for bot in spool out in; do
         bot_add "$bot" </dev/null

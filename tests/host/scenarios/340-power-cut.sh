@@ -48,6 +48,7 @@ host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOF'
 [BotDefaults]
 DrainTimeoutSec=500ms
 SettleSec=200ms
+LogInTimeoutSec=2
 EOF
 bots=(spool applied unapplied log_in publish start_workers)
 for bot in "${bots[@]}"; do
