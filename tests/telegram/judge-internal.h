@@ -48,6 +48,8 @@ typedef struct JudgeLogout {
         char req[48];     /* of the latest attempt */
         char told_by[48]; /* the request whose answer was conclusive */
         int64_t window_until;
+        int64_t sent_t, conn; /* of the first attempt */
+        bool ended;           /* it was answered, or its connection ended without */
 } JudgeLogout;
 
 typedef struct JudgeBot {

@@ -3,6 +3,9 @@
 
 #include "judge-internal.h"
 
+/* How far apart two requests may arrive in the wrong order on a busy machine. */
+#define OVERTAKEN_USEC 250000
+
 static void copy_req(char dest[static 48], const char *req)
 {
         (void) snprintf(dest, 48, "%s", req ?: "");
@@ -30,6 +33,14 @@ static bool window_open(const Judge *judge, const JudgeLogout *logout)
         return logout->open && judge->t < logout->window_until;
 }
 
+/* A long poll that was sent before logOut, on another connection, and was overtaken by it on the way. Sent afterwards
+ * it could only have been by somebody who does not wait for the answer to logOut. */
+static bool overtaken(const Judge *judge, const JudgeLogout *logout, const char *method, int64_t conn)
+{
+        return streq(method, "getupdates") && !logout->ended && conn != logout->conn &&
+               judge->t - logout->sent_t <= OVERTAKEN_USEC;
+}
+
 static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_object *entry)
 {
         const JudgeLogout *logout = bot->logouts + ROLE_CLOUD;
@@ -40,7 +51,7 @@ static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_objec
                 bot->suspect.set = false;
         suspect_convict(judge, bot);
 
-        if (!window_open(judge, logout) || repeat)
+        if (!window_open(judge, logout) || repeat || overtaken(judge, logout, method, conn))
                 return;
         if (streq(method, "getupdates") && !logout->conclusive) {
                 bot->suspect.set = true;
@@ -83,7 +94,11 @@ static void logout_sent(Judge *judge, JudgeBot *bot, Role role, json_object *ent
 
         check_l3(judge, bot, role);
         if (!window_open(judge, logout))
-                *logout = (JudgeLogout){ .open = true };
+                *logout = (JudgeLogout){
+                        .open = true,
+                        .sent_t = judge->t,
+                        .conn = json_get_int(entry, "conn", 0),
+                };
         else if (!logout->conclusive)
                 logout->unknown = true;
         copy_req(logout->req, json_get_text(entry, "req"));
@@ -146,6 +161,7 @@ void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
         if (!logout->open)
                 return;
 
+        logout->ended = true;
         applied = (code == 200 && streq(description, "true")) || says_logged_out(code, description);
         refused = code == 401 || code == 429;
 
@@ -168,6 +184,8 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
         for (Role role = 0; role < _ROLE_MAX; role++) {
                 JudgeLogout *logout = bot->logouts + role;
 
+                if (streq(logout->req, req))
+                        logout->ended = true;
                 if (logout->told_by[0] == '\0' || !streq(logout->told_by, req))
                         continue;
                 logout->open = true;

@@ -84,6 +84,8 @@ chroot "$HOST_ROOT" systemctl --quiet disable idle-other.service
 host_boot
 bus_watch
 host_run systemctl start tick-worker.timer path-worker.path
+# systemd knows of them only now, and so does the rule that lets the daemon stop them.
+check "the daemon is told of new triggers" host_run systemctl reload tgswitchd.service
 for unit in shop-worker shop-queue@a shop-queue@b tick-worker path-worker limit-worker idle-worker; do
         check "$unit starts on the cloud" telegram_wait event=worker-start unit="$unit.service"
 done
