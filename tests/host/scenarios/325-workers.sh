@@ -83,6 +83,7 @@ chroot "$HOST_ROOT" systemctl --quiet disable idle-other.service
 
 host_boot
 bus_watch
+check "the daemon is ready" host_run systemctl start tgswitchd.service
 host_run systemctl start tick-worker.timer path-worker.path
 # systemd knows of them only now, and so does the rule that lets the daemon stop them.
 check "the daemon is told of new triggers" host_run systemctl reload tgswitchd.service
