@@ -173,6 +173,8 @@ int bot_load(Bot *b)
                 log_bot(LOG_NOTICE, b->name, "Goes on with the cutover to %s from '%s' (job %" PRIu32 ").",
                         seat_to_string(b->record.job.target), cutover_state_to_string(b->record.state),
                         b->record.job.id);
+        /* At once: what the record says of the old process is not to be published as if it were so now. */
         bot_post(b, CUTOVER_RESTARTED);
+        bot_dispatch(b);
         return 0;
 }

@@ -192,7 +192,8 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
                 return;
         }
         (void) json_object_to_json_string_length(updates, JSON_C_TO_STRING_PLAIN, &size);
-        o->batch_short = n < BATCH_MAX && size < SHORT_BYTES_MAX;
+        /* A single one may be all that the server gives to the offset that a worker used a moment ago (see above). */
+        o->batch_short = (n > 1 || o->repeating) && n < BATCH_MAX && size < SHORT_BYTES_MAX;
         o->batch = updates;
         r = spool_append(b->spool, updates, on_batch_saved, o, &o->saving);
         if (r < 0)

@@ -183,7 +183,7 @@ check_moved()
 {
         check "$1: the move ends" bot_wait "$1" Phase ""
         check_equal "$1: at the local server" local "$(bot_property "$1" Seat)"
-        check_equal "$1: the job is done" done "$(bot_property "$1" LastResult)"
+        check_equal "$1: the job is done" 'done' "$(bot_property "$1" LastResult)"
         check "$1: nothing stays in the spool" bot_wait "$1" SpooledUpdates 0
         check "$1: its worker handles updates there" telegram_wait event=worker-handled bot="${BOT_IDS[$1]}" \
                 root=http://127.0.0.1:8081 from=poll

@@ -44,6 +44,7 @@ typedef struct JudgeLogout {
         bool unknown;     /* at least one attempt ended without a conclusive answer */
         bool conclusive;  /* an answer arrived that says applied: a repeat has no excuse */
         bool told;        /* the same, and a daemon that was killed since then may have kept it on disk */
+        bool said;        /* a fault had the server say it in other words, which arrived */
         bool withdrawn;   /* the first attempt was answered: not applied */
         char req[48];     /* of the latest attempt */
         char told_by[48]; /* the request whose answer was conclusive */
@@ -99,6 +100,7 @@ Role judge_root(const Judge *judge, const char *root);
 void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_spool_answer(JudgeBot *bot, Role role, json_object *entry);
+void judge_logout_fault(JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_undelivered(JudgeBot *bot, const char *req);
 void judge_logout_applied(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_login(Judge *judge, JudgeBot *bot, Role role);

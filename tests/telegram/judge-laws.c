@@ -101,6 +101,7 @@ static void logout_sent(Judge *judge, JudgeBot *bot, Role role, json_object *ent
                 };
         else if (!logout->conclusive)
                 logout->unknown = true;
+        logout->said = false;
         copy_req(logout->req, json_get_text(entry, "req"));
         logout->window_until = MAX(logout->window_until,
                                    judge->t + (int64_t) settings_window_usec(&judge->settings, role, false));
@@ -179,6 +180,19 @@ void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
         }
 }
 
+/* Whatever the fault is, the attempt is over with it. */
+void judge_logout_fault(JudgeBot *bot, Role role, json_object *entry)
+{
+        JudgeLogout *logout = bot->logouts + role;
+        const char *kind = json_get_text(entry, "kind") ?: "", *req = json_get_text(entry, "req") ?: "";
+
+        judge_logout_undelivered(bot, req);
+        if (streq(logout->req, req) && (streq(kind, "logged-out") || streq(kind, "already-logging-out"))) {
+                logout->said = true;
+                logout_told(logout, req);
+        }
+}
+
 void judge_logout_undelivered(JudgeBot *bot, const char *req)
 {
         for (Role role = 0; role < _ROLE_MAX; role++) {
@@ -186,7 +200,7 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
 
                 if (streq(logout->req, req))
                         logout->ended = true;
-                if (logout->told_by[0] == '\0' || !streq(logout->told_by, req))
+                if (logout->said || logout->told_by[0] == '\0' || !streq(logout->told_by, req))
                         continue;
                 logout->open = true;
                 logout->unknown = true;

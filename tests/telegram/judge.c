@@ -159,7 +159,7 @@ static void judge_entry(Judge *judge, json_object *entry)
         else if (streq(event, "login"))
                 judge_login(judge, bot, role);
         else if (streq(event, "fault"))
-                judge_logout_undelivered(bot, json_get_text(entry, "req") ?: "");
+                judge_logout_fault(bot, role, entry);
         else if (streq(event, "logout-applied"))
                 judge_logout_applied(judge, bot, role, entry);
         else if (streq(event, "session-lost"))

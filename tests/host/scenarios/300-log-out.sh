@@ -89,6 +89,8 @@ row hung         'done' $long 2 "no reply.*$unknown" '"kind":"hang"'
 
 # The first attempt: conclusive answers.
 row plain        'done' $lost 1 ''
+row leaving      'done' $lost 1 '' '"kind":"already-logging-out","apply":true'
+row left         'done' $lost 1 '' '"kind":"logged-out","apply":true'
 row revoked      failed 0     1 'logOut.*401 Unauthorized.*revoked: put the new one' '"kind":"unauthorized"'
 row flood        'done' $lost 2 '429 .*not logged out' '"kind":"flood","retry_after":1'
 row flood_long   failed 0     1 '429 .*not logged out' '"kind":"flood","retry_after":3000'
