@@ -13,6 +13,20 @@ typedef struct UnitLook {
         UnitCall *call;
 } UnitLook;
 
+typedef struct UnitLooks {
+        UnitLook *items;
+        size_t n;
+} UnitLooks;
+
+static void unit_looks_done(UnitLooks *l)
+{
+        for (size_t i = 0; i < l->n; i++) {
+                unit_call_free(l->items[i].call);
+                free(l->items[i].unit);
+        }
+        free(l->items);
+}
+
 struct Check {
         Bot *bot;
         Seat target;
@@ -26,9 +40,11 @@ struct Check {
         sd_event_source *done_source;
         BotApiCall *api_call;
         UnitCall *list_call;
-        UnitLook *looks;
-        size_t n_looks;
-        bool server_is_next; /* once all else has been looked at */
+        UnitLooks workers;
+        char **triggers; /* of the workers, as far as they have been looked at */
+        UnitLooks trigger_looks;
+        bool triggers_are_next; /* once the workers have been looked at */
+        bool server_is_next;    /* once all else has */
         ServerCall *server_call;
         bool server_started; /* by the call that is over */
 };
@@ -40,11 +56,9 @@ Check *check_free(Check *c)
         sd_event_source_disable_unref(c->done_source);
         botapi_call_free(c->api_call);
         unit_call_free(c->list_call);
-        for (size_t i = 0; i < c->n_looks; i++) {
-                unit_call_free(c->looks[i].call);
-                free(c->looks[i].unit);
-        }
-        free(c->looks);
+        unit_looks_done(&c->workers);
+        unit_looks_done(&c->trigger_looks);
+        strv_free(c->triggers);
         server_call_free(c->server_call);
         webhook_info_done(&c->findings.webhook);
         check_list_done(&c->list);
@@ -66,12 +80,20 @@ static int on_done(sd_event_source *s, void *userdata)
 }
 
 static void look_at_server(Check *c);
+static void look_at_units(Check *c, UnitLooks *looks, char *const *units, unit_info_handler_t handler);
+static void on_trigger(UnitCall *call, int r, const UnitInfo *info, void *userdata);
 
 static void look_done(Check *c)
 {
         assert(c->pending > 0);
         if (--c->pending > 0)
                 return;
+        if (c->triggers_are_next) {
+                c->triggers_are_next = false;
+                look_at_units(c, &c->trigger_looks, c->triggers, on_trigger);
+                if (c->pending > 0)
+                        return;
+        }
         if (c->server_is_next) {
                 c->server_is_next = false;
                 look_at_server(c);
@@ -219,26 +241,13 @@ static void on_reset_failed(UnitCall *call, int r, const char *error, void *user
         look_done(c);
 }
 
-static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+/* Whether the unit may be stopped and started. One that has failed is neither, and must stay as it is. */
+static void look_at_rights(UnitLook *look, const UnitInfo *info)
 {
-        UnitLook *look = userdata;
         Check *c = look->check;
-        CheckUnitContext context = {
-                .bot = c->bot->name,
-                .server_unit = c->bot->manager->config->server_unit,
-                .socket_path = SOCKET_PATH,
-                .spool_to = c->bot->config->spool_to,
-        };
-        bool ask = false;
+        bool ask = info && info->load_state == UNIT_LOAD_LOADED && info->active_state != UNIT_FAILED;
+        int r;
 
-        if (r < 0) {
-                check_list_add(&c->list, "worker", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
-                               look->unit, strerror(-r));
-        } else {
-                check_unit(&context, info, &c->list);
-                /* A unit that has failed is neither stopped nor started by a cutover, and must stay as it is. */
-                ask = info->load_state == UNIT_LOAD_LOADED && info->active_state != UNIT_FAILED;
-        }
         look->call = unit_call_free(look->call);
         if (ask) {
                 r = unit_client_reset_failed(c->bot->manager->units, look->unit, on_reset_failed, look, &look->call);
@@ -250,23 +259,56 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
         look_done(c);
 }
 
-static void look_at_units(Check *c, char *const *units)
+/* What starts a worker is stopped before it, and started after it. */
+static void on_trigger(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        UnitLook *look = userdata;
+
+        if (r < 0)
+                check_list_add(&look->check->list, "rights", look->unit, CHECK_FAIL,
+                               "Failed to ask systemd about %s: %s.", look->unit, strerror(-r));
+        look_at_rights(look, info);
+}
+
+static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        UnitLook *look = userdata;
+        Check *c = look->check;
+        CheckUnitContext context = {
+                .bot = c->bot->name,
+                .server_unit = c->bot->manager->config->server_unit,
+                .socket_path = SOCKET_PATH,
+                .spool_to = c->bot->config->spool_to,
+        };
+
+        if (r < 0)
+                check_list_add(&c->list, "worker", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
+                               look->unit, strerror(-r));
+        else
+                check_unit(&context, info, &c->list);
+        for (char **t = r >= 0 ? info->triggered_by : NULL; t && *t; t++)
+                if (strv_extend_unique(&c->triggers, *t) < 0)
+                        abort();
+        look_at_rights(look, info);
+}
+
+static void look_at_units(Check *c, UnitLooks *looks, char *const *units, unit_info_handler_t handler)
 {
         size_t n = strv_length(units);
         int r;
 
-        c->looks = calloc(n + 1, sizeof(UnitLook));
-        if (!c->looks)
+        looks->items = calloc(n + 1, sizeof(UnitLook));
+        if (!looks->items)
                 abort();
-        c->n_looks = n;
+        looks->n = n;
         for (size_t i = 0; i < n; i++) {
-                UnitLook *look = &c->looks[i];
+                UnitLook *look = &looks->items[i];
 
                 look->check = c;
                 look->unit = strdup(units[i]);
                 if (!look->unit)
                         abort();
-                r = unit_client_get(c->bot->manager->units, look->unit, on_worker, look, &look->call);
+                r = unit_client_get(c->bot->manager->units, look->unit, handler, look, &look->call);
                 if (r < 0)
                         check_list_add(&c->list, "worker", look->unit, CHECK_FAIL,
                                        "Failed to ask systemd about %s: %s.", look->unit, strerror(-r));
@@ -298,7 +340,7 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
                 check_list_add(&c->list, "worker", c->bot->name, CHECK_PASS,
                                "No unit that matches Worker= is loaded now.");
         else
-                look_at_units(c, units);
+                look_at_units(c, &c->workers, units, on_worker);
         look_done(c);
 }
 
@@ -403,6 +445,7 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
         c->userdata = userdata;
 
         c->pending = 1; /* this function */
+        c->triggers_are_next = true;
         c->server_is_next = true;
         look_at_token(c);
         look_at_workers(c);

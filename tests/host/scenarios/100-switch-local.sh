@@ -20,6 +20,14 @@ telegram_inject shop 20
 check "and handles updates" telegram_wait event=worker-handled from=poll count=40
 check_equal "the bot's seat is the cloud" cloud "$(bot_property shop Seat)"
 
+# Arguments without a name would have none in a client's documentation, either.
+for path in /org/tgswitch1 /org/tgswitch1/bot/shop; do
+        xml=$(host_run busctl introspect --xml-interface org.tgswitch1 "$path")
+        check_match "$path is documented by its introspection" 'interface name="org.tgswitch1\.' "$xml"
+        check_equal "$path: every argument has a name" "" "$(grep '<arg' <<<"$xml" | grep -v ' name="')"
+done
+check_match "the bot has its methods" 'method name="SwitchToLocal"' "$xml"
+
 seq=$(telegram_seq)
 check "systemctl start tgswitch-local succeeds" host_run systemctl start tgswitch-local.service
 check_equal "when it returns, the bot's seat is local" local "$(bot_property shop Seat)"

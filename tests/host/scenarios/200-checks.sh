@@ -12,7 +12,7 @@ source "$(dirname "$0")/../host.sh"
 IDLE=$'[Service]\nExecStart=\nExecStart=/bin/sleep infinity'
 # Bots whose mistake is found before anything is asked of a server.
 SILENT=(changed damaged malformed twin_a twin_b undeclared)
-BOTS=("${SILENT[@]}" masked missing ordered outside requiring revoked stale ungated webhook)
+BOTS=("${SILENT[@]}" masked missing ordered outside requiring revoked stale timed ungated webhook)
 
 # spoil BOT LINES: one more drop-in of its worker.
 spoil()
@@ -76,8 +76,10 @@ host_run systemctl start tgswitchd.service
 units=$HOST_ROOT/etc/systemd/system
 mv "$units/masked-worker.service" "$units/masked-worker.kept"
 ln -s /dev/null "$units/masked-worker.service"
+printf '[Timer]\nOnCalendar=yearly\nUnit=timed-worker.service\n' | host_put /etc/systemd/system/timed-later.timer
 spoil requiring $'[Unit]\nRequires=telegram-bot-api.service\n'"$IDLE"
 host_run systemctl daemon-reload
+host_run systemctl start timed-later.timer
 spoil stale "$IDLE"$'\nNice=1'
 # The daemon brought the rule in step when it started. A new polkitd has read what is there now.
 sed -i '/outside-worker/d' "$HOST_ROOT/etc/polkit-1/rules.d/50-tgswitch.rules"
@@ -102,6 +104,7 @@ check_refused requiring "requiring-worker.service requires or binds to telegram-
         "take that dependency out"
 check_refused revoked "does not accept the bot's token" "Unauthorized" "BotFather"
 check_refused stale "stale-worker.service has changed on disk" "systemctl daemon-reload"
+check_refused timed "may not control timed-later.timer" "systemctl reload tgswitchd"
 check_refused twin_a "twin_a and twin_b have tokens of the same bot" "Remove the configuration of one"
 check_refused twin_b "twin_b and twin_a have tokens of the same bot"
 check_refused undeclared "Nobody has said where undeclared is logged in" "InitialSeat=cloud" "tgswitchctl set-seat"
