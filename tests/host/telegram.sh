@@ -5,14 +5,13 @@
 
 TELEGRAM_CONTROL=127.0.0.1:8900
 TELEGRAM_LEDGER=$HOST_DISK/ledger.jsonl
-TELEGRAM_PID=
 
 # telegram_start [OPTION…]: the truth and the cloud at https://api.telegram.org, with a certificate that the host trusts.
 # In the host: the local role as /usr/bin/telegram-bot-api with its api id, and the worker. To be called before
 # host_boot; it goes on through power cuts, as Telegram does.
 telegram_start()
 {
-        local telegram=$BUILD/tests/telegram output ports
+        local telegram=$BUILD/tests/telegram output
 
         [[ -x $telegram/telegram-sim && -x $BUILD/tests/worker/worker ]] ||
                 host_bail "nothing is built in $BUILD, call \"make tests\" first"
@@ -27,9 +26,8 @@ telegram_start()
         exec {output}< <(exec "$telegram/telegram-sim" --cloud-listen 127.0.0.1:443 --cert "$HOST_DISK/cloud.pem" \
                 --key "$HOST_DISK/cloud.key" --control "$TELEGRAM_CONTROL" --truth 127.0.0.1:8901 \
                 --ledger "$TELEGRAM_LEDGER" --api-id 1 --api-hash 0123456789abcdef "$@" 2>"$HOST_DISK/telegram-sim.log")
-        TELEGRAM_PID=$!
         # Its ports, once it listens on all of them; nothing where it has ended.
-        read -r -t 10 -u "$output" ports || host_bail "telegram-sim did not start: $(<"$HOST_DISK/telegram-sim.log")"
+        read -r -t 10 -u "$output" _ || host_bail "telegram-sim did not start: $(<"$HOST_DISK/telegram-sim.log")"
 }
 
 # A certificate authority that lives as long as the host, and what it signs for the cloud.
