@@ -87,6 +87,7 @@ struct Bot {
         /* the request that leaves: op-log-out.c */
         BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
         bool warm;                   /* they are open, or will be when the calls are answered */
+        usec_t warm_usec;            /* CLOCK_BOOTTIME since when */
         void (*warm_waiter)(Bot *b); /* told when they have been answered */
         BotApiCall *late_poll;       /* the long poll that was in flight during logOut */
         DiskJob *late_poll_saving;

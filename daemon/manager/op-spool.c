@@ -287,8 +287,7 @@ static void begin_polling(SpoolOperation *o)
                 o->server_ready = true;
                 return;
         }
-        if (!b->warm)
-                warm_up(b);
+        warm_up(b);
         r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
         if (r < 0)
                 spool_failed(o, strerror(-r));

@@ -3,8 +3,11 @@
 #include "manager/bot.h"
 
 /* From the stop of the workers to logOut every round trip is downtime. The two connections that this takes, one for
- * getUpdates and then logOut, one for the long poll beside it, are opened while systemd stops the workers: two requests
- * at once, whose answers do not matter. */
+ * getUpdates and then logOut, one for the long poll beside it, are opened while the workers drain, or at the latest
+ * while systemd stops them: two requests at once, whose answers do not matter. */
+
+/* The client does not use a connection again that was idle for half a minute (botapi-client.c). */
+#define WARM_USEC (20 * USEC_PER_SEC)
 
 bool warm_up_pending(const Bot *b)
 {
@@ -34,11 +37,14 @@ void warm_up(Bot *b)
 {
         int r;
 
+        if (b->warm && usec_sub(clock_boottime_usec(), b->warm_usec) < WARM_USEC)
+                return;
         warm_up_cancel(b);
         /* In doubt whether the bot is logged in, nothing is sent that need not be (L1). */
         if (cutover_facts(b->record.state)->place != CUTOVER_AT_SEAT)
                 return;
         b->warm = true;
+        b->warm_usec = clock_boottime_usec();
         FOREACH_ELEMENT(c, b->warm_calls) {
                 r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_answer, b, c);
                 if (r < 0)
