@@ -164,6 +164,14 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
         int r;
 
         c->api_call = botapi_call_free(c->api_call);
+        if (outcome == LOGIN_OUTCOME_SILENT) {
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL,
+                               "The %s server could not be asked about the bot (%s): look after the network, then try "
+                               "again.",
+                               seat_to_string(b->record.seat), said ?: "no memory");
+                look_done(c);
+                return;
+        }
         if (outcome != LOGIN_OUTCOME_OK) {
                 check_list_add(&c->list, "token", b->name, CHECK_FAIL,
                                "The %s server does not accept the bot's token: %s. %s", seat_to_string(b->record.seat),
