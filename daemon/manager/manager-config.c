@@ -322,6 +322,6 @@ int manager_reload(Manager *m, char **ret_message)
         r = manager_apply_config(m);
         if (r >= 0 && other_unit)
                 r = server_watch(m);
-        log_info("The configuration has been read again: %zu bots.", m->n_bots);
+        log_info("The configuration has been read again: %zu bot%s.", m->n_bots, m->n_bots == 1 ? "" : "s");
         return r;
 }

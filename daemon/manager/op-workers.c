@@ -105,8 +105,9 @@ static int unit_jobs_start(UnitJobs *j, Manager *m, char *const *units, UnitVerb
 
 /* ---- stop ---- */
 
-/* A unit that was started again while we stopped it is stopped again, so often; one that took too long is not. */
-#define STOP_ROUNDS_MAX 3
+/* A unit that was started again while we stopped it, which cancels our job, is stopped again: so often at least, and
+ * within StopTimeoutSec= as long as it takes. One that took too long is not. */
+#define STOP_ROUNDS_MIN 3
 
 typedef struct StopOperation StopOperation;
 
@@ -119,6 +120,7 @@ typedef struct Look {
 struct StopOperation {
         Operation base;
         unsigned round;
+        usec_t deadline_usec; /* CLOCK_BOOTTIME */
         UnitCall *list_call;
         Look *looks;
         size_t n_looks;
@@ -250,7 +252,7 @@ static void looked(StopOperation *o)
                 bot_post(b, CUTOVER_WORKERS_STOPPED);
                 return;
         }
-        if (o->round >= STOP_ROUNDS_MAX || o->jobs.timed_out) {
+        if ((o->round >= STOP_ROUNDS_MIN && clock_boottime_usec() >= o->deadline_usec) || o->jobs.timed_out) {
                 names = strv_join(o->running, ", ");
                 snprintf(what, sizeof(what),
                          "%s still runs. %s See what starts it again, or why it does not end within "
@@ -354,6 +356,7 @@ int op_stop_workers_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ stop_operation_free, b };
+        o->deadline_usec = usec_add(clock_boottime_usec(), b->config ? b->config->stop_timeout_usec : 0);
         *ret = &o->base;
         warm_up(b);
         list_workers(o);
