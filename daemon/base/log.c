@@ -15,11 +15,6 @@ void log_set_max_level(int level)
         max_level = level;
 }
 
-void log_set_target_stderr(void)
-{
-        to_journal = 0;
-}
-
 /* systemd sets JOURNAL_STREAM=DEVICE:INODE of the stream it connected; a program that redirected its standard error
  * since then has another inode there, and its output belongs to whoever redirected it (systemd.exec(5)). */
 static bool stderr_is_journal(void)

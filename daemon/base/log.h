@@ -10,7 +10,6 @@
  * the field TGSWITCH_BOT=; else to standard error. Only manager/ and the main() files call this. */
 
 void log_set_max_level(int level);
-void log_set_target_stderr(void);
 
 /* `error` is a negative errno, or 0; it becomes %m of the format. `bot` may be NULL. Returns `error`. */
 int log_internal(int level, int error, const char *bot, const char *format, ...) _printf_(4, 5);

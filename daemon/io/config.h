@@ -17,12 +17,6 @@
  *   config-reader.c  lines
  *   config-parse.c   the table of keys, and values */
 
-typedef enum WorkerMove {
-        WORKER_MOVE_RESTART,
-        WORKER_MOVE_MAX,
-        WORKER_MOVE_INVALID = -EINVAL,
-} WorkerMove;
-
 /* One bot's settings. Every key of [Bot] may also stand in [BotDefaults] of tgswitch.conf, but for Worker=, SpoolTo=
  * and InitialSeat=; Export= of both add up. */
 typedef struct BotConfig {

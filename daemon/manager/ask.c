@@ -338,7 +338,7 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
         bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
-        r = check_start(b, target, false, on_checked, bc, &bc->check);
+        r = check_start(b, false, on_checked, bc, &bc->check);
         if (r < 0) {
                 free(bc);
                 return answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));

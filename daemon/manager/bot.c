@@ -62,12 +62,16 @@ Bot *bot_free(Bot *b)
         return NULL;
 }
 
-void bot_set_errorv(Bot *b, const char *format, va_list ap)
+/* A NULL format takes the error back. */
+void bot_set_error(Bot *b, const char *format, ...)
 {
         char *error = NULL;
+        va_list ap;
 
+        va_start(ap, format);
         if (format && vasprintf(&error, format, ap) < 0)
                 error = NULL;
+        va_end(ap);
         if (streq_ptr(error, b->error)) {
                 free(error);
                 return;
@@ -75,16 +79,6 @@ void bot_set_errorv(Bot *b, const char *format, va_list ap)
         free(b->error);
         b->error = error;
         bot_changed(b);
-}
-
-/* A NULL format takes the error back. */
-void bot_set_error(Bot *b, const char *format, ...)
-{
-        va_list ap;
-
-        va_start(ap, format);
-        bot_set_errorv(b, format, ap);
-        va_end(ap);
 }
 
 void bot_changed(Bot *b)
@@ -114,7 +108,7 @@ bool bot_gate_open(const Bot *b)
                (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
 }
 
-usec_t bot_window_length_usec(const Bot *b)
+static usec_t window_length_usec(const Bot *b)
 {
         return b->record.logged_out_long ? WINDOW_LONG_USEC : WINDOW_USEC;
 }
@@ -156,11 +150,6 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
                 .timeout_usec = timeout_usec,
         };
         return botapi_call(b->api, &request, sent, handler, userdata, ret);
-}
-
-Manager *bot_manager(const Bot *b)
-{
-        return b->manager;
 }
 
 const char *bot_name(const Bot *b)
@@ -244,7 +233,7 @@ usec_t bot_cloud_allowed_usec(const Bot *b)
         /* Nobody knows yet when the last attempt will have been applied. */
         if (bot_seat(b) == SEAT_UNKNOWN || clock_moment(&now) < 0)
                 return USEC_INFINITY;
-        return window_end_realtime(&b->record.logged_out, bot_window_length_usec(b), &now);
+        return window_end_realtime(&b->record.logged_out, window_length_usec(b), &now);
 }
 
 uint64_t bot_pending_updates(const Bot *b)

@@ -126,11 +126,9 @@ int bot_new(Bot **ret, Manager *m, const char *name) _must_check_;
 Bot *bot_free(Bot *b);
 DEFINE_CLEANUP(Bot *, bot_free);
 void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
-void bot_set_errorv(Bot *b, const char *format, va_list ap) _printf_(2, 0);
 void bot_changed(Bot *b);
 const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
 bool bot_gate_open(const Bot *b);              /* workers may be served, by the record that is on disk */
-usec_t bot_window_length_usec(const Bot *b);
 
 /* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */
 int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
@@ -205,8 +203,6 @@ int publish_environment(Bot *b, Seat seat) _must_check_;
 /* ---- gate.c ---- */
 CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata);
 void gate_served(const CredentialPeer *peer, void *userdata);
-/* The bot whose worker the unit is, or NULL. */
-Bot *gate_bot_of(Manager *m, const char *unit);
 
 /* ---- handover.c ---- */
 int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
@@ -215,7 +211,6 @@ void handover_cancel(Bot *b);
 
 /* ---- status.c ---- */
 void manager_status_changed(Manager *m);
-void manager_status_now(Manager *m);
 
 /* ---- bot-load.c ---- */
 int bot_load(Bot *b) _must_check_;

@@ -29,7 +29,6 @@ static void unit_looks_done(UnitLooks *l)
 
 struct Check {
         Bot *bot;
-        Seat target;
         bool may_start_server;
         check_handler_t handler;
         void *userdata;
@@ -141,7 +140,6 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         Bot *b = c->bot;
 
         if (botapi_webhook_info(reply, &c->findings.webhook) >= 0) {
-                c->findings.webhook_known = true;
                 b->pending_updates = c->findings.webhook.pending_update_count;
                 b->pending_updates_usec = clock_realtime_usec();
                 check_webhook(c);
@@ -437,7 +435,7 @@ static void look_at_disk(Check *c)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_PASS, "Nothing is left of an earlier move.");
 }
 
-int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
+int check_start(Bot *b, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
 {
         Check *c;
 
@@ -447,7 +445,6 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
         if (!c)
                 return -ENOMEM;
         c->bot = b;
-        c->target = target;
         c->may_start_server = may_start_server;
         c->handler = handler;
         c->userdata = userdata;

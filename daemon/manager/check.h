@@ -22,15 +22,13 @@ char *check_list_complaint(const CheckList *l);
 /* What the checks found out besides. */
 typedef struct CheckFindings {
         WebhookInfo webhook;
-        bool webhook_known;
 } CheckFindings;
 
 typedef struct Check Check;
 typedef void (*check_handler_t)(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata);
 
 /* One callback, from the event loop; the call may be freed in it. */
-int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata,
-                Check **ret) _must_check_;
+int check_start(Bot *b, bool may_start_server, check_handler_t handler, void *userdata, Check **ret) _must_check_;
 Check *check_free(Check *c);
 /* Whether the server has to be stopped again to put back what the check did, answered or not. */
 bool check_has_started_server(const Check *c) _pure_;

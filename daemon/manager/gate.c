@@ -20,7 +20,7 @@ static Bot *bot_of(Manager *m, const char *unit, bool by_present_settings)
 }
 
 /* Settings that only count since there are no better ones do not take a worker away from the bot that has it now. */
-Bot *gate_bot_of(Manager *m, const char *unit)
+static Bot *bot_of_worker(Manager *m, const char *unit)
 {
         Bot *b = bot_of(m, unit, true);
 
@@ -71,7 +71,7 @@ static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *pee
 CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata)
 {
         Manager *m = userdata;
-        Bot *b = gate_bot_of(m, peer->unit);
+        Bot *b = bot_of_worker(m, peer->unit);
         const char *token, *root;
 
         if (!b)
@@ -108,7 +108,7 @@ CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_
 
 void gate_served(const CredentialPeer *peer, void *userdata)
 {
-        Bot *b = gate_bot_of(userdata, peer->unit);
+        Bot *b = bot_of_worker(userdata, peer->unit);
 
         if (b && streq(peer->id, "bot-pending-updates") && takes_spool(b, peer->unit))
                 handover_served(b);

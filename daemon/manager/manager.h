@@ -68,7 +68,6 @@ sd_event *manager_event(const Manager *m);
 
 /* ---- one bot: what can be read ---- */
 
-Manager *bot_manager(const Bot *b);
 const char *bot_name(const Bot *b);
 int64_t bot_id(const Bot *b); /* 0: not known */
 Seat bot_seat(const Bot *b);

@@ -79,7 +79,7 @@ int op_check_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ check_operation_free, b };
-        r = check_start(b, b->record.job.target, true, on_checked, o, &o->check);
+        r = check_start(b, true, on_checked, o, &o->check);
         if (r < 0) {
                 free(o);
                 return r;

@@ -8,6 +8,19 @@
 /* Stopping and starting the workers. Which ones, is on record before the first is stopped: the workers that ran before
  * are the ones that run after, whatever state they were caught in. */
 
+/* A bot whose settings are all gone still has workers on record; for those systemd's own default will do. */
+#define TIMEOUT_DEFAULT_USEC (90 * USEC_PER_SEC)
+
+static usec_t stop_timeout_usec(const Bot *b)
+{
+        return b->config ? b->config->stop_timeout_usec : TIMEOUT_DEFAULT_USEC;
+}
+
+static usec_t start_timeout_usec(const Bot *b)
+{
+        return b->config ? b->config->start_timeout_usec : TIMEOUT_DEFAULT_USEC;
+}
+
 /* Jobs on a set of units, all at once. */
 typedef struct UnitJobs UnitJobs;
 
@@ -183,8 +196,8 @@ static void on_triggers_gone(void *userdata)
                 stop_failed(o, o->jobs.complaint);
                 return;
         }
-        r = unit_jobs_start(&o->jobs, b->manager, b->record.workers, UNIT_STOP,
-                            b->config ? b->config->stop_timeout_usec : 90 * USEC_PER_SEC, on_workers_gone, o);
+        r = unit_jobs_start(&o->jobs, b->manager, b->record.workers, UNIT_STOP, stop_timeout_usec(b), on_workers_gone,
+                            o);
         if (r < 0)
                 stop_failed(o, strerror(-r));
 }
@@ -197,8 +210,8 @@ static void on_remembered(DiskJob *job, int r, void *userdata)
         o->saving = disk_job_free(o->saving);
         if (r >= 0)
                 /* Triggers first: a stopped worker whose timer or socket is left would be started again. */
-                r = unit_jobs_start(&o->jobs, b->manager, o->triggers_found, UNIT_STOP,
-                                    b->config ? b->config->stop_timeout_usec : 90 * USEC_PER_SEC, on_triggers_gone, o);
+                r = unit_jobs_start(&o->jobs, b->manager, o->triggers_found, UNIT_STOP, stop_timeout_usec(b),
+                                    on_triggers_gone, o);
         if (r < 0)
                 stop_failed(o, strerror(-r));
 }
@@ -356,7 +369,7 @@ int op_stop_workers_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ stop_operation_free, b };
-        o->deadline_usec = usec_add(clock_boottime_usec(), b->config ? b->config->stop_timeout_usec : 0);
+        o->deadline_usec = usec_add(clock_boottime_usec(), stop_timeout_usec(b));
         *ret = &o->base;
         warm_up(b);
         list_workers(o);
@@ -414,8 +427,8 @@ static void on_workers_started(void *userdata)
         Bot *b = o->base.bot;
         int r;
 
-        r = unit_jobs_start(&o->triggers, b->manager, b->record.triggers, UNIT_START,
-                            b->config ? b->config->start_timeout_usec : 90 * USEC_PER_SEC, on_triggers_started, o);
+        r = unit_jobs_start(&o->triggers, b->manager, b->record.triggers, UNIT_START, start_timeout_usec(b),
+                            on_triggers_started, o);
         if (r < 0) {
                 complain(&o->triggers, "a trigger", strerror(-r), NULL);
                 start_finished(o);
@@ -432,8 +445,8 @@ int op_start_workers_start(Bot *b, Operation **ret)
                 return -ENOMEM;
         o->base = (Operation){ start_operation_free, b };
         b->part_dropped = false;
-        r = unit_jobs_start(&o->workers, b->manager, b->record.workers, UNIT_START,
-                            b->config ? b->config->start_timeout_usec : 90 * USEC_PER_SEC, on_workers_started, o);
+        r = unit_jobs_start(&o->workers, b->manager, b->record.workers, UNIT_START, start_timeout_usec(b),
+                            on_workers_started, o);
         if (r < 0) {
                 start_operation_free(&o->base);
                 return r;

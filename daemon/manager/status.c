@@ -63,7 +63,7 @@ static char *compose(Manager *m)
         return text;
 }
 
-void manager_status_now(Manager *m)
+static void status_now(Manager *m)
 {
         char *status = compose(m);
 
@@ -80,7 +80,7 @@ void manager_status_now(Manager *m)
 
 static int on_status(sd_event_source *s, void *userdata)
 {
-        manager_status_now(userdata);
+        status_now(userdata);
         return 0;
 }
 
@@ -94,5 +94,5 @@ void manager_status_changed(Manager *m)
         else
                 r = sd_event_add_defer(m->event, &m->status_source, on_status, m);
         if (r < 0)
-                manager_status_now(m);
+                status_now(m);
 }
