@@ -209,6 +209,9 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
         }
 }
 
+/* The mark is set before the kill; the next process comes RestartSec=100ms after it at the earliest. */
+#define DYING_USEC 100000
+
 /* Whether the daemon that sent this request has been killed since then. What was on its way to the server at that
  * moment counts, too. */
 bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req)
@@ -219,7 +222,7 @@ bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *
                 return false;
         for (size_t i = 0; i < JUDGE_ANSWERS; i++)
                 if (streq(bot->requests[i].req, req))
-                        return bot->requests[i].t <= judge->killed_t + on_its_way_usec;
+                        return bot->requests[i].t <= judge->killed_t + DYING_USEC + on_its_way_usec;
         return false;
 }
 

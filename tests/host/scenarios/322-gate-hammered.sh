@@ -60,21 +60,34 @@ EOF
 host_boot
 bus_watch
 check "the workers start" telegram_wait event=worker-start count=4
-telegram POST /inject '{"bot":"*","rate":5,"count":0}' >/dev/null
+for bot in hand timer restart; do
+        telegram_inject "$bot" 5
+done
 host_run systemctl start hammer-hand.service hammer-killed.service hammer-timer.timer
 
-mark=$(bus_mark)
-for bot in "${bots[@]}"; do
+check_arrived()
+{
+        check "$1: the move ends" bot_wait "$1" Phase ""
+        check_equal "$1: at the local server" local "$(bot_property "$1" Seat)"
+        check "$1: its worker handles updates there" telegram_wait event=worker-handled bot="${BOT_IDS[$1]}" \
+                root=http://127.0.0.1:8081 count=3
+}
+
+for bot in hand timer restart; do
         bot_switch "$bot"
 done
+for bot in hand timer restart; do
+        check_arrived "$bot"
+done
+
+# By itself and without updates: one that is on its way to a daemon that dies would be in the race.
+mark=$(bus_mark)
+bot_switch killed
 check "killed: gets to log-out" phase_wait "$mark" killed log-out
 check "killed: tgswitchd is killed there" daemon_kill
-for bot in "${bots[@]}"; do
-        check "$bot: the move ends" bot_wait "$bot" Phase ""
-        check_equal "$bot: at the local server" local "$(bot_property "$bot" Seat)"
-        check "$bot: its worker handles updates there" telegram_wait event=worker-handled bot="${BOT_IDS[$bot]}" \
-                root=http://127.0.0.1:8081 count=3
-done
+check "killed: is logged in again" telegram_wait event=login role=local bot="${BOT_IDS[killed]}"
+telegram_inject killed 5
+check_arrived killed
 host_run systemctl stop hammer-timer.timer hammer-hand.service hammer-killed.service
 check "every update is accounted for" telegram_finish
 check_verdict twice
