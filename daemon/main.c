@@ -118,6 +118,16 @@ static int parse_arguments(int argc, char *argv[])
         return 1;
 }
 
+/* The first of what systemd lists with colons between: ours; a drop-in may name more (systemd.exec(5)). */
+static const char *first_directory(const char *variable)
+{
+        char *list = getenv(variable);
+
+        if (list)
+                list[strcspn(list, ":")] = '\0';
+        return list;
+}
+
 static int run(char **names, int n_fds)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
@@ -125,8 +135,8 @@ static int run(char **names, int n_fds)
         _cleanup_(manager_freep) Manager *m = NULL;
         _cleanup_(bus_service_freep) BusService *service = NULL;
         ManagerPaths paths = {
-                .state_directory = getenv("STATE_DIRECTORY"),
-                .runtime_directory = getenv("RUNTIME_DIRECTORY"),
+                .state_directory = first_directory("STATE_DIRECTORY"),
+                .runtime_directory = first_directory("RUNTIME_DIRECTORY"),
                 .credentials_directory = getenv("CREDENTIALS_DIRECTORY"),
         };
         int r, gate_fd;

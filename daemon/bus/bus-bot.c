@@ -4,6 +4,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
 #include "bus/bus-options.h"
+#include "io/clock.h"
 
 void bus_bot_path(const Bot *b, char path[static 64])
 {
@@ -48,7 +49,7 @@ static int begin(sd_bus_message *m, BusBot *bb, unsigned flags, bus_call_handler
 
 /* ---- methods ---- */
 
-static int switch_to_local(BusCall *call, sd_bus_error *error)
+static int switch_bot(BusCall *call, Seat target, sd_bus_error *error)
 {
         _cleanup_free_ char *message = NULL;
         char path[BUS_JOB_PATH_SIZE];
@@ -61,20 +62,35 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
         r = find_bot(call, &b, error);
         if (r < 0)
                 return r;
-        r = bus_options_read(call->message, &options, error);
+        r = bus_options_read(call->message, call->manager, &options, error);
         if (r < 0)
                 return r;
         options.requester = call->requester;
 
-        result = bus_switch(b, SEAT_LOCAL, &options, path, &id, &message);
+        result = bus_switch(b, target, &options, path, &id, &message);
         if (!ask_granted(result))
                 return bus_error_set(error, result, message);
         return sd_bus_reply_method_return(call->message, "o", path);
 }
 
+static int switch_to_local(BusCall *call, sd_bus_error *error)
+{
+        return switch_bot(call, SEAT_LOCAL, error);
+}
+
 static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         return begin(m, userdata, BUS_CALL_REQUESTER, switch_to_local, error);
+}
+
+static int switch_to_cloud(BusCall *call, sd_bus_error *error)
+{
+        return switch_bot(call, SEAT_CLOUD, error);
+}
+
+static int method_switch_to_cloud(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, BUS_CALL_REQUESTER, switch_to_cloud, error);
 }
 
 static int reply_checks(BusCall *call, const CheckItem *items, size_t n_items)
@@ -164,6 +180,63 @@ void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
                                                   bot_name(b));
                 bus_call_free(call);
         }
+}
+
+static int hold(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        const char *reason;
+        AskResult result;
+        usec_t until_usec;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(call->message, "ts", &until_usec, &reason);
+        if (r < 0)
+                return r;
+        if (until_usec <= clock_realtime_usec())
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "A bot is held until a moment to come, or until Release() with the largest "
+                                        "number there is; this one is over.");
+        if (!bus_reason_is_valid(reason))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "A reason has at most %d bytes of text without control characters.",
+                                         BUS_REASON_MAX);
+
+        result = bot_hold(b, until_usec, reason, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, NULL);
+}
+
+static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, hold, error);
+}
+
+static int release(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        AskResult result;
+        Bot *b;
+        int r;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+
+        result = bot_release(b, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        return sd_bus_reply_method_return(call->message, NULL);
+}
+
+static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, 0, release, error);
 }
 
 static int set_seat(BusCall *call, sd_bus_error *error)
@@ -341,6 +414,10 @@ DEFINE_BOT_PROPERTY(endpoint, bus_append_text(reply, bot_endpoint(b)));
 DEFINE_BOT_PROPERTY(workers, sd_bus_message_append_strv(reply, (char **) bot_workers(b)));
 DEFINE_BOT_PROPERTY(logged_out, sd_bus_message_append(reply, "t", bot_logged_out_usec(b)));
 DEFINE_BOT_PROPERTY(cloud_allowed, sd_bus_message_append(reply, "t", bot_cloud_allowed_usec(b)));
+DEFINE_BOT_PROPERTY(local_allowed, sd_bus_message_append(reply, "t", bot_local_allowed_usec(b)));
+DEFINE_BOT_PROPERTY(stale_session, sd_bus_message_append(reply, "b", bot_stale_session(b)));
+DEFINE_BOT_PROPERTY(held_until, sd_bus_message_append(reply, "t", bot_held_until_usec(b)));
+DEFINE_BOT_PROPERTY(held_reason, bus_append_text(reply, bot_held_reason(b)));
 DEFINE_BOT_PROPERTY(pending, sd_bus_message_append(reply, "t", bot_pending_updates(b)));
 DEFINE_BOT_PROPERTY(pending_usec, sd_bus_message_append(reply, "t", bot_pending_updates_usec(b)));
 DEFINE_BOT_PROPERTY(spooled, sd_bus_message_append(reply, "t", bot_spooled_updates(b)));
@@ -357,7 +434,13 @@ const sd_bus_vtable bus_bot_vtable[] = {
 
         SD_BUS_METHOD_WITH_ARGS("SwitchToLocal", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
                                 method_switch_to_local, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SwitchToCloud", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
+                                method_switch_to_cloud, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("s", target), SD_BUS_RESULT("a(ssss)", checks), method_check,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("t", until, "s", reason), SD_BUS_NO_RESULT, method_hold,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_release,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("SetSeat", SD_BUS_ARGS("s", seat), SD_BUS_NO_RESULT, method_set_seat,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
@@ -375,6 +458,10 @@ const sd_bus_vtable bus_bot_vtable[] = {
         SD_BUS_PROPERTY("Workers", "as", property_workers, 0, CHANGES),
         SD_BUS_PROPERTY("LoggedOutUSec", "t", property_logged_out, 0, CHANGES),
         SD_BUS_PROPERTY("CloudAllowedUSec", "t", property_cloud_allowed, 0, CHANGES),
+        SD_BUS_PROPERTY("LocalAllowedUSec", "t", property_local_allowed, 0, CHANGES),
+        SD_BUS_PROPERTY("StaleSession", "b", property_stale_session, 0, CHANGES),
+        SD_BUS_PROPERTY("HeldUntilUSec", "t", property_held_until, 0, CHANGES),
+        SD_BUS_PROPERTY("HeldReason", "s", property_held_reason, 0, CHANGES),
         SD_BUS_PROPERTY("PendingUpdates", "t", property_pending, 0, CHANGES),
         SD_BUS_PROPERTY("PendingUpdatesUSec", "t", property_pending_usec, 0, CHANGES),
         SD_BUS_PROPERTY("SpooledUpdates", "t", property_spooled, 0, CHANGES),

@@ -124,6 +124,7 @@ DEFINE_JOB_PROPERTY(cancellable, sd_bus_message_append(reply, "b", cutover_facts
 DEFINE_JOB_PROPERTY(reason, bus_append_text(reply, job->reason));
 DEFINE_JOB_PROPERTY(started, sd_bus_message_append(reply, "t", job->started_usec));
 DEFINE_JOB_PROPERTY(phase_started, sd_bus_message_append(reply, "t", job->phase_started_usec));
+DEFINE_JOB_PROPERTY(not_before, sd_bus_message_append(reply, "t", bot_job_not_before_usec(bb->bot)));
 DEFINE_JOB_PROPERTY(drained, sd_bus_message_append(reply, "t", job->drained));
 DEFINE_JOB_PROPERTY(spooled, sd_bus_message_append(reply, "t", job->spooled));
 DEFINE_JOB_PROPERTY(handed_over, sd_bus_message_append(reply, "t", job->handed_over));
@@ -148,6 +149,7 @@ const sd_bus_vtable bus_job_vtable[] = { SD_BUS_VTABLE_START(0),
                                          SD_BUS_PROPERTY("StartedUSec", "t", property_started, 0, CONSTANT),
                                          SD_BUS_PROPERTY("Phase", "s", property_phase, 0, CHANGES),
                                          SD_BUS_PROPERTY("PhaseStartedUSec", "t", property_phase_started, 0, CHANGES),
+                                         SD_BUS_PROPERTY("NotBeforeUSec", "t", property_not_before, 0, CHANGES),
                                          SD_BUS_PROPERTY("Holding", "b", property_holding, 0, CHANGES),
                                          SD_BUS_PROPERTY("Cancellable", "b", property_cancellable, 0, CHANGES),
                                          SD_BUS_PROPERTY("Drained", "t", property_drained, 0, CHANGES),

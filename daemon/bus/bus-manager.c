@@ -63,7 +63,7 @@ static int read_selection(BusCall *call, bool **ret, sd_bus_error *error)
         return 0;
 }
 
-/* ---- SwitchToLocal ---- */
+/* ---- SwitchToLocal, SwitchToCloud ---- */
 
 typedef struct Switched {
         Bot *bot;
@@ -73,7 +73,8 @@ typedef struct Switched {
 
 /* Asks for every chosen bot whether it could be moved. Where any could not, sets the error of the first with the
  * reasons of all. */
-static int can_switch_all(Manager *m, const bool *selected, sd_bus_error *error)
+static int can_switch_all(Manager *m, Seat target, const bool *selected, const SwitchOptions *options,
+                          sd_bus_error *error)
 {
         _cleanup_strv_ char **reasons = NULL;
         _cleanup_free_ char *all = NULL;
@@ -87,7 +88,7 @@ static int can_switch_all(Manager *m, const bool *selected, sd_bus_error *error)
 
                 if (!selected[i])
                         continue;
-                result = bot_can_switch(b, SEAT_LOCAL, &message);
+                result = bot_can_switch(b, target, options, &message);
                 if (ask_granted(result))
                         continue;
                 if (ask_granted(first))
@@ -107,14 +108,15 @@ static int can_switch_all(Manager *m, const bool *selected, sd_bus_error *error)
 }
 
 /* All or nothing. Whoever could be moved a moment ago is refused only where something unexpected happens, such as a
- * full disk: then the jobs begun before are taken back, in their first phase, which changes nothing. */
-static int switch_all(Manager *m, const bool *selected, const SwitchOptions *options, Switched *switched, size_t *ret_n,
-                      sd_bus_error *error)
+ * full disk: then the jobs begun before are taken back, in their first phase, which changes nothing. The jobs of one
+ * call are one batch, named by the first of them. */
+static int switch_all(Manager *m, Seat target, const bool *selected, SwitchOptions options, Switched *switched,
+                      size_t *ret_n, sd_bus_error *error)
 {
         size_t n = 0;
         int r;
 
-        r = can_switch_all(m, selected, error);
+        r = can_switch_all(m, target, selected, &options, error);
         if (r < 0)
                 return r;
 
@@ -126,7 +128,9 @@ static int switch_all(Manager *m, const bool *selected, const SwitchOptions *opt
 
                 if (!selected[i])
                         continue;
-                result = bus_switch(b, SEAT_LOCAL, options, switched[n].path, &id, &message);
+                result = bus_switch(b, target, &options, switched[n].path, &id, &message);
+                if (result == ASK_OK && options.batch == 0)
+                        options.batch = id;
                 if (ask_granted(result)) {
                         switched[n].bot = b;
                         switched[n++].begun = result == ASK_OK;
@@ -146,7 +150,7 @@ static int switch_all(Manager *m, const bool *selected, const SwitchOptions *opt
         return 0;
 }
 
-static int switch_to_local(BusCall *call, sd_bus_error *error)
+static int switch_bots(BusCall *call, Seat target, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ Switched *switched = NULL;
@@ -158,7 +162,7 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
         r = read_selection(call, &selected, error);
         if (r < 0)
                 return r;
-        r = bus_options_read(call->message, &options, error);
+        r = bus_options_read(call->message, call->manager, &options, error);
         if (r < 0)
                 return r;
         options.requester = call->requester;
@@ -166,7 +170,7 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
         switched = calloc(manager_n_bots(call->manager) + 1, sizeof(*switched));
         if (!switched)
                 return -ENOMEM;
-        r = switch_all(call->manager, selected, &options, switched, &n, error);
+        r = switch_all(call->manager, target, selected, options, switched, &n, error);
         if (r < 0)
                 return r;
 
@@ -187,11 +191,28 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
         return sd_bus_send(NULL, reply, NULL);
 }
 
+static int switch_to_local(BusCall *call, sd_bus_error *error)
+{
+        return switch_bots(call, SEAT_LOCAL, error);
+}
+
 static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         BusService *s = userdata;
 
         return bus_call_begin(&s->calls, s->manager, m, BUS_CALL_REQUESTER, switch_to_local, error);
+}
+
+static int switch_to_cloud(BusCall *call, sd_bus_error *error)
+{
+        return switch_bots(call, SEAT_CLOUD, error);
+}
+
+static int method_switch_to_cloud(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        BusService *s = userdata;
+
+        return bus_call_begin(&s->calls, s->manager, m, BUS_CALL_REQUESTER, switch_to_cloud, error);
 }
 
 /* ---- Reload ---- */
@@ -339,6 +360,8 @@ const sd_bus_vtable bus_manager_vtable[] = {
 
         SD_BUS_METHOD_WITH_ARGS("SwitchToLocal", SD_BUS_ARGS("as", bots, "a{sv}", options),
                                 SD_BUS_RESULT("a(so)", jobs), method_switch_to_local, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SwitchToCloud", SD_BUS_ARGS("as", bots, "a{sv}", options),
+                                SD_BUS_RESULT("a(so)", jobs), method_switch_to_cloud, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListBots", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(so)", bots), method_list_bots,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetBot", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", bot), method_get_bot,

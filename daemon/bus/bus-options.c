@@ -1,97 +1,163 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
 #include "bus/bus-options.h"
 
 typedef enum OptionKey {
         OPTION_ON_UNDRAINED,
         OPTION_HOLD_AT,
+        OPTION_WHEN_ALLOWED,
+        OPTION_AUTOMATIC,
+        OPTION_BATCH,
         OPTION_REASON,
         OPTION_MAX,
         OPTION_INVALID = -EINVAL,
 } OptionKey;
 
-static const char *const option_names[OPTION_MAX] = {
-        [OPTION_ON_UNDRAINED] = "on-undrained",
-        [OPTION_HOLD_AT] = "hold-at",
-        [OPTION_REASON] = "reason",
+#define OPTIONS_KNOWN "on-undrained, hold-at, when-allowed, automatic, batch and reason"
+
+static const struct {
+        const char *name;
+        char type;
+        const char *takes;
+} options[OPTION_MAX] = {
+        [OPTION_ON_UNDRAINED] = { "on-undrained", SD_BUS_TYPE_STRING, "a string" },
+        [OPTION_HOLD_AT] = { "hold-at", SD_BUS_TYPE_STRING, "a string" },
+        [OPTION_WHEN_ALLOWED] = { "when-allowed", SD_BUS_TYPE_BOOLEAN, "a boolean" },
+        [OPTION_AUTOMATIC] = { "automatic", SD_BUS_TYPE_BOOLEAN, "a boolean" },
+        [OPTION_BATCH] = { "batch", SD_BUS_TYPE_UINT32, "the number of a job (type u)" },
+        [OPTION_REASON] = { "reason", SD_BUS_TYPE_STRING, "a string" },
 };
+
+typedef union OptionValue {
+        const char *s;
+        int b;
+        uint32_t u;
+} OptionValue;
 
 static OptionKey option_from_string(const char *s)
 {
         for (OptionKey key = 0; key < OPTION_MAX; key++)
-                if (streq(option_names[key], s))
+                if (streq(options[key].name, s))
                         return key;
         return OPTION_INVALID;
 }
 
-/* D-Bus has made sure of UTF-8; here control characters go, the C1 set (U+0080 to U+009F) among them: a reason is shown
- * on terminals. */
-static bool reason_is_printable(const char *s)
+/* D-Bus has made sure of UTF-8; here control characters go, the C1 set (U+0080 to U+009F) among them. */
+bool bus_reason_is_valid(const char *s)
 {
+        if (strlen(s) > BUS_REASON_MAX)
+                return false;
         for (const unsigned char *c = (const unsigned char *) s; *c; c++)
                 if (*c < 0x20 || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
                         return false;
         return true;
 }
 
-static int option_set(OptionKey key, const char *value, SwitchOptions *o, sd_bus_error *error)
+/* The batch of a job that runs, or is the last one of its bot; 0: there is no such job. */
+static uint32_t find_batch(const Manager *m, uint32_t job_id)
+{
+        for (size_t i = 0; job_id > 0 && i < manager_n_bots(m); i++) {
+                const RecordJob *job = bot_job(manager_bot(m, i));
+
+                if (job->id == job_id)
+                        return job->batch;
+        }
+        return 0;
+}
+
+static int option_set(OptionKey key, OptionValue value, const Manager *m, SwitchOptions *o, sd_bus_error *error)
 {
         switch (key) {
         case OPTION_ON_UNDRAINED:
-                o->on_undrained = on_undrained_from_string(value);
+                o->on_undrained = on_undrained_from_string(value.s);
                 if (o->on_undrained < 0)
                         return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
                                                 "The option 'on-undrained' takes fail, spool or wait.");
                 return 0;
         case OPTION_HOLD_AT:
-                o->hold_at = hold_at_from_string(value);
+                o->hold_at = hold_at_from_string(value.s);
                 if (o->hold_at <= HOLD_AT_NONE)
                         return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
                                                 "The option 'hold-at' takes stop-workers or log-out.");
                 return 0;
+        case OPTION_WHEN_ALLOWED:
+                o->when_allowed = value.b;
+                return 0;
+        case OPTION_AUTOMATIC:
+                o->automatic = value.b;
+                return 0;
+        case OPTION_BATCH:
+                o->batch = find_batch(m, value.u);
+                if (o->batch == 0)
+                        return sd_bus_error_setf(
+                                        error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "The option 'batch' takes a job that runs or is its bot's last; %" PRIu32
+                                        " is none.",
+                                        value.u);
+                return 0;
         case OPTION_REASON:
-                if (strlen(value) > BUS_REASON_MAX || !reason_is_printable(value))
+                if (!bus_reason_is_valid(value.s))
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                                  "The option 'reason' takes at most %d bytes of text without control "
                                                  "characters.",
                                                  BUS_REASON_MAX);
-                o->reason = value;
+                o->reason = value.s;
                 return 0;
         default:
                 return -EINVAL;
         }
 }
 
-static int option_read(sd_bus_message *m, bool seen[OPTION_MAX], SwitchOptions *o, sd_bus_error *error)
+/* The variant's value, where it has the type that the option takes. */
+static int value_read(sd_bus_message *message, OptionKey key, OptionValue *ret, sd_bus_error *error)
 {
-        const char *name, *contents, *value;
-        OptionKey key;
-        char type;
+        const char type[] = { options[key].type, '\0' }, *contents;
+        char container;
         int r;
 
-        r = sd_bus_message_read(m, "s", &name);
+        r = sd_bus_message_peek_type(message, &container, &contents);
+        if (r < 0)
+                return r;
+        if (container != SD_BUS_TYPE_VARIANT || !streq_ptr(contents, type))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' takes %s.",
+                                         options[key].name, options[key].takes);
+        r = sd_bus_message_enter_container(message, SD_BUS_TYPE_VARIANT, type);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read_basic(message, type[0], ret);
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(message);
+}
+
+static int option_read(sd_bus_message *message, const Manager *m, bool seen[OPTION_MAX], SwitchOptions *o,
+                       sd_bus_error *error)
+{
+        OptionValue value = {};
+        const char *name;
+        OptionKey key;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
         if (r < 0)
                 return r;
         key = option_from_string(name);
         if (key < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "There is no option '%s'; known are on-undrained, hold-at and reason.",
+                                         "There is no option '%s'; known are " OPTIONS_KNOWN ".",
                                          strlen(name) <= 64 ? name : "(a very long name)");
         if (seen[key])
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' was given twice.", name);
         seen[key] = true;
 
-        r = sd_bus_message_peek_type(m, &type, &contents);
+        r = value_read(message, key, &value, error);
         if (r < 0)
                 return r;
-        if (type != SD_BUS_TYPE_VARIANT || !streq_ptr(contents, "s"))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' takes a string.", name);
-        r = sd_bus_message_read(m, "v", "s", &value);
-        if (r < 0)
-                return r;
-        return option_set(key, value, o, error);
+        return option_set(key, value, m, o, error);
 }
 
-int bus_options_read(sd_bus_message *m, SwitchOptions *ret, sd_bus_error *error)
+int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *ret, sd_bus_error *error)
 {
         SwitchOptions o = {
                 .on_undrained = ON_UNDRAINED_INVALID, .hold_at = HOLD_AT_NONE, .reason = "", .requester = ""
@@ -99,20 +165,20 @@ int bus_options_read(sd_bus_message *m, SwitchOptions *ret, sd_bus_error *error)
         bool seen[OPTION_MAX] = { false };
         int r;
 
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = option_read(m, seen, &o, error);
+        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = option_read(message, m, seen, &o, error);
                 if (r < 0)
                         return r;
-                r = sd_bus_message_exit_container(m);
+                r = sd_bus_message_exit_container(message);
                 if (r < 0)
                         return r;
         }
         if (r < 0)
                 return r;
-        r = sd_bus_message_exit_container(m);
+        r = sd_bus_message_exit_container(message);
         if (r < 0)
                 return r;
 

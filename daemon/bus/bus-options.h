@@ -6,9 +6,11 @@
 #include "base/macro.h"
 #include "manager/manager.h"
 
+/* Text of a caller that is kept and shown on terminals: at most BUS_REASON_MAX bytes, no control characters. */
 #define BUS_REASON_MAX 256
+bool bus_reason_is_valid(const char *s) _pure_;
 
-/* Reads the a{sv} of SwitchToLocal(). Strict: a key that is not known, comes twice, or has a value of another type or
- * range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The strings belong to
- * the message. */
-int bus_options_read(sd_bus_message *m, SwitchOptions *ret, sd_bus_error *error) _must_check_;
+/* Reads the a{sv} of SwitchToLocal() and SwitchToCloud(). Strict: a key that is not known, comes twice, or has a value
+ * of another type or range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The
+ * strings belong to the message. */
+int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *ret, sd_bus_error *error) _must_check_;

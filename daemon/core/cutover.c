@@ -28,6 +28,7 @@
 #define CANCELED       CUTOVER_DO_JOB_CANCELED
 #define END            CUTOVER_DO_JOB_END
 #define RELEASE        CUTOVER_DO_RELEASE_SERVER
+#define QUEUE          CUTOVER_DO_QUEUE
 
 /* Laws that hold over these rows (tests/unit/test-cutover.c walks all sequences):
  *
@@ -35,22 +36,58 @@
  *     logOut goes out before the checks, the stop of the workers and the spool (L3).
  *   - From LOG_OUT on a row leads back only where this attempt, the first, was certainly not applied; once one attempt
  *     is unknown, nothing leads back (L1).
- *   - LOG_IN, the first request to the target, is entered with LOGGED_OUT noted and in no other way (L2).
+ *   - LOG_IN, the first request to the target, is entered with LOGGED_OUT noted, or after LOG_IN_ABANDONED, which no
+ *     request leaves before it is on record what session is owed a logOut (L2).
+ *   - CHECK is entered from QUEUED alone, and QUEUED is left for it when the target's window is over (L1).
  *   - The gate is open only in states whose place is known (L4). */
 /* clang-format off */
 static const CutoverRow table[] = {
         /*  from             event                to               actions                  note            why */
-        ROW(SETTLED,         SWITCH_REQUESTED,    CHECK,           BEGIN | CHECK,           NONE,           "reversible work comes first"),
+        ROW(SETTLED,         SWITCH_REQUESTED,    QUEUED,          BEGIN | QUEUE,           NONE,           "one after the other, and not before the window is over"),
         ROW(SETTLED,         RESTARTED,           SETTLED,         0,                       NONE,           "nothing was under way"),
+
+        ROW(QUEUED,          ADMITTED,            CHECK,           CHECK,                   WINDOW_OVER,    "reversible work comes first"),
+        ROW(QUEUED,          ADMITTED_STALE,      STALE_SPOOL,     SPOOL,                   NONE,           "two sessions of one bot take updates from each other"),
+        ROW(QUEUED,          ARRIVED,             SETTLED,         DONE,                    NONE,           "the bot is where it should be"),
+        ROW(QUEUED,          CALLED_OFF,          SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing was begun"),
+        ROW(QUEUED,          CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "nothing was begun"),
+        ROW(QUEUED,          WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
+        ROW(QUEUED,          RESTARTED,           QUEUED,          QUEUE,                   NONE,           "it waits on"),
+
+        ROW(STALE_SPOOL,     SPOOLED,             STALE_LOG_OUT,   REPEAT,                  NONE,           "what that server still had is safe"),
+        ROW(STALE_SPOOL,     SPOOLED_HOLD,        STALE_LOG_OUT,   REPEAT,                  NONE,           "the hold is for the move that follows"),
+        ROW(STALE_SPOOL,     LOGOUT_APPLIED,      STALE_HAND_OVER, NEXT_PART | CONFIRM,     STALE_ENDED,    "the server says that the bot is out"),
+        ROW(STALE_SPOOL,     SPOOL_FAILED,        SETTLED,         FAILED | END,            NONE,           "it stays on record and is tried again"),
+        ROW(STALE_SPOOL,     CANCEL_REQUESTED,    SETTLED,         CANCELED | END,          NONE,           "it stays on record and is tried again"),
+        ROW(STALE_SPOOL,     WRITE_FAILED,        SETTLED,         FAILED | END,            NONE,           "nothing irreversible without a record"),
+        ROW(STALE_SPOOL,     RESTARTED,           QUEUED,          QUEUE,                   NONE,           "the server may be gone again"),
+
+        ROW(STALE_LOG_OUT,   LOGOUT_APPLIED,      STALE_HAND_OVER, NEXT_PART | CONFIRM,     STALE_ENDED,    "the bot has one session again"),
+        ROW(STALE_LOG_OUT,   LOGOUT_REVOKED,      STALE_HAND_OVER, NEXT_PART | CONFIRM,     STALE_ENDED,    "there is no session that could be ended"),
+        ROW(STALE_LOG_OUT,   LOGOUT_REJECTED,     STALE_LOG_OUT,   TIMER,                   NONE,           "the request was not carried out"),
+        ROW(STALE_LOG_OUT,   RETRY_DUE,           STALE_LOG_OUT,   REPEAT,                  NONE,           "tried again"),
+        ROW(STALE_LOG_OUT,   RETRY_DUE_STALE,     STALE_SPOOL,     SPOOL,                   NONE,           "what came in while waiting is taken too"),
+        ROW(STALE_LOG_OUT,   CANCEL_REQUESTED,    SETTLED,         CANCELED | END,          NONE,           "it stays on record and is tried again"),
+        ROW(STALE_LOG_OUT,   LOGOUT_GIVEN_UP,     SETTLED,         FAILED | END,            NONE,           "it stays on record and is tried again"),
+        ROW(STALE_LOG_OUT,   WRITE_FAILED,        SETTLED,         FAILED | END,            NONE,           "nothing irreversible without a record"),
+        ROW(STALE_LOG_OUT,   RESTARTED,           QUEUED,          QUEUE,                   NONE,           "the server may be gone again"),
+
+        ROW(STALE_HAND_OVER, CONFIRMED,           QUEUED,          QUEUE,                   NONE,           "now the job can have its turn"),
+        ROW(STALE_HAND_OVER, NOT_CONFIRMED,       QUEUED,          QUEUE,                   NONE,           "what was not taken is kept"),
+        ROW(STALE_HAND_OVER, SPOOL_LEFT,          STALE_HAND_OVER, NEXT_PART | CONFIRM,     NONE,           "a worker takes one part at each start"),
+        ROW(STALE_HAND_OVER, CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "what was not taken is kept"),
+        ROW(STALE_HAND_OVER, RESTARTED,           STALE_HAND_OVER, NEXT_PART | CONFIRM,     NONE,           "handed over twice is better than never"),
 
         ROW(CHECK,           CHECK_PASSED,        DRAIN,           DRAIN,                   NONE,           "the workers take what is pending"),
         ROW(CHECK,           CHECK_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing was changed"),
         ROW(CHECK,           CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "nothing was changed"),
         ROW(CHECK,           WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
+        ROW(CHECK,           SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server is not waited for"),
         ROW(CHECK,           RESTARTED,           CHECK,           CHECK,                   NONE,           "checks of another process prove nothing"),
 
         ROW(DRAIN,           DRAINED,             STOP_WORKERS,    STOP,                    NONE,           "no worker may log the bot in again"),
         ROW(DRAIN,           DRAINED_HOLD,        HOLD_DRAINED,    HOLD,                    NONE,           "the caller wants to say when"),
+        ROW(DRAIN,           SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server is not waited for"),
         ROW(DRAIN,           DRAIN_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "the workers never stopped"),
         ROW(DRAIN,           CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "the workers never stopped"),
         ROW(DRAIN,           WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
@@ -70,6 +107,7 @@ static const CutoverRow table[] = {
 
         ROW(SPOOL,           SPOOLED,             LOG_OUT,         LOG_OUT,                 MAY_BE_LOGGED_OUT, "the intent is on disk before the request"),
         ROW(SPOOL,           SPOOLED_HOLD,        HOLD_SPOOLED,    HOLD,                    NONE,           "the caller wants to say when"),
+        ROW(SPOOL,           SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server is not waited for"),
         ROW(SPOOL,           SPOOL_FAILED,        RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "a logOut would wipe what is pending"),
         ROW(SPOOL,           CANCEL_REQUESTED,    RESTORE_SOURCE,  CANCELED | RESTORE_SOURCE, NONE,         "all of it can be put back"),
         ROW(SPOOL,           WRITE_FAILED,        RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "nothing irreversible without a record"),
@@ -95,6 +133,12 @@ static const CutoverRow table[] = {
         ROW(LOG_OUT_WAIT,    WRITE_FAILED,        RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "nothing irreversible without a record"),
         ROW(LOG_OUT_WAIT,    RESTARTED,           STOP_WORKERS,    STOP,                    NONE,           "workers may have been started meanwhile"),
 
+        ROW(ABANDON,         WORKERS_STOPPED,     LOG_IN_ABANDONED, LOG_IN,                 ABANDONED,      "the session is on record before another is begun"),
+        ROW(ABANDON,         WORKERS_NOT_STOPPED, RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "a running worker would use two servers"),
+        ROW(ABANDON,         CANCEL_REQUESTED,    RESTORE_SOURCE,  CANCELED | RESTORE_SOURCE, NONE,         "all of it can be put back"),
+        ROW(ABANDON,         WRITE_FAILED,        RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "nothing irreversible without a record"),
+        ROW(ABANDON,         RESTARTED,           ABANDON,         STOP,                    NONE,           "some may have been stopped"),
+
         ROW(LOG_OUT_RECHECK, WORKERS_STOPPED,     LOG_OUT_UNKNOWN, TIMER,                   NONE,           "nothing runs that could log the bot in"),
         ROW(LOG_OUT_RECHECK, WORKERS_NOT_STOPPED, LOG_OUT_RECHECK, TIMER,                   NONE,           "a running worker would log the bot in again"),
         ROW(LOG_OUT_RECHECK, RETRY_DUE,           LOG_OUT_RECHECK, STOP,                    NONE,           "asked again"),
@@ -109,6 +153,7 @@ static const CutoverRow table[] = {
         ROW(LOG_OUT_RESPOOL, SPOOLED_HOLD,        LOG_OUT_REPEAT,  REPEAT,                  MAY_BE_LOGGED_OUT, "too late to hold"),
         ROW(LOG_OUT_RESPOOL, SPOOL_FAILED,        LOG_OUT_UNKNOWN, TIMER,                   NONE,           "a logOut would wipe what is pending"),
         ROW(LOG_OUT_RESPOOL, LOGOUT_APPLIED,      LOG_IN,          LOG_IN,                  LOGGED_OUT,     "the server says that the bot is out"),
+        ROW(LOG_OUT_RESPOOL, SOURCE_DEAD,         LOG_IN_ABANDONED, LOG_IN,                 ABANDONED,      "nobody is left who could tell"),
         ROW(LOG_OUT_RESPOOL, RESTARTED,           LOG_OUT_RECHECK, STOP,                    MAY_BE_LOGGED_OUT, "the intent is on record, the answer is not"),
 
         ROW(LOG_OUT_REPEAT,  LOGOUT_APPLIED,      LOG_IN,          LOG_IN,                  LOGGED_OUT,     "the bot is out: the target may have it"),
@@ -116,18 +161,36 @@ static const CutoverRow table[] = {
         ROW(LOG_OUT_REPEAT,  LOGOUT_REJECTED,     LOG_OUT_UNKNOWN, TIMER,                   NONE,           "this attempt tells nothing of the earlier one"),
         ROW(LOG_OUT_REPEAT,  LOGOUT_GIVEN_UP,     LOG_OUT_UNKNOWN, TIMER,                   NONE,           "there is no giving up any more"),
         ROW(LOG_OUT_REPEAT,  LOGOUT_LOST,         LOG_OUT_UNKNOWN, TIMER,                   MAY_BE_LOGGED_OUT, "a lost answer may have been a yes"),
+        ROW(LOG_OUT_REPEAT,  SOURCE_DEAD,         LOG_IN_ABANDONED, LOG_IN,                 ABANDONED,      "nobody is left who could tell"),
         ROW(LOG_OUT_REPEAT,  RESTARTED,           LOG_OUT_RECHECK, STOP,                    MAY_BE_LOGGED_OUT, "the intent is on record, the answer is not"),
 
         ROW(LOG_IN,          LOGGED_IN,           RESTORE_WEBHOOK, WEBHOOK,                 LOGGED_IN,      "the target has the bot"),
         ROW(LOG_IN,          LOGIN_FAILED,        LOG_IN,          TIMER,                   NONE,           "forward only: tried again"),
+        ROW(LOG_IN,          LOGIN_TOO_EARLY,     LOG_IN,          TIMER,                   WINDOW_LONGER,  "a second logOut would lengthen it further"),
+        ROW(LOG_IN,          FALL_BACK_DUE,       TURN_BACK,       FAILED | STOP,           TURNED_BACK,    "the cloud takes the bot again, and the target does not"),
         ROW(LOG_IN,          RETRY_DUE,           LOG_IN,          LOG_IN,                  NONE,           "tried again"),
         ROW(LOG_IN,          RETRY_DUE_STALE,     LOG_IN,          LOG_IN,                  NONE,           "tried again"),
         ROW(LOG_IN,          RESTARTED,           LOG_IN,          LOG_IN,                  NONE,           "logging in twice does no harm"),
+
+        ROW(TURN_BACK,       WORKERS_STOPPED,     LOG_IN_ABANDONED, LOG_IN,                 NONE,           "the session is on record before another is begun"),
+        ROW(TURN_BACK,       WORKERS_NOT_STOPPED, TURN_BACK,       TIMER,                   NONE,           "a running worker would use two servers"),
+        ROW(TURN_BACK,       RETRY_DUE,           TURN_BACK,       STOP,                    NONE,           "asked again"),
+        ROW(TURN_BACK,       RETRY_DUE_STALE,     TURN_BACK,       STOP,                    NONE,           "asked again"),
+        ROW(TURN_BACK,       RESTARTED,           TURN_BACK,       STOP,                    NONE,           "workers may have been started meanwhile"),
+
+        ROW(LOG_IN_ABANDONED, LOGGED_IN,          RESTORE_WEBHOOK, WEBHOOK,                 LOGGED_IN,      "the target has the bot"),
+        ROW(LOG_IN_ABANDONED, LOGIN_FAILED,       LOG_IN,          TIMER,                   NONE,           "forward only: tried again"),
+        ROW(LOG_IN_ABANDONED, LOGIN_TOO_EARLY,    LOG_IN,          TIMER,                   WINDOW_LONGER,  "a second logOut would lengthen it further"),
+        ROW(LOG_IN_ABANDONED, WRITE_FAILED,       LOG_IN_ABANDONED, TIMER,                  NONE,           "a session that is not on record would be forgotten"),
+        ROW(LOG_IN_ABANDONED, RETRY_DUE,          LOG_IN_ABANDONED, LOG_IN,                 AGAIN,          "tried again"),
+        ROW(LOG_IN_ABANDONED, RETRY_DUE_STALE,    LOG_IN_ABANDONED, LOG_IN,                 AGAIN,          "tried again"),
+        ROW(LOG_IN_ABANDONED, RESTARTED,          LOG_IN,          LOG_IN,                  NONE,           "logging in twice does no harm"),
 
         ROW(RESTORE_WEBHOOK, WEBHOOK_RESTORED,    PUBLISH,         PUBLISH,                 NONE,           "the workers get the new endpoint"),
         ROW(RESTORE_WEBHOOK, WEBHOOK_NOT_RESTORED, RESTORE_WEBHOOK, TIMER,                  NONE,           "forward only: tried again"),
         ROW(RESTORE_WEBHOOK, RETRY_DUE,           RESTORE_WEBHOOK, WEBHOOK,                 NONE,           "tried again"),
         ROW(RESTORE_WEBHOOK, RETRY_DUE_STALE,     RESTORE_WEBHOOK, WEBHOOK,                 NONE,           "tried again"),
+        ROW(RESTORE_WEBHOOK, FALL_BACK_DUE,       TURN_BACK,       FAILED | STOP,           ABANDONED,      "the target died, and the cloud takes the bot again"),
         ROW(RESTORE_WEBHOOK, RESTARTED,           RESTORE_WEBHOOK, WEBHOOK,                 NONE,           "setting it twice does no harm"),
 
         ROW(PUBLISH,         PUBLISHED,           START_WORKERS,   START,                   NONE,           "the seat is settled"),
@@ -140,15 +203,16 @@ static const CutoverRow table[] = {
         ROW(START_WORKERS,   WORKERS_NOT_STARTED, CONFIRM,         FAILED | CONFIRM,        NONE,           "the others are still to be watched"),
         ROW(START_WORKERS,   RESTARTED,           START_WORKERS,   START,                   NONE,           "starting what runs does nothing"),
 
-        ROW(CONFIRM,         CONFIRMED,           SETTLED,         DONE,                    NONE,           "the workers run at the target"),
+        ROW(CONFIRM,         CONFIRMED,           SETTLED,         RELEASE | DONE,          NONE,           "the workers run at the target"),
         ROW(CONFIRM,         SPOOL_LEFT,          CONFIRM,         NEXT_PART | CONFIRM,     NONE,           "a worker takes one part at each start"),
-        ROW(CONFIRM,         NOT_CONFIRMED,       SETTLED,         FAILED | END,            NONE,           "the bot is at the target, its workers are not well"),
+        ROW(CONFIRM,         NOT_CONFIRMED,       SETTLED,         RELEASE | FAILED | END,  NONE,           "the bot is at the target, its workers are not well"),
         ROW(CONFIRM,         RESTARTED,           CONFIRM,         CONFIRM,                 NONE,           "watched anew"),
 
         ROW(RESTORE_SOURCE,  SOURCE_RESTORED,     RESTART_WORKERS, START,                   NONE,           "the same workers at the same endpoint"),
         ROW(RESTORE_SOURCE,  SOURCE_NOT_RESTORED, RESTORE_SOURCE,  TIMER,                   NONE,           "the workers would find a changed bot"),
         ROW(RESTORE_SOURCE,  RETRY_DUE,           RESTORE_SOURCE,  RESTORE_SOURCE,          NONE,           "tried again"),
         ROW(RESTORE_SOURCE,  RETRY_DUE_STALE,     RESTORE_SOURCE,  RESTORE_SOURCE,          NONE,           "tried again"),
+        ROW(RESTORE_SOURCE,  SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server cannot be put back"),
         ROW(RESTORE_SOURCE,  RESTARTED,           RESTORE_SOURCE,  RESTORE_SOURCE,          NONE,           "restoring twice does no harm"),
 
         ROW(RESTART_WORKERS, WORKERS_STARTED,     SETTLED,         END,                     NONE,           "all is as it was"),
@@ -179,33 +243,41 @@ static const CutoverRow table[] = {
 #undef CANCELED
 #undef END
 #undef RELEASE
+#undef QUEUE
 
-#define FACTS(state, name, phase, place, gate, cancel, needs) \
-        [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, needs }
+#define FACTS(state, name, phase, place, gate, cancel, stale, needs) \
+        [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, stale, needs }
 
 /* clang-format off */
 static const CutoverFacts facts[CUTOVER_STATE_MAX] = {
-        /*    state            name               phase              place    gate   cancel needs a record */
-        FACTS(SETTLED,         "settled",         "",                SEAT,    true,  false, false),
-        FACTS(CHECK,           "check",           "check",           SEAT,    true,  true,  true),
-        FACTS(DRAIN,           "drain",           "drain",           SEAT,    true,  true,  true),
-        FACTS(HOLD_DRAINED,    "hold-drained",    "drain",           SEAT,    true,  true,  true),
-        FACTS(STOP_WORKERS,    "stop-workers",    "stop-workers",    SEAT,    false, true,  true),
-        FACTS(SPOOL,           "spool",           "spool",           SEAT,    false, true,  true),
-        FACTS(HOLD_SPOOLED,    "hold-spooled",    "spool",           SEAT,    false, true,  true),
-        FACTS(LOG_OUT_WAIT,    "log-out-wait",    "log-out",         SEAT,    false, true,  true),
-        FACTS(LOG_OUT,         "log-out",         "log-out",         UNKNOWN, false, false, true),
-        FACTS(LOG_OUT_RECHECK, "log-out-recheck", "log-out",         UNKNOWN, false, false, false),
-        FACTS(LOG_OUT_UNKNOWN, "log-out-unknown", "log-out",         UNKNOWN, false, false, false),
-        FACTS(LOG_OUT_RESPOOL, "log-out-respool", "log-out",         UNKNOWN, false, false, false),
-        FACTS(LOG_OUT_REPEAT,  "log-out-repeat",  "log-out",         UNKNOWN, false, false, false),
-        FACTS(LOG_IN,          "log-in",          "log-in",          NONE,    false, false, false),
-        FACTS(RESTORE_WEBHOOK, "restore-webhook", "restore-webhook", TARGET,  false, false, false),
-        FACTS(PUBLISH,         "publish",         "publish",         TARGET,  false, false, false),
-        FACTS(START_WORKERS,   "start-workers",   "start-workers",   TARGET,  true,  false, false),
-        FACTS(CONFIRM,         "confirm",         "confirm",         TARGET,  true,  false, false),
-        FACTS(RESTORE_SOURCE,  "restore-source",  "roll-back",       SEAT,    false, false, false),
-        FACTS(RESTART_WORKERS, "restart-workers", "roll-back",       SEAT,    true,  false, false),
+        /*    state             name                phase              place    gate   cancel stale  needs a record */
+        FACTS(SETTLED,          "settled",          "",                SEAT,    true,  false, false, false),
+        FACTS(QUEUED,           "queued",           "queued",          SEAT,    true,  true,  false, true),
+        FACTS(STALE_SPOOL,      "stale-spool",      "stale-session",   SEAT,    true,  true,  true,  true),
+        FACTS(STALE_LOG_OUT,    "stale-log-out",    "stale-session",   SEAT,    true,  true,  true,  true),
+        FACTS(STALE_HAND_OVER,  "stale-hand-over",  "stale-session",   SEAT,    true,  true,  false, false),
+        FACTS(CHECK,            "check",            "check",           SEAT,    true,  true,  false, true),
+        FACTS(DRAIN,            "drain",            "drain",           SEAT,    true,  true,  false, true),
+        FACTS(HOLD_DRAINED,     "hold-drained",     "drain",           SEAT,    true,  true,  false, true),
+        FACTS(STOP_WORKERS,     "stop-workers",     "stop-workers",    SEAT,    false, true,  false, true),
+        FACTS(SPOOL,            "spool",            "spool",           SEAT,    false, true,  false, true),
+        FACTS(HOLD_SPOOLED,     "hold-spooled",     "spool",           SEAT,    false, true,  false, true),
+        FACTS(LOG_OUT_WAIT,     "log-out-wait",     "log-out",         SEAT,    false, true,  false, true),
+        FACTS(ABANDON,          "abandon",          "stop-workers",    SEAT,    false, true,  false, true),
+        FACTS(LOG_OUT,          "log-out",          "log-out",         UNKNOWN, false, false, false, true),
+        FACTS(LOG_OUT_RECHECK,  "log-out-recheck",  "log-out",         UNKNOWN, false, false, false, false),
+        FACTS(LOG_OUT_UNKNOWN,  "log-out-unknown",  "log-out",         UNKNOWN, false, false, false, false),
+        FACTS(LOG_OUT_RESPOOL,  "log-out-respool",  "log-out",         UNKNOWN, false, false, false, false),
+        FACTS(LOG_OUT_REPEAT,   "log-out-repeat",   "log-out",         UNKNOWN, false, false, false, false),
+        FACTS(LOG_IN,           "log-in",           "log-in",          NONE,    false, false, false, false),
+        FACTS(TURN_BACK,        "turn-back",        "log-in",          NONE,    false, false, false, false),
+        FACTS(LOG_IN_ABANDONED, "log-in-abandoned", "log-in",          NONE,    false, false, false, true),
+        FACTS(RESTORE_WEBHOOK,  "restore-webhook",  "restore-webhook", TARGET,  false, false, false, false),
+        FACTS(PUBLISH,          "publish",          "publish",         TARGET,  false, false, false, false),
+        FACTS(START_WORKERS,    "start-workers",    "start-workers",   TARGET,  true,  false, false, false),
+        FACTS(CONFIRM,          "confirm",          "confirm",         TARGET,  true,  false, false, false),
+        FACTS(RESTORE_SOURCE,   "restore-source",   "roll-back",       SEAT,    false, false, false, false),
+        FACTS(RESTART_WORKERS,  "restart-workers",  "roll-back",       SEAT,    true,  false, false, false),
 };
 
 /* clang-format on */
@@ -292,8 +364,13 @@ const char *cutover_event_to_string(CutoverEvent event)
                 [CUTOVER_CANCEL_REQUESTED] = "cancel-requested",
                 [CUTOVER_RESTARTED] = "restarted",
                 [CUTOVER_WRITE_FAILED] = "write-failed",
+                [CUTOVER_ADMITTED] = "admitted",
+                [CUTOVER_ADMITTED_STALE] = "admitted-stale",
+                [CUTOVER_ARRIVED] = "arrived",
+                [CUTOVER_CALLED_OFF] = "called-off",
                 [CUTOVER_CHECK_PASSED] = "check-passed",
                 [CUTOVER_CHECK_FAILED] = "check-failed",
+                [CUTOVER_SOURCE_DEAD] = "source-dead",
                 [CUTOVER_DRAINED] = "drained",
                 [CUTOVER_DRAINED_HOLD] = "drained-hold",
                 [CUTOVER_DRAIN_FAILED] = "drain-failed",
@@ -310,6 +387,7 @@ const char *cutover_event_to_string(CutoverEvent event)
                 [CUTOVER_LOGOUT_LOST] = "logout-lost",
                 [CUTOVER_LOGGED_IN] = "logged-in",
                 [CUTOVER_LOGIN_FAILED] = "login-failed",
+                [CUTOVER_LOGIN_TOO_EARLY] = "login-too-early",
                 [CUTOVER_SOURCE_RESTORED] = "source-restored",
                 [CUTOVER_SOURCE_NOT_RESTORED] = "source-not-restored",
                 [CUTOVER_WEBHOOK_RESTORED] = "webhook-restored",
@@ -323,6 +401,7 @@ const char *cutover_event_to_string(CutoverEvent event)
                 [CUTOVER_NOT_CONFIRMED] = "not-confirmed",
                 [CUTOVER_RETRY_DUE] = "retry-due",
                 [CUTOVER_RETRY_DUE_STALE] = "retry-due-stale",
+                [CUTOVER_FALL_BACK_DUE] = "fall-back-due",
         };
 
         return event >= 0 && event < CUTOVER_EVENT_MAX ? names[event] : NULL;
@@ -334,7 +413,7 @@ const char *cutover_action_to_string(CutoverAction action)
                 "job-begin",     "check",           "drain",   "hold",           "stop-workers",    "spool",
                 "log-out",       "repeat-log-out",  "log-in",  "restore-source", "restore-webhook", "publish",
                 "start-workers", "next-spool-part", "confirm", "retry-timer",    "release-server",  "job-done",
-                "job-failed",    "job-canceled",    "job-end",
+                "job-failed",    "job-canceled",    "job-end", "queue",
         };
 
         static_assert(CUTOVER_ACTION_ALL == (1 << ELEMENTSOF(names)) - 1, "every action has a name");
@@ -352,6 +431,12 @@ const char *cutover_note_to_string(CutoverNote note)
                 [CUTOVER_NOTE_LOGGED_OUT] = "logged-out",
                 [CUTOVER_NOTE_NOT_LOGGED_OUT] = "not-logged-out",
                 [CUTOVER_NOTE_LOGGED_IN] = "logged-in",
+                [CUTOVER_NOTE_WINDOW_OVER] = "window-over",
+                [CUTOVER_NOTE_WINDOW_LONGER] = "window-longer",
+                [CUTOVER_NOTE_ABANDONED] = "abandoned",
+                [CUTOVER_NOTE_TURNED_BACK] = "turned-back",
+                [CUTOVER_NOTE_AGAIN] = "again",
+                [CUTOVER_NOTE_STALE_ENDED] = "stale-ended",
         };
 
         return note >= 0 && note < CUTOVER_NOTE_MAX ? names[note] : NULL;

@@ -6,11 +6,22 @@
 
 /* The protocol that moves one bot from the server it is logged in at (the source) to the other (the target): one table
  * of states and events, values in and values out. It does not know which server is which, what time it is, or how
- * anything is done; manager/ feeds it and carries out what it says: step, write the record, then act. */
+ * anything is done; manager/ feeds it and carries out what it says: step, write the record, then act.
+ *
+ * Only a server of this host is ever declared dead (SOURCE_DEAD), and only the cloud is fallen back to. */
 
 typedef enum CutoverState {
         /* no job */
         CUTOVER_SETTLED, /* logged in at the record's seat, or undeclared; workers may run */
+
+        /* a job that waits: for the target's window, for its turn, for the pace of logins */
+        CUTOVER_QUEUED,
+
+        /* the local server was left while it was dead, and holds a session that has to be ended (a stale one): done
+         * first, while the bot works at the other server */
+        CUTOVER_STALE_SPOOL,
+        CUTOVER_STALE_LOG_OUT,
+        CUTOVER_STALE_HAND_OVER, /* it is ended; what was spooled of it goes to the workers */
 
         /* reversible: the bot is logged in at the source */
         CUTOVER_CHECK,
@@ -20,6 +31,7 @@ typedef enum CutoverState {
         CUTOVER_SPOOL,
         CUTOVER_HOLD_SPOOLED, /* hold-at=log-out: waits for Proceed() with the workers stopped */
         CUTOVER_LOG_OUT_WAIT, /* an attempt that certainly did not arrive: soon another one, spooled anew */
+        CUTOVER_ABANDON,      /* the source is dead: its session becomes a stale one as soon as no worker runs */
 
         /* the way back: the job's result is fixed, its target given up */
         CUTOVER_RESTORE_SOURCE, /* webhook, spool and server unit as they were */
@@ -33,6 +45,8 @@ typedef enum CutoverState {
         CUTOVER_LOG_OUT_RESPOOL, /* the spool directly before a repeat */
         CUTOVER_LOG_OUT_REPEAT,  /* the repeat in flight */
         CUTOVER_LOG_IN,
+        CUTOVER_TURN_BACK,        /* to the cloud, from a target that does not take the bot: no worker may run there */
+        CUTOVER_LOG_IN_ABANDONED, /* the same, after a server that may hold a session: first that goes on record */
         CUTOVER_RESTORE_WEBHOOK,
         CUTOVER_PUBLISH,
         CUTOVER_START_WORKERS,
@@ -52,9 +66,16 @@ typedef enum CutoverEvent {
         CUTOVER_RESTARTED,    /* this process has just read the record; whatever was in flight is gone */
         CUTOVER_WRITE_FAILED, /* the record of this state is not on disk, its actions were not begun */
 
+        /* of a queued job */
+        CUTOVER_ADMITTED,       /* the target's window is over, and it is its turn */
+        CUTOVER_ADMITTED_STALE, /* the server answers again that holds a stale session: that is ended first */
+        CUTOVER_ARRIVED,        /* the bot is at the target already: the stale session was all there was to end */
+        CUTOVER_CALLED_OFF,     /* the job is not to begin at all */
+
         /* results of actions */
         CUTOVER_CHECK_PASSED,
         CUTOVER_CHECK_FAILED,
+        CUTOVER_SOURCE_DEAD, /* the server that the bot is to leave cannot be asked and cannot be started */
         CUTOVER_DRAINED,      /* nothing is pending, or on-undrained=spool and the time is up */
         CUTOVER_DRAINED_HOLD, /* the same, and the caller asked to hold here */
         CUTOVER_DRAIN_FAILED,
@@ -71,6 +92,7 @@ typedef enum CutoverEvent {
         CUTOVER_LOGOUT_LOST,     /* anything else: it may have been applied */
         CUTOVER_LOGGED_IN,
         CUTOVER_LOGIN_FAILED,
+        CUTOVER_LOGIN_TOO_EARLY, /* the target still keeps the bot out: its window is longer than promised */
         CUTOVER_SOURCE_RESTORED,
         CUTOVER_SOURCE_NOT_RESTORED,
         CUTOVER_WEBHOOK_RESTORED, /* or there was none */
@@ -86,6 +108,7 @@ typedef enum CutoverEvent {
         /* the retry timer */
         CUTOVER_RETRY_DUE,
         CUTOVER_RETRY_DUE_STALE, /* the same, and the last getUpdates was more than 5 s ago */
+        CUTOVER_FALL_BACK_DUE,   /* the same, but the cloud would take the bot again, and it is to go there */
 
         CUTOVER_EVENT_MAX,
         CUTOVER_EVENT_INVALID = -EINVAL,
@@ -106,15 +129,16 @@ typedef enum CutoverAction {
         CUTOVER_DO_RESTORE_WEBHOOK = 1 << 10,
         CUTOVER_DO_PUBLISH = 1 << 11,
         CUTOVER_DO_START_WORKERS = 1 << 12,
-        CUTOVER_DO_NEXT_SPOOL_PART = 1 << 13, /* restart the worker that takes the spool */
+        CUTOVER_DO_NEXT_SPOOL_PART = 1 << 13, /* restart the worker that takes the spool, where it runs */
         CUTOVER_DO_CONFIRM = 1 << 14,
         CUTOVER_DO_RETRY_TIMER = 1 << 15,
-        CUTOVER_DO_RELEASE_SERVER = 1 << 16, /* undo what check did to the target's unit */
+        CUTOVER_DO_RELEASE_SERVER = 1 << 16, /* the local server's unit, where nobody needs it any more */
         CUTOVER_DO_JOB_DONE = 1 << 17,       /* these three fix the job's result unless it is fixed already … */
         CUTOVER_DO_JOB_FAILED = 1 << 18,
         CUTOVER_DO_JOB_CANCELED = 1 << 19,
         CUTOVER_DO_JOB_END = 1 << 20, /* … and this one announces it and lets the job go */
-        CUTOVER_ACTION_ALL = (1 << 21) - 1,
+        CUTOVER_DO_QUEUE = 1 << 21,   /* wait for the turn */
+        CUTOVER_ACTION_ALL = (1 << 22) - 1,
 } CutoverAction;
 
 /* What a row says about the logOut, for the record: written with the state, before the actions. */
@@ -124,6 +148,12 @@ typedef enum CutoverNote {
         CUTOVER_NOTE_LOGGED_OUT,     /* it is applied: the window counts from now, the last moment it can have been */
         CUTOVER_NOTE_NOT_LOGGED_OUT, /* takes MAY_BE_LOGGED_OUT back */
         CUTOVER_NOTE_LOGGED_IN,      /* the seat is the target from now on */
+        CUTOVER_NOTE_WINDOW_OVER,    /* the target's window is over for good, whatever a clock says later */
+        CUTOVER_NOTE_WINDOW_LONGER,  /* it was not: the target's window counts from now once more */
+        CUTOVER_NOTE_ABANDONED,      /* the seat's server holds a stale session; the target is the other one */
+        CUTOVER_NOTE_TURNED_BACK,    /* the target may hold one, if a login could arrive there; the target is the seat */
+        CUTOVER_NOTE_AGAIN,          /* nothing new: what could not be written is written now */
+        CUTOVER_NOTE_STALE_ENDED,    /* the stale session is gone: its server's window counts from now */
         CUTOVER_NOTE_MAX,
         CUTOVER_NOTE_INVALID = -EINVAL,
 } CutoverNote;
@@ -162,6 +192,7 @@ typedef struct CutoverFacts {
         CutoverPlace place;
         bool gate_open;    /* workers may be given the token and the endpoint of that place */
         bool cancellable;  /* Cancel() puts everything back */
+        bool ends_stale;   /* requests go to the server that holds the stale session, besides those of the seat */
         bool needs_record; /* its actions wait for a record that is safely on disk; elsewhere a failed write is reported
                             * and the way goes on */
 } CutoverFacts;

@@ -139,7 +139,7 @@ static int encode_string_array(json_object *strings, json_object **ret)
         return 0;
 }
 
-static json_object *encode_boot_id(const uint8_t *id)
+static json_object *encode_id128(const uint8_t *id)
 {
         char digits[33];
 
@@ -194,8 +194,8 @@ int record_field_encode(const RecordField *field, const Record *r, json_object *
                         return encode_string_array(*(json_object *const *) p, ret);
                 *ret = NULL;
                 return 0;
-        case FIELD_BOOT_ID:
-                value = encode_boot_id(p);
+        case FIELD_ID128:
+                value = encode_id128(p);
                 break;
         default:
                 value = encode_word(field->kind, *(const int *) p);
@@ -278,7 +278,7 @@ static int decode_string_array(json_object *value, json_object **ret)
         return 0;
 }
 
-static int decode_boot_id(json_object *value, uint8_t *ret)
+static int decode_id128(json_object *value, uint8_t *ret)
 {
         const char *s = string_of(value, 32);
         uint8_t id[16];
@@ -346,8 +346,8 @@ int record_field_decode(const RecordField *field, json_object *value, Record *r)
                 return decode_units(value, p);
         case FIELD_STRING_ARRAY:
                 return decode_string_array(value, p);
-        case FIELD_BOOT_ID:
-                return decode_boot_id(value, p);
+        case FIELD_ID128:
+                return decode_id128(value, p);
         default:
                 return decode_word(field->kind, value, p);
         }
@@ -364,7 +364,7 @@ static size_t field_plain_size(FieldKind kind)
         case FIELD_INT64:
         case FIELD_UINT64:
                 return sizeof(uint64_t);
-        case FIELD_BOOT_ID:
+        case FIELD_ID128:
                 return 16;
         case FIELD_STRING:
         case FIELD_OPTIONAL_STRING:

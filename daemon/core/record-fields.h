@@ -6,11 +6,23 @@
 /* The one description of a record that writing, reading, copying and freeing share: FIELD(name on disk, kind, member).
  * Order is the order on disk. */
 
+#define RECORD_MOMENT(FIELD, name, member)                           \
+        FIELD(name ".boottime-usec", UINT64, member.boottime_usec)   \
+        FIELD(name ".realtime-usec", UINT64, member.realtime_usec)   \
+        FIELD(name ".boot-id", ID128, member.boot_id)                \
+        FIELD(name ".synchronised", BOOL, member.synchronised)
+
+#define RECORD_WINDOW(FIELD, name, member)                           \
+        RECORD_MOMENT(FIELD, name ".since", member.since)            \
+        RECORD_MOMENT(FIELD, name ".seen", member.seen)              \
+        FIELD(name ".length-usec", UINT64, member.length_usec)
+
 #define RECORD_FIELDS(FIELD)                                                          \
         FIELD("bot-id", INT64, bot_id)                                                \
         FIELD("seat", SETTLED_SEAT, seat)                                             \
         FIELD("state", STATE, state)                                                  \
         FIELD("job.id", UINT32, job.id)                                               \
+        FIELD("job.batch", UINT32, job.batch)                                         \
         FIELD("job.target", SETTLED_SEAT, job.target)                                 \
         FIELD("job.result", JOB_RESULT, job.result)                                   \
         FIELD("job.reason", STRING, job.reason)                                       \
@@ -18,6 +30,8 @@
         FIELD("job.on-undrained", ON_UNDRAINED, job.on_undrained)                     \
         FIELD("job.hold-at", HOLD_AT, job.hold_at)                                    \
         FIELD("job.proceeded", BOOL, job.proceeded)                                   \
+        FIELD("job.when-allowed", BOOL, job.when_allowed)                             \
+        FIELD("job.automatic", BOOL, job.automatic)                                   \
         FIELD("job.started-usec", UINT64, job.started_usec)                           \
         FIELD("job.phase-started-usec", UINT64, job.phase_started_usec)               \
         FIELD("job.ended-usec", UINT64, job.ended_usec)                               \
@@ -40,17 +54,16 @@
         FIELD("webhook.allowed-updates", STRING_ARRAY, webhook.allowed_updates)       \
         FIELD("webhook-deleted", BOOL, webhook_deleted)                               \
         FIELD("part-served", BOOL, part_served)                                       \
-        FIELD("logged-out-valid", BOOL, logged_out_valid)                             \
-        FIELD("logged-out.boottime-usec", UINT64, logged_out.boottime_usec)           \
-        FIELD("logged-out.realtime-usec", UINT64, logged_out.realtime_usec)           \
-        FIELD("logged-out.boot-id", BOOT_ID, logged_out.boot_id)                      \
-        FIELD("logged-out.synchronised", BOOL, logged_out.synchronised)               \
-        FIELD("logged-out-long", BOOL, logged_out_long)                               \
+        RECORD_WINDOW(FIELD, "cloud-window", cloud_window)                            \
+        RECORD_WINDOW(FIELD, "local-window", local_window)                            \
+        FIELD("local-window.server", ID128, local_window_server)                      \
         FIELD("logout-attempts", UINT32, logout_attempts)                             \
-        FIELD("logged-in.boottime-usec", UINT64, logged_in.boottime_usec)             \
-        FIELD("logged-in.realtime-usec", UINT64, logged_in.realtime_usec)             \
-        FIELD("logged-in.boot-id", BOOT_ID, logged_in.boot_id)                        \
-        FIELD("logged-in.synchronised", BOOL, logged_in.synchronised)
+        RECORD_MOMENT(FIELD, "logged-in", logged_in)                                  \
+        FIELD("stale", BOOL, stale)                                                   \
+        RECORD_MOMENT(FIELD, "stale-logged-in", stale_logged_in)                      \
+        FIELD("held-until-usec", UINT64, held_until_usec)                             \
+        FIELD("held-reason", STRING, held_reason)
+
 
 typedef enum FieldKind {
         FIELD_BOOL,
@@ -62,7 +75,7 @@ typedef enum FieldKind {
         FIELD_OPTIONAL_STRING, /* NULL is null */
         FIELD_UNITS,           /* char ** */
         FIELD_STRING_ARRAY,    /* json_object *, an array of strings, or NULL */
-        FIELD_BOOT_ID,         /* uint8_t[16], as hexadecimal digits */
+        FIELD_ID128,         /* uint8_t[16], as hexadecimal digits */
         FIELD_SETTLED_SEAT,    /* Seat, and from here on words of an enum */
         FIELD_STATE,
         FIELD_JOB_RESULT,

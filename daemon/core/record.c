@@ -5,7 +5,7 @@
 #include "core/record-fields.h"
 
 #define RECORD_MAGIC      "tgswitch-record "
-#define RECORD_VERSION    1u
+#define RECORD_VERSION    2u
 #define RECORD_HEADER_MAX 64u
 #define RECORD_BOT_KEY    "bot"
 
@@ -16,7 +16,7 @@ static const RecordField fields[] = { RECORD_FIELDS(FIELD) };
 /* A member that is added to Record and not to RECORD_FIELDS would be forgotten on disk. It changes this sum, unless it
  * is small and falls into the padding, which is here what the 64-bit ABIs of Linux put between the members. */
 #if UINTPTR_MAX == UINT64_MAX
-#define RECORD_PADDING            43u
+#define RECORD_PADDING            74u
 #define FIELD(text, type, member) +sizeof(((Record *) NULL)->member)
 static_assert(sizeof(Record) == RECORD_PADDING RECORD_FIELDS(FIELD), "RECORD_FIELDS leaves out a member of Record");
 #undef FIELD
@@ -62,6 +62,13 @@ DEFINE_NAMES(hold_at, HoldAt, HOLD_AT_MAX);
 void record_init(Record *r)
 {
         *r = (Record){};
+}
+
+Window *record_window(Record *r, Seat server)
+{
+        assert(server == SEAT_CLOUD || server == SEAT_LOCAL);
+
+        return server == SEAT_CLOUD ? &r->cloud_window : &r->local_window;
 }
 
 void record_done(Record *r)

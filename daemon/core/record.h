@@ -50,13 +50,16 @@ HoldAt hold_at_from_string(const char *s);
  * the bus still tells its result. */
 typedef struct RecordJob {
         uint32_t id;      /* 0: there was none yet */
-        Seat target;      /* SEAT_CLOUD or SEAT_LOCAL */
+        uint32_t batch;   /* id of the first job of the same call: its own, where it came alone */
+        Seat target;      /* SEAT_CLOUD or SEAT_LOCAL; the seat itself where only a stale session is to be ended */
         JobResult result; /* NONE while it runs */
         char *reason;     /* the caller's; "" or NULL if none, so are the two below */
         char *requester;  /* who asked, for the history: "uid 0, unit session-1.scope" */
         OnUndrained on_undrained;
         HoldAt hold_at;
         bool proceeded;      /* Proceed() was called: hold-at is spent */
+        bool when_allowed;   /* waits for the target's window instead of failing */
+        bool automatic;      /* nobody asked: called off when there is no reason any more */
         usec_t started_usec; /* CLOCK_REALTIME, like all below */
         usec_t phase_started_usec;
         usec_t ended_usec;
@@ -89,17 +92,26 @@ typedef struct Record {
 
         bool part_served; /* the first part of the spool: it is dropped once its worker has stayed up */
 
-        /* the cloud's window */
-        bool logged_out_valid;
-        Moment logged_out;        /* the last moment at which a logOut there can have been applied */
-        bool logged_out_long;     /* 1800 s instead of 600 s: see window.h */
-        uint32_t logout_attempts; /* of the present job */
-        Moment logged_in;         /* when we saw the login at the seat; boottime 0: not by us */
+        /* what keeps the bot out of the servers */
+        Window cloud_window;
+        Window local_window;
+        uint8_t local_window_server[16]; /* invocation of its unit then: a restarted server has forgotten the lock */
+        uint32_t logout_attempts;        /* of the present job */
+        Moment logged_in;                /* when we saw the login at the seat; not set: not by us */
+
+        /* The local server was left without a logOut and holds a session that is to be ended (a stale one). */
+        bool stale;
+        Moment stale_logged_in; /* of that session, as far as known */
+
+        /* No automatic moves before this CLOCK_REALTIME; 0: they are allowed, USEC_INFINITY: until Release(). */
+        usec_t held_until_usec;
+        char *held_reason; /* "" or NULL if none */
 } Record;
 
 /* A record without history: not logged in anywhere we know of. All pointers are NULL; a string of the job that is NULL
  * means "", as which it is written and read back. */
 void record_init(Record *r);
+Window *record_window(Record *r, Seat server);
 void record_done(Record *r); /* leaves a record that only record_init() may use again */
 int record_copy(const Record *r, Record *ret) _must_check_;
 

@@ -6,31 +6,61 @@ static bool same_boot(const Moment *a, const Moment *b)
         return memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0;
 }
 
-/* Time that has certainly passed since `then`; the truth is never less. */
-static usec_t elapsed_at_least(const Moment *then, const Moment *now)
+bool moment_is_set(const Moment *m)
 {
-        usec_t elapsed;
+        return m->boottime_usec > 0 || m->realtime_usec > 0;
+}
+
+usec_t moment_age(const Moment *then, const Moment *seen, const Moment *now)
+{
+        usec_t age = 0;
 
         /* One clock that nobody can set: nothing else is looked at. */
         if (same_boot(then, now))
                 return usec_sub(now->boottime_usec, then->boottime_usec);
 
-        /* Another boot: this one began after `then`, so its whole age has passed, and perhaps more. */
-        elapsed = now->boottime_usec;
+        if (seen && moment_is_set(seen) && same_boot(seen, now))
+                age = usec_sub(now->boottime_usec, seen->boottime_usec);
         /* A stamp from the future proves that one of the two was wrong, so it tells nothing (usec_sub() gives 0). */
         if (then->synchronised && now->synchronised)
-                elapsed = MAX(elapsed, usec_sub(now->realtime_usec, then->realtime_usec));
-        return elapsed;
+                age = MAX(age, usec_sub(now->realtime_usec, then->realtime_usec));
+        return age;
 }
 
-usec_t window_left(const Moment *logged_out, usec_t length_usec, const Moment *now)
+void window_begin(Window *w, const Moment *now, usec_t length_usec)
 {
-        return usec_sub(usec_add(length_usec, WINDOW_MARGIN_USEC), elapsed_at_least(logged_out, now));
+        *w = (Window){ .since = *now, .length_usec = length_usec };
 }
 
-usec_t window_end_realtime(const Moment *logged_out, usec_t length_usec, const Moment *now)
+void window_close(Window *w)
 {
-        usec_t left = window_left(logged_out, length_usec, now);
+        w->length_usec = 0;
+}
+
+bool window_look(Window *w, const Moment *now)
+{
+        if (w->length_usec == 0 || same_boot(&w->since, now) || (moment_is_set(&w->seen) && same_boot(&w->seen, now)))
+                return false;
+        w->seen = *now;
+        return true;
+}
+
+usec_t window_left(const Window *w, const Moment *now)
+{
+        if (w->length_usec == 0)
+                return 0;
+        return usec_sub(usec_add(w->length_usec, WINDOW_MARGIN_USEC), moment_age(&w->since, &w->seen, now));
+}
+
+usec_t window_end_realtime(const Window *w, const Moment *now)
+{
+        usec_t left = window_left(w, now);
 
         return left > 0 ? usec_add(now->realtime_usec, left) : 0;
+}
+
+bool window_session_is_young(const Moment *logged_in, const Moment *now)
+{
+        return moment_is_set(logged_in) &&
+               moment_age(logged_in, NULL, now) < WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
 }

@@ -30,6 +30,7 @@ static const DictField job_fields[] = {
         JOB("Cancellable", DICT_BOOL, cancellable),
         JOB("StartedUSec", DICT_U64, started_usec),
         JOB("PhaseStartedUSec", DICT_U64, phase_started_usec),
+        JOB("NotBeforeUSec", DICT_U64, not_before_usec),
         JOB("Drained", DICT_U64, drained),
         JOB("Spooled", DICT_U64, spooled),
         JOB("HandedOver", DICT_U64, handed_over),
@@ -66,6 +67,10 @@ static const DictField bot_fields[] = {
         BOT("Workers", DICT_STRV, workers),
         BOT("LoggedOutUSec", DICT_U64, logged_out_usec),
         BOT("CloudAllowedUSec", DICT_U64, cloud_allowed_usec),
+        BOT("LocalAllowedUSec", DICT_U64, local_allowed_usec),
+        BOT("StaleSession", DICT_BOOL, stale_session),
+        BOT("HeldUntilUSec", DICT_U64, held_until_usec),
+        BOT("HeldReason", DICT_STRING, held_reason),
         BOT("PendingUpdates", DICT_U64, pending),
         BOT("PendingUpdatesUSec", DICT_U64, pending_usec),
         BOT("SpooledUpdates", DICT_U64, spooled),
@@ -96,7 +101,7 @@ void ctl_job_done(CtlJob *job)
         *job = (CtlJob){ 0 };
 }
 
-static void bot_done(CtlBot *b)
+void ctl_bot_done(CtlBot *b)
 {
         free(b->name);
         free(b->seat);
@@ -105,14 +110,16 @@ static void bot_done(CtlBot *b)
         free(b->endpoint);
         free(b->last_result);
         free(b->last_error);
+        free(b->held_reason);
         strv_free(b->workers);
         ctl_job_done(&b->last_job);
+        *b = (CtlBot){ 0 };
 }
 
 void ctl_state_done(CtlState *s)
 {
         for (size_t i = 0; i < s->n_bots; i++)
-                bot_done(s->bots + i);
+                ctl_bot_done(s->bots + i);
         for (size_t i = 0; i < s->n_jobs; i++)
                 ctl_job_done(s->jobs + i);
         free(s->bots);
@@ -136,6 +143,11 @@ CtlBot *ctl_state_bot(const CtlState *s, const char *name)
                 if (streq(s->bots[i].name, name))
                         return s->bots + i;
         return NULL;
+}
+
+usec_t ctl_bot_allowed_usec(const CtlBot *b, const char *seat)
+{
+        return streq(seat, "cloud") ? b->cloud_allowed_usec : b->local_allowed_usec;
 }
 
 CtlExit ctl_state_select(CtlState *s, char *const *patterns)
@@ -175,6 +187,20 @@ int ctl_job_read(Ctl *c, CtlJob *job)
         if (r < 0)
                 return sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT) ? -ENOENT : r;
         return ctl_job_update(job, reply);
+}
+
+int ctl_bot_read(Ctl *c, const char *name, CtlBot *b)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", name);
+        r = sd_bus_call_method(c->bus, BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll", NULL, &reply, "s",
+                               BUS_BOT_INTERFACE);
+        if (r < 0)
+                return r;
+        return dict_read(reply, bot_fields, b);
 }
 
 static int grow(void **array, size_t n, size_t size)
@@ -298,11 +324,17 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                 const char *name;
                 CtlExit status;
         } known[] = {
-                { "org.tgswitch1.Error.NoSuchBot", CTL_NOT_FOUND },  { "org.tgswitch1.Error.NoSuchJob", CTL_NOT_FOUND },
-                { "org.tgswitch1.Error.JobRunning", CTL_BUSY },      { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NOT_FOUND },
-                { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },          { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE }, { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },
-                { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE },      { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE },
+                { "org.tgswitch1.Error.NoSuchBot", CTL_NOT_FOUND },
+                { "org.tgswitch1.Error.NoSuchJob", CTL_NOT_FOUND },
+                { "org.tgswitch1.Error.JobRunning", CTL_BUSY },
+                { "org.tgswitch1.Error.FallbackWindow", CTL_TOO_EARLY },
+                { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NOT_FOUND },
+                { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },
+                { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE },
         };
 
         if (sd_bus_error_is_set(error)) {

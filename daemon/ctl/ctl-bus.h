@@ -19,15 +19,17 @@ typedef struct CtlJob {
         char *bot, *target, *phase, *reason, *requester, *result, *error;
         bool holding, cancellable;
         usec_t started_usec, phase_started_usec, ended_usec;
+        usec_t not_before_usec; /* of a queued one; 0: not known */
         uint64_t drained, spooled, handed_over;
         usec_t blind_usec, downtime_usec;
 } CtlJob;
 
 typedef struct CtlBot {
-        char *name, *seat, *phase, *target, *endpoint, *last_result, *last_error;
+        char *name, *seat, *phase, *target, *endpoint, *last_result, *last_error, *held_reason;
         int64_t id;
         char **workers;
-        usec_t logged_out_usec, cloud_allowed_usec, pending_usec;
+        usec_t logged_out_usec, cloud_allowed_usec, local_allowed_usec, held_until_usec, pending_usec;
+        bool stale_session;
         uint64_t pending, spooled;
         uint32_t job_id; /* of the running one; 0: none */
         CtlJob last_job;
@@ -51,6 +53,12 @@ int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error) _must_check_;
 void ctl_state_done(CtlState *s);
 const CtlJob *ctl_state_job(const CtlState *s, uint32_t id);
 CtlBot *ctl_state_bot(const CtlState *s, const char *name);
+
+/* One bot alone. Zero-initialized before, and done with in any case. */
+int ctl_bot_read(Ctl *c, const char *name, CtlBot *b) _must_check_;
+void ctl_bot_done(CtlBot *b);
+/* When that server, "cloud" or "local", takes the bot; 0: now. */
+usec_t ctl_bot_allowed_usec(const CtlBot *b, const char *seat);
 
 /* Marks the bots that the names and globs choose, all without any. Says so where one of them chooses nothing. */
 CtlExit ctl_state_select(CtlState *s, char *const *patterns) _must_check_;

@@ -59,21 +59,34 @@ char *show_clock(char buffer[static SHOW_SIZE], usec_t realtime_usec, usec_t now
         return buffer;
 }
 
-char *show_window(char buffer[static SHOW_SIZE], usec_t cloud_allowed_usec, usec_t now_usec)
+char *show_not_before(char buffer[static SHOW_SIZE], usec_t then_usec, usec_t now_usec)
 {
+        usec_t left_usec = (usec_sub(then_usec, now_usec) + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
         char when[SHOW_SIZE], left[SHOW_SIZE];
 
-        if (cloud_allowed_usec == USEC_INFINITY)
-                (void) snprintf(buffer, SHOW_SIZE, "cloud closed, its time not known");
-        else if (cloud_allowed_usec <= now_usec)
-                (void) snprintf(buffer, SHOW_SIZE, "cloud open");
-        else
-                /* whole seconds, rounded up: at "in 1s" it is not over */
-                (void) snprintf(buffer, SHOW_SIZE, "cloud not before %.20s (in %.15s)",
-                                show_clock(when, cloud_allowed_usec, now_usec),
-                                show_span(left, (cloud_allowed_usec - now_usec + USEC_PER_SEC - 1) / USEC_PER_SEC *
-                                                                USEC_PER_SEC));
+        (void) snprintf(buffer, SHOW_SIZE, "not before %.20s (in %.15s)", show_clock(when, then_usec, now_usec),
+                        show_span(left, left_usec));
         return buffer;
+}
+
+char *show_window(char buffer[static SHOW_SIZE], const char *seat, usec_t allowed_usec, usec_t now_usec)
+{
+        char when[SHOW_SIZE];
+
+        if (allowed_usec == USEC_INFINITY)
+                (void) snprintf(buffer, SHOW_SIZE, "%.8s closed, its time not known", seat);
+        else if (allowed_usec <= now_usec)
+                (void) snprintf(buffer, SHOW_SIZE, "%.8s open", seat);
+        else
+                (void) snprintf(buffer, SHOW_SIZE, "%.8s %.54s", seat, show_not_before(when, allowed_usec, now_usec));
+        return buffer;
+}
+
+const char *show_place(const char *seat)
+{
+        return streq_ptr(seat, "cloud")   ? "the cloud"
+               : streq_ptr(seat, "local") ? "the local server"
+                                          : "another server";
 }
 
 /* ---- text ---- */

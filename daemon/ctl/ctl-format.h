@@ -16,8 +16,14 @@ char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec);
 /* "14:05:12" where it is the day of `now`, else with the date; "unknown" for USEC_INFINITY. Local time. */
 char *show_clock(char buffer[static SHOW_SIZE], usec_t realtime_usec, usec_t now_usec);
 
-/* "cloud not before 14:05:12 (in 9min 12s)", "cloud open", or that the end is not known. */
-char *show_window(char buffer[static SHOW_SIZE], usec_t cloud_allowed_usec, usec_t now_usec);
+/* "not before 14:05:12 (in 9min 12s)"; whole seconds, rounded up: at "in 1.0s" it is not over. */
+char *show_not_before(char buffer[static SHOW_SIZE], usec_t then_usec, usec_t now_usec);
+
+/* "cloud not before 14:05:12 (in 9min 12s)", "cloud open", or that the end is not known. `seat` is cloud or local. */
+char *show_window(char buffer[static SHOW_SIZE], const char *seat, usec_t allowed_usec, usec_t now_usec);
+
+/* A seat as it stands in a sentence: "the cloud", "the local server". */
+const char *show_place(const char *seat);
 
 typedef enum Style {
         STYLE_PLAIN,

@@ -28,6 +28,7 @@ json_object *json_job(const CtlJob *job)
         ctl_json_add(o, "error", json_text(job->error));
         ctl_json_add(o, "started_usec", json_usec(job->started_usec));
         ctl_json_add(o, "ended_usec", json_usec(job->ended_usec));
+        ctl_json_add(o, "not_before_usec", json_usec(job->not_before_usec));
         ctl_json_add(o, "drained", json_object_new_uint64(job->drained));
         ctl_json_add(o, "spooled", json_object_new_uint64(job->spooled));
         ctl_json_add(o, "handed_over", json_object_new_uint64(job->handed_over));
@@ -55,6 +56,13 @@ json_object *json_bot(const CtlBot *b)
         /* what json_usec() would confuse: now, and not known */
         ctl_json_add(o, "cloud_allowed", json_object_new_boolean(b->cloud_allowed_usec == 0));
         ctl_json_add(o, "cloud_allowed_usec", json_usec(b->cloud_allowed_usec));
+        ctl_json_add(o, "local_allowed", json_object_new_boolean(b->local_allowed_usec == 0));
+        ctl_json_add(o, "local_allowed_usec", json_usec(b->local_allowed_usec));
+        ctl_json_add(o, "stale_session", json_object_new_boolean(b->stale_session));
+        /* held without an end has no time */
+        ctl_json_add(o, "held", json_object_new_boolean(b->held_until_usec > 0));
+        ctl_json_add(o, "held_until_usec", json_usec(b->held_until_usec));
+        ctl_json_add(o, "held_reason", json_text(b->held_reason));
         ctl_json_add(o, "pending_updates", json_object_new_uint64(b->pending));
         ctl_json_add(o, "pending_updates_usec", json_usec(b->pending_usec));
         ctl_json_add(o, "spooled_updates", json_object_new_uint64(b->spooled));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/strv.h"
+#include "core/schedule.h"
 #include "core/window.h"
 #include "ctl/ctl-clock.h"
 #include "ctl/ctl-format.h"
@@ -11,9 +12,20 @@
 
 CtlExit plan_read_target(const Ctl *c)
 {
-        if (!streq(c->arguments[0], "local"))
-                return ctl_error(CTL_USAGE, "Bots are moved to 'local'; '%s' is no target.", c->arguments[0]);
+        if (!streq(c->arguments[0], "local") && !streq(c->arguments[0], "cloud"))
+                return ctl_error(CTL_USAGE, "Bots are moved to 'local' or 'cloud'; '%s' is no target.",
+                                 c->arguments[0]);
         return CTL_OK;
+}
+
+static const char *target_of(const Ctl *c)
+{
+        return c->arguments[0];
+}
+
+static const char *source_of(const Ctl *c)
+{
+        return streq(target_of(c), "local") ? "cloud" : "local";
 }
 
 static int call_check(Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_error *error)
@@ -26,7 +38,7 @@ static int call_check(Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_erro
         r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "Check");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "s", "local");
+        r = sd_bus_message_append(m, "s", target_of(c));
         if (r < 0)
                 return r;
         return sd_bus_call(c->bus, m, CHECK_TIMEOUT_USEC, error, ret);
@@ -105,19 +117,21 @@ static void print_heading(Ctl *c, const char *name, const char *text)
         printf(": %s\n", text);
 }
 
-/* The first failure decides; what failed checks say is milder than what could not be asked. */
+/* The first failure decides; waiting is milder than what failed checks say, and that than what could not be asked. */
 static CtlExit worse(CtlExit a, CtlExit b)
 {
-        if (a == CTL_OK || (a == CTL_CHECKS_FAILED && b != CTL_OK))
+        if (a == CTL_OK || (a == CTL_TOO_EARLY && b != CTL_OK) ||
+            (a == CTL_CHECKS_FAILED && b != CTL_OK && b != CTL_TOO_EARLY))
                 return b;
         return a;
 }
 
 /* Why nothing would be asked for this bot; NULL: it would be moved. */
-static const char *why_not(const CtlBot *b)
+static const char *why_not(const Ctl *c, const CtlBot *b)
 {
-        if (streq_ptr(b->seat, "local") && b->job_id == 0)
-                return "at the local server already; nothing would be done.";
+        if (streq_ptr(b->seat, target_of(c)) && b->job_id == 0)
+                return streq(target_of(c), "local") ? "at the local server already; nothing would be done."
+                                                    : "at the cloud already; nothing would be done.";
         if (streq_ptr(b->seat, "undeclared") && !b->named)
                 return "nobody has said where it is logged in; it would be left out.";
         return NULL;
@@ -130,7 +144,7 @@ static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
 
         for (size_t i = 0; i < s->n_bots; i++) {
                 const CtlBot *b = s->bots + i;
-                const char *why = why_not(b);
+                const char *why = why_not(c, b);
                 json_object *json = NULL;
 
                 if (!b->selected)
@@ -155,8 +169,10 @@ static CtlExit check_selected(Ctl *c, const CtlState *s, json_object *json_bots,
 
 static CtlExit check_one(Ctl *c, const CtlBot *b, json_object *json)
 {
-        if (!json)
-                print_heading(c, b->name, "checks of a move to the local server");
+        if (!json) {
+                (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
+                printf(": checks of a move to %s\n", show_place(target_of(c)));
+        }
         return check_bot(c, b, json);
 }
 
@@ -201,41 +217,109 @@ static int print_before_after(Ctl *c, const CtlBot *b)
 
         (void) snprintf(after, sizeof(after), "%s", strv_length(b->workers) > 0 ? "stopped, then started again" : "");
         if ((r = table_new(&t, 3)) < 0 || (r = before_after(t, " ", "now", "after")) < 0 ||
-            (r = before_after(t, "seat", b->seat, "local")) < 0 ||
-            (r = before_after(t, "endpoint", b->endpoint, "the local server's")) < 0 ||
+            (r = before_after(t, "seat", b->seat, target_of(c))) < 0 ||
+            (r = before_after(t, "endpoint", b->endpoint,
+                              streq(target_of(c), "local") ? "the local server's" : "the cloud's")) < 0 ||
             (r = before_after(t, "workers", workers, after)) < 0 ||
-            (r = before_after(t, "updates", "at the cloud", "taken by the workers, or kept and handed over")) < 0)
+            (r = before_after(t, "updates", streq(source_of(c), "local") ? "at the local server" : "at the cloud",
+                              "taken by the workers, or kept and handed over")) < 0)
                 return r;
         table_print(t, stdout, c->colour, 4);
         return 0;
 }
 
+/* How long the bot's present server keeps it out after a logOut that would be sent now. Longer where the bot is known
+ * to have come there less than half an hour ago. */
+static usec_t way_back_span_usec(const Ctl *c, const CtlBot *b, usec_t now_usec)
+{
+        const CtlJob *last = &b->last_job;
+        bool young = streq_ptr(last->result, "done") && streq_ptr(last->target, source_of(c)) &&
+                     usec_sub(now_usec, last->ended_usec) < WINDOW_LONG_USEC;
+
+        if (young)
+                return WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
+        return (streq(source_of(c), "cloud") ? WINDOW_CLOUD_USEC : WINDOW_LOCAL_USEC) + WINDOW_MARGIN_USEC;
+}
+
+static void print_no_return(const Ctl *c, usec_t span_usec, usec_t now_usec)
+{
+        char when[SHOW_SIZE], span[SHOW_SIZE];
+
+        (void) show_clock(when, usec_add(now_usec, span_usec), now_usec);
+        (void) show_span(span, span_usec - WINDOW_MARGIN_USEC);
+        printf("    The point of no return is logOut; everything before it is put back on failure. The way back to\n"
+               "    %s opens %s after it, begun now not before %s",
+               show_place(source_of(c)),
+               streq(span, "10min")   ? "10 minutes"
+               : streq(span, "30min") ? "30 minutes"
+                                      : span,
+               when);
+        puts(streq(source_of(c), "cloud") ? "; the cloud may take longer." : ", or when that server is restarted.");
+}
+
+/* Whether the switch would have to wait for the target; says so. */
+static bool too_early(Ctl *c, const CtlBot *b, usec_t now_usec, bool silent)
+{
+        usec_t allowed_usec = ctl_bot_allowed_usec(b, target_of(c));
+        char window[SHOW_SIZE];
+
+        if (allowed_usec <= now_usec)
+                return false;
+        if (!silent && c->when_allowed)
+                printf("    It would wait: %s.\n", show_window(window, target_of(c), allowed_usec, now_usec));
+        else if (!silent)
+                printf("    A switch would be refused: %s. With --when-allowed it waits until then.\n",
+                       show_window(window, target_of(c), allowed_usec, now_usec));
+        return !c->when_allowed;
+}
+
 static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
 {
-        usec_t now_usec = ctl_now_usec(), back_usec = now_usec + WINDOW_USEC + WINDOW_MARGIN_USEC;
-        char when[SHOW_SIZE];
+        usec_t now_usec = ctl_now_usec(), span_usec = way_back_span_usec(c, b, now_usec);
         CtlExit status;
+        bool early;
 
-        if (json)
-                ctl_json_add(json, "cloud_not_before_usec", json_usec(back_usec));
-        else {
-                print_heading(c, b->name, "from the cloud to the local server");
+        if (json) {
+                ctl_json_add(json, streq(target_of(c), "local") ? "cloud_not_before_usec" : "local_not_before_usec",
+                             json_usec(now_usec + span_usec));
+                ctl_json_add(json, "allowed_usec", json_usec(ctl_bot_allowed_usec(b, target_of(c))));
+        } else {
+                (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
+                printf(": from %s to %s\n", show_place(source_of(c)), show_place(target_of(c)));
                 if (print_before_after(c, b) < 0)
                         return ctl_oom();
-                printf("    The point of no return is logOut; everything before it is put back on failure. The way back "
-                       "to the\n    cloud opens 10 minutes after it, begun now not before %s; the cloud may take "
-                       "longer.\n",
-                       show_clock(when, back_usec, now_usec));
+                print_no_return(c, span_usec, now_usec);
         }
+        early = too_early(c, b, now_usec, json);
         status = check_bot(c, b, json);
         if (!json && status == CTL_CHECKS_FAILED)
                 puts("    A switch would fail its checks and change nothing.");
-        return status;
+        return worse(status, early ? CTL_TOO_EARLY : CTL_OK);
+}
+
+/* Logins to the cloud are counted by its address, so many bots take their time. */
+static void print_pace(const Ctl *c, const CtlState *s)
+{
+        char span[SHOW_SIZE];
+        size_t n = 0;
+        usec_t usec;
+
+        for (size_t i = 0; i < s->n_bots; i++)
+                n += s->bots[i].selected && !why_not(c, s->bots + i);
+        if (!streq(target_of(c), "cloud") || n <= PACE_MINUTE_MAX)
+                return;
+        usec = MAX((n - 1) / PACE_MINUTE_MAX * USEC_PER_MIN, (n - 1) / PACE_HOUR_MAX * USEC_PER_HOUR);
+        printf("The cloud takes %u logins a minute and %u an hour from one address: %zu bots need at least %s.\n",
+               PACE_MINUTE_MAX, PACE_HOUR_MAX, n, show_span(span, usec));
 }
 
 CtlExit plan_print(Ctl *c, const CtlState *s, json_object *json)
 {
-        return check_selected(c, s, json, plan_one);
+        CtlExit status = check_selected(c, s, json, plan_one);
+
+        if (!json)
+                print_pace(c, s);
+        return status;
 }
 
 CtlExit verb_plan(Ctl *c)
@@ -251,7 +335,7 @@ CtlExit verb_plan(Ctl *c)
         if (c->json) {
                 json = ctl_json_new();
                 bots = json_object_new_array();
-                ctl_json_add(json, "target", json_text("local"));
+                ctl_json_add(json, "target", json_text(target_of(c)));
                 ctl_json_add(json, "bots", bots);
         }
         status = plan_print(c, &s, bots);

@@ -14,7 +14,8 @@ static const char head[] =
 static const char foot[] =
                 "        };\n"
                 "        var verbs = {\n"
-                "                \"start\": true, \"stop\": true, \"restart\": true, \"reload\": true, \"reset-failed\": true\n"
+                "                \"start\": true, \"stop\": true, \"restart\": true, \"try-restart\": true, \"reload\": true,\n"
+                "                \"reset-failed\": true\n"
                 "        };\n"
                 "\n"
                 "        if (action.id == \"org.freedesktop.systemd1.manage-units\" && subject.user == \"tgswitch\" &&\n"

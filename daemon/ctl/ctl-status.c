@@ -30,12 +30,33 @@ static usec_t since_usec(const CtlState *s, const CtlBot *b)
         return is(b->last_job.result, "done") ? b->last_job.ended_usec : 0;
 }
 
+/* The server that the bot is not at, or is not to be at: the way back leads there. */
+static const char *way_back(const CtlBot *b)
+{
+        const char *here = b->job_id > 0 && !isempty(b->target) ? b->target : b->seat;
+
+        return is(here, "cloud") ? "local" : "cloud";
+}
+
+/* "until 14:05:12", "until released"; "" if the bot is not held. */
+static const char *show_hold(char buffer[static SHOW_SIZE], const CtlBot *b, usec_t now_usec)
+{
+        char when[SHOW_SIZE];
+
+        if (b->held_until_usec == USEC_INFINITY)
+                return "until released";
+        if (b->held_until_usec <= now_usec)
+                return "";
+        (void) snprintf(buffer, SHOW_SIZE, "until %.32s", show_clock(when, b->held_until_usec, now_usec));
+        return buffer;
+}
+
 /* ---- list ---- */
 
 static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_usec)
 {
         char text[SHOW_SIZE];
-        usec_t since = since_usec(s, b);
+        usec_t since = since_usec(s, b), allowed_usec = ctl_bot_allowed_usec(b, way_back(b));
         int r;
 
         if ((r = table_add(t, STYLE_BOLD, b->name)) < 0 || (r = table_add(t, seat_style(b), b->seat)) < 0 ||
@@ -50,13 +71,20 @@ static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_use
         r = b->spooled > 0 ? table_addf(t, STYLE_BOLD, "%" PRIu64, b->spooled) : table_add(t, STYLE_PLAIN, "");
         if (r < 0)
                 return r;
-        return table_add(t, STYLE_PLAIN,
-                         b->cloud_allowed_usec > now_usec ? show_window(text, b->cloud_allowed_usec, now_usec) : "");
+        r = table_add(t, STYLE_PLAIN,
+                      allowed_usec > now_usec ? show_window(text, way_back(b), allowed_usec, now_usec) : "");
+        if (r < 0)
+                return r;
+        r = table_add(t, STYLE_BOLD, show_hold(text, b, now_usec));
+        if (r < 0)
+                return r;
+        return table_add(t, STYLE_BAD, b->stale_session ? "stale local session" : "");
 }
 
 CtlExit verb_list(Ctl *c)
 {
-        static const char *const titles[] = { "BOT", "SEAT", "PHASE", "JOB", "SINCE", "SPOOLED", "WAY BACK" };
+        static const char *const titles[] = { "BOT",     "SEAT",     "PHASE", "JOB", "SINCE",
+                                              "SPOOLED", "WAY BACK", "HELD",  "OWED" };
         _cleanup_(ctl_state_done) CtlState s = { 0 };
         _cleanup_(table_freep) Table *t = NULL;
         CtlExit status;
@@ -95,6 +123,46 @@ static void print_line(Ctl *c, const char *label, Style style, const char *text)
         putchar('\n');
 }
 
+static void print_windows(const CtlBot *b, usec_t now_usec)
+{
+        static const char *const seats[] = { "cloud", "local" };
+        char window[SHOW_SIZE];
+
+        FOREACH_ELEMENT(seat, seats) {
+                usec_t allowed_usec = ctl_bot_allowed_usec(b, *seat);
+
+                if (allowed_usec > now_usec)
+                        printf(", %s", show_window(window, *seat, allowed_usec, now_usec));
+        }
+}
+
+static void print_hold(Ctl *c, const CtlBot *b, usec_t now_usec)
+{
+        char until[SHOW_SIZE], text[512];
+        const char *shown = show_hold(until, b, now_usec);
+
+        if (isempty(shown))
+                return;
+        (void) snprintf(text, sizeof(text), "%.64s%s%.300s; 'tgswitchctl release %.32s' allows automatic moves again",
+                        shown, isempty(b->held_reason) ? "" : ": ", b->held_reason ?: "", b->name);
+        print_line(c, "held", STYLE_BOLD, text);
+}
+
+/* What a queued job waits for. The end of a window is in the line of the bot, too; the turn and the pace are not. */
+static void print_waits(Ctl *c, const CtlJob *job, usec_t now_usec)
+{
+        char until[SHOW_SIZE], text[512];
+        bool known = job->not_before_usec > now_usec && job->not_before_usec != USEC_INFINITY;
+
+        if (!is(job->phase, "queued"))
+                return;
+        (void) snprintf(text, sizeof(text), "%s%s%.400s",
+                        known ? show_not_before(until, job->not_before_usec, now_usec) : "",
+                        known && !isempty(job->error) ? ": " : "",
+                        isempty(job->error) ? (known ? "" : "for its turn") : job->error);
+        print_line(c, "waits", STYLE_PLAIN, text);
+}
+
 static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 {
         char when[SHOW_SIZE], ago[SHOW_SIZE], text[256];
@@ -104,6 +172,7 @@ static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
                         show_clock(when, job->phase_started_usec, now_usec),
                         show_span(ago, usec_sub(now_usec, job->phase_started_usec)));
         print_line(c, "job", STYLE_BOLD, text);
+        print_waits(c, job, now_usec);
         if (!isempty(job->reason))
                 print_line(c, "reason", STYLE_PLAIN, job->reason);
 }
@@ -147,7 +216,9 @@ static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
                 (void) snprintf(text, sizeof(text), "'tgswitchctl plan local %.32s' shows what a move would do",
                                 b->name);
         else
-                (void) snprintf(text, sizeof(text), "nothing to do");
+                (void) snprintf(text, sizeof(text),
+                                "nothing to do; 'tgswitchctl plan cloud %.32s' shows what the way back would do",
+                                b->name);
         print_line(c, "next", STYLE_FAINT, text);
 }
 
@@ -155,7 +226,7 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
 {
         const CtlJob *job = ctl_state_job(s, b->job_id);
         _cleanup_free_ char *workers = strv_join(b->workers, " ");
-        char text[SHOW_SIZE * 2], window[SHOW_SIZE], when[SHOW_SIZE];
+        char text[SHOW_SIZE * 2], when[SHOW_SIZE];
         usec_t since = since_usec(s, b);
 
         (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
@@ -163,12 +234,16 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
         (void) print_styled(stdout, c->colour, seat_style(b), b->seat ?: "");
         if (!job && since > 0)
                 printf(" since %s", show_clock(when, since, now_usec));
-        if (b->cloud_allowed_usec > now_usec)
-                printf(", %s", show_window(window, b->cloud_allowed_usec, now_usec));
+        print_windows(b, now_usec);
         putchar('\n');
 
         if (job)
                 print_job(c, job, now_usec);
+        print_hold(c, b, now_usec);
+        if (b->stale_session)
+                print_line(c, "stale", STYLE_BAD,
+                           "the local server still holds a session of this bot; it is ended when that server answers "
+                           "again");
         if (!isempty(b->endpoint))
                 print_line(c, "endpoint", STYLE_PLAIN, b->endpoint);
         print_line(c, "workers", STYLE_PLAIN, isempty(workers) ? "none configured" : workers);
@@ -183,7 +258,7 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
         }
         if (b->last_job.id > 0)
                 print_last_job(c, &b->last_job, now_usec);
-        if (!isempty(b->last_error))
+        if (!isempty(b->last_error) && !(job && is(job->phase, "queued") && streq_ptr(job->error, b->last_error)))
                 print_line(c, "error", STYLE_BAD, b->last_error);
         print_next(c, s, b);
 }

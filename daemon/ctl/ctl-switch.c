@@ -1,31 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
+#include "ctl/ctl-format.h"
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-plan.h"
 #include "ctl/ctl-watch.h"
 
 /* What becomes of the bots that were chosen. */
 typedef struct Round {
+        const char *target; /* "local" or "cloud" */
         Watch *watch;
         json_object *json, *json_jobs, *json_refused, *json_skipped; /* NULL without --json */
         size_t n_refused;
         CtlExit refusal; /* the status of the refusals, where all have the same */
+        uint32_t batch;  /* the first job that was begun: the others belong to it */
 } Round;
 
-static void round_skip(Round *round, const CtlBot *b, const char *why)
+/* `why` is for programs, `text` goes on behind the bot's name. */
+static void round_skip(Round *round, const CtlBot *b, const char *why, const char *text)
 {
         json_object *o;
 
         if (!round->json) {
-                printf("%s %s\n", b->name, why);
+                printf("%s ", b->name);
+                (void) print_styled(stdout, false, STYLE_PLAIN, text);
+                putchar('\n');
                 return;
         }
         o = json_object_new_object();
         ctl_json_add(o, "bot", json_text(b->name));
         ctl_json_add(o, "seat", json_text(b->seat));
+        ctl_json_add(o, "why", json_text(why));
+        ctl_json_add(o, "message", json_text(text));
         if (json_object_array_add(round->json_skipped, o) < 0)
                 abort();
+}
+
+static void round_skip_there(Round *round, const CtlBot *b)
+{
+        round_skip(round, b, "already",
+                   streq(round->target, "local") ? "is at the local server already." : "is at the cloud already.");
 }
 
 /* Takes those out for whom nothing is to be asked. Returns how many are left. */
@@ -38,11 +52,11 @@ static size_t round_choose(Round *round, CtlState *s)
 
                 if (!b->selected)
                         continue;
-                if (streq_ptr(b->seat, "local") && b->job_id == 0) {
-                        round_skip(round, b, "is at the local server already.");
+                if (streq_ptr(b->seat, round->target) && b->job_id == 0) {
+                        round_skip_there(round, b);
                         b->selected = false;
                 } else if (streq_ptr(b->seat, "undeclared") && !b->named) {
-                        round_skip(round, b,
+                        round_skip(round, b, "undeclared",
                                    "is left out: nobody has said where it is logged in (tgswitchctl set-seat).");
                         b->selected = false;
                 }
@@ -51,20 +65,20 @@ static size_t round_choose(Round *round, CtlState *s)
         return n;
 }
 
-static CtlExit round_init(Round *round, const Ctl *c)
+static void round_init(Round *round, const Ctl *c)
 {
+        round->target = c->arguments[0];
         if (!c->json)
-                return CTL_OK;
+                return;
 
         round->json = ctl_json_new();
         round->json_jobs = json_object_new_array();
         round->json_refused = json_object_new_array();
         round->json_skipped = json_object_new_array();
-        ctl_json_add(round->json, "target", json_text("local"));
+        ctl_json_add(round->json, "target", json_text(round->target));
         ctl_json_add(round->json, "jobs", round->json_jobs);
         ctl_json_add(round->json, "refused", round->json_refused);
         ctl_json_add(round->json, "skipped", round->json_skipped);
-        return CTL_OK;
 }
 
 static CtlExit round_finish(Round *round, CtlExit status)
@@ -97,7 +111,7 @@ static CtlExit confirm(Ctl *c, const CtlState *s, size_t n)
         status = plan_print(c, s, NULL);
         if (status != CTL_OK)
                 return status;
-        printf("Move %zu %s to the local server? [y/N] ", n, n == 1 ? "bot" : "bots");
+        printf("Move %zu %s to %s? [y/N] ", n, n == 1 ? "bot" : "bots", show_place(c->arguments[0]));
         if (!read_yes())
                 return ctl_error(CTL_FAILED, "Nothing was changed.");
         return CTL_OK;
@@ -110,21 +124,36 @@ static int append_option(sd_bus_message *m, const char *key, const char *value)
         return value ? sd_bus_message_append(m, "{sv}", key, "s", value) : 0;
 }
 
-static int call_switch(Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_error *error)
+static int append_options(const Round *round, const Ctl *c, sd_bus_message *m)
+{
+        int r;
+
+        if ((r = append_option(m, "on-undrained", c->on_undrained)) < 0 ||
+            (r = append_option(m, "hold-at", c->hold_at)) < 0 || (r = append_option(m, "reason", c->reason)) < 0)
+                return r;
+        if (c->when_allowed && (r = sd_bus_message_append(m, "{sv}", "when-allowed", "b", 1)) < 0)
+                return r;
+        if (c->automatic && (r = sd_bus_message_append(m, "{sv}", "automatic", "b", 1)) < 0)
+                return r;
+        return round->batch > 0 ? sd_bus_message_append(m, "{sv}", "batch", "u", round->batch) : 0;
+}
+
+static int call_switch(const Round *round, Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         char path[64];
         int r;
 
         (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", b->name);
-        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "SwitchToLocal");
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE,
+                                           streq(round->target, "local") ? "SwitchToLocal" : "SwitchToCloud");
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r < 0)
                 return r;
-        if ((r = append_option(m, "on-undrained", c->on_undrained)) < 0 ||
-            (r = append_option(m, "hold-at", c->hold_at)) < 0 || (r = append_option(m, "reason", c->reason)) < 0)
+        r = append_options(round, c, m);
+        if (r < 0)
                 return r;
         r = sd_bus_message_close_container(m);
         if (r < 0)
@@ -149,7 +178,19 @@ static void round_refuse(Round *round, const CtlBot *b, int r, const sd_bus_erro
                 abort();
 }
 
-/* One call a bot: where one is refused the others are moved all the same. */
+/* Nobody asked for this bot in particular, and it is to stay where it is: that is no failure. */
+static void round_skip_held(Round *round, const CtlBot *b, const sd_bus_error *error)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (asprintf(&text, "is left out: %s", error->message) < 0) {
+                text = NULL;
+                abort();
+        }
+        round_skip(round, b, "held", text);
+}
+
+/* One call a bot: where one is refused the others are moved all the same. The jobs are one batch nevertheless. */
 static CtlExit round_begin(Round *round, Ctl *c, const CtlState *s)
 {
         for (size_t i = 0; i < s->n_bots; i++) {
@@ -158,23 +199,31 @@ static CtlExit round_begin(Round *round, Ctl *c, const CtlState *s)
                 const CtlBot *b = s->bots + i;
                 const char *path, *number;
                 CtlExit status;
+                uint32_t id;
                 int r;
 
                 if (!b->selected)
                         continue;
-                r = call_switch(c, b, &reply, &error);
+                r = call_switch(round, c, b, &reply, &error);
                 if (r >= 0)
                         r = sd_bus_message_read(reply, "o", &path);
+                if (r < 0 && c->automatic && sd_bus_error_has_name(&error, "org.tgswitch1.Error.Held")) {
+                        round_skip_held(round, b, &error);
+                        continue;
+                }
                 if (r < 0) {
                         round_refuse(round, b, r, &error);
                         continue;
                 }
                 number = startswith(path, BUS_JOB_PREFIX);
                 if (!number) {
-                        round_skip(round, b, "is at the local server already.");
+                        round_skip_there(round, b);
                         continue;
                 }
-                status = watch_add(round->watch, (uint32_t) strtoul(number, NULL, 10), b->name);
+                id = (uint32_t) strtoul(number, NULL, 10);
+                if (round->batch == 0 && id != b->job_id)
+                        round->batch = id;
+                status = watch_add(round->watch, id, b->name);
                 if (status != CTL_OK)
                         return status;
         }
@@ -226,9 +275,9 @@ CtlExit verb_switch(Ctl *c)
                 return ctl_error(CTL_USAGE, named ? "Give either names or --all, not both."
                                                   : "Name the bots to move, or give --all.");
 
-        if ((status = ctl_begin(c, &s)) != CTL_OK || (status = ctl_state_select(&s, c->arguments + 1)) != CTL_OK ||
-            (status = round_init(&round, c)) != CTL_OK)
+        if ((status = ctl_begin(c, &s)) != CTL_OK || (status = ctl_state_select(&s, c->arguments + 1)) != CTL_OK)
                 return status;
+        round_init(&round, c);
         n = round_choose(&round, &s);
         if (n == 0) {
                 if (!c->json)

@@ -12,6 +12,7 @@ typedef struct WatchItem {
         CtlJob job; /* kept up to date by PropertiesChanged; `result` once it has ended */
         char *shown_error;
         bool shown_holding;
+        bool told; /* its result has been printed */
 } WatchItem;
 
 struct Watch {
@@ -72,9 +73,21 @@ static void show_waiting(Watch *w, WatchItem *i)
 
 static void show_begin(Watch *w, WatchItem *i)
 {
-        printf("%-12s job %" PRIu32 " to the %s server\n", i->job.bot, i->job.id, i->job.target ?: "new");
+        printf("%-12s job %" PRIu32 " to %s\n", i->job.bot, i->job.id, show_place(i->job.target));
         fflush(stdout);
         show_waiting(w, i);
+}
+
+static void show_running(const CtlJob *job)
+{
+        char text[SHOW_SIZE];
+        usec_t now_usec = ctl_now_usec();
+
+        if (job->not_before_usec > now_usec && job->not_before_usec != USEC_INFINITY)
+                printf("%s %s", job->bot, show_not_before(text, job->not_before_usec, now_usec));
+        else
+                printf("%s %s %s", job->bot, job->phase ?: "",
+                       show_span(text, usec_sub(now_usec, job->phase_started_usec)));
 }
 
 /* What is under way now, in one line that the next output takes away again. */
@@ -86,14 +99,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         close_line(w);
         for (size_t i = 0; i < w->n_items; i++) {
                 const CtlJob *job = &w->items[i].job;
-                char since[SHOW_SIZE];
 
                 if (job->result)
                         continue;
                 running++;
-                if (++shown <= 3)
-                        printf("%s%s %s %s", shown > 1 ? ", " : "", job->bot, job->phase ?: "",
-                               show_span(since, usec_sub(ctl_now_usec(), job->phase_started_usec)));
+                if (++shown > 3)
+                        continue;
+                if (shown > 1)
+                        fputs(", ", stdout);
+                show_running(job);
         }
         if (running > 3)
                 printf(" and %zu more", running - 3);
@@ -102,7 +116,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_source_set_time_relative(source, USEC_PER_SEC);
 }
 
-/* ---- what the daemon tells ---- */
+/* ---- items ---- */
 
 static void maybe_finish(Watch *w)
 {
@@ -137,6 +151,59 @@ static void item_take_record(WatchItem *i, CtlBot *b)
         i->job.bot = bot;
         b->last_job = (CtlJob){ 0 };
 }
+
+/* ---- results ---- */
+
+static void print_done(const CtlJob *job, const CtlBot *b)
+{
+        const char *source = streq_ptr(job->target, "cloud") ? "local" : "cloud";
+        char blind[SHOW_SIZE], down[SHOW_SIZE], window[SHOW_SIZE];
+
+        printf("%s is at %s: %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
+               " handed over; blind for %s, down for %s; %s.\n",
+               job->bot, show_place(job->target), job->drained, job->spooled, job->handed_over,
+               job->blind_usec > 0 ? show_span(blind, job->blind_usec) : "an unknown time",
+               job->downtime_usec > 0 ? show_span(down, job->downtime_usec) : "an unknown time",
+               b->name ? show_window(window, source, ctl_bot_allowed_usec(b, source), ctl_now_usec())
+                       : "its window is not known");
+}
+
+static void print_result(const CtlJob *job, const CtlBot *b)
+{
+        if (streq(job->result, "done"))
+                print_done(job, b);
+        else if (streq(job->result, "canceled"))
+                printf("%s was not moved: job %" PRIu32 " was cancelled, and everything is as it was.\n", job->bot,
+                       job->id);
+        else if (streq(job->result, "failed"))
+                (void) ctl_error(CTL_FAILED, "%s was not moved: %s", job->bot,
+                                 isempty(job->error) ? "see 'journalctl -u tgswitchd'." : job->error);
+        else
+                (void) ctl_error(CTL_FAILED,
+                                 "How job %" PRIu32 " of %s ended is not known; see 'tgswitchctl status %s'.", job->id,
+                                 job->bot, job->bot);
+}
+
+/* Once for each job that has ended, as soon as that is known: where many bots move, nobody has to wait for the last.
+ * The record is asked for first; without it the result is told as far as it was heard. */
+static void tell_result(Watch *w, WatchItem *i)
+{
+        _cleanup_(ctl_bot_done) CtlBot b = { 0 };
+
+        if (i->told || !i->job.result)
+                return;
+        i->told = true;
+        (void) !ctl_bot_read(w->ctl, i->job.bot, &b);
+        if (b.last_job.id == i->job.id)
+                item_take_record(i, &b);
+        if (w->ctl->json)
+                return;
+        close_line(w);
+        print_result(&i->job, &b);
+        fflush(stdout);
+}
+
+/* ---- what the daemon tells ---- */
 
 /* Takes over what has changed, and shows a phase that has ended by it. */
 static int item_update(Watch *w, WatchItem *i, sd_bus_message *m)
@@ -187,6 +254,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         if (!i)
                 return 0;
         item_end(i, result);
+        tell_result(w, i);
         maybe_finish(w);
         return 0;
 }
@@ -223,8 +291,10 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         if (ctl_state_read(w->ctl, &s, &error) < 0)
                 return 0;
         for (size_t i = 0; i < w->n_items; i++)
-                if (!w->items[i].job.result)
+                if (!w->items[i].job.result) {
                         item_resume(w, w->items + i, &s);
+                        tell_result(w, w->items + i);
+                }
         maybe_finish(w);
         return 0;
 }
@@ -408,7 +478,7 @@ CtlExit watch_run(Watch *w, int *ret_detached)
         return CTL_OK;
 }
 
-/* ---- results ---- */
+/* ---- the end ---- */
 
 void watch_print_jobs(const Watch *w)
 {
@@ -417,52 +487,15 @@ void watch_print_jobs(const Watch *w)
                        w->items[i].job.bot, w->items[i].job.id);
 }
 
-static void print_done(const CtlJob *job, const CtlBot *b)
-{
-        char blind[SHOW_SIZE], down[SHOW_SIZE], window[SHOW_SIZE];
-
-        printf("%s is at the %s server: %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
-               " handed over; blind for %s, down for %s; %s.\n",
-               job->bot, job->target ?: "new", job->drained, job->spooled, job->handed_over,
-               job->blind_usec > 0 ? show_span(blind, job->blind_usec) : "an unknown time",
-               job->downtime_usec > 0 ? show_span(down, job->downtime_usec) : "an unknown time",
-               b ? show_window(window, b->cloud_allowed_usec, ctl_now_usec()) : "its window is not known");
-}
-
-static void print_result(const CtlJob *job, const CtlBot *b)
-{
-        if (streq(job->result, "done"))
-                print_done(job, b);
-        else if (streq(job->result, "canceled"))
-                printf("%s was not moved: job %" PRIu32 " was cancelled, and everything is as it was.\n", job->bot,
-                       job->id);
-        else if (streq(job->result, "failed"))
-                (void) ctl_error(CTL_FAILED, "%s was not moved: %s", job->bot,
-                                 isempty(job->error) ? "see 'journalctl -u tgswitchd'." : job->error);
-        else
-                (void) ctl_error(CTL_FAILED,
-                                 "How job %" PRIu32 " of %s ended is not known; see 'tgswitchctl status %s'.", job->id,
-                                 job->bot, job->bot);
-}
-
 CtlExit watch_report(Watch *w, size_t n_refused, json_object *json)
 {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(ctl_state_done) CtlState s = { 0 };
         size_t n_done = 0;
-
-        /* without it the results are told as far as they were heard */
-        (void) !ctl_state_read(w->ctl, &s, &error);
 
         for (size_t i = 0; i < w->n_items; i++) {
                 WatchItem *item = w->items + i;
-                CtlBot *b = ctl_state_bot(&s, item->job.bot);
 
-                if (item->job.result && b && b->last_job.id == item->job.id)
-                        item_take_record(item, b);
+                tell_result(w, item);
                 n_done += streq_ptr(item->job.result, "done");
-                if (!json && item->job.result)
-                        print_result(&item->job, b);
                 if (json && json_object_array_add(json, json_job(&item->job)) < 0)
                         abort();
         }

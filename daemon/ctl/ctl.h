@@ -17,6 +17,7 @@ typedef enum CtlExit {
         CTL_FAILED = 1,
         CTL_USAGE = 2,
         CTL_NOT_FOUND = 3,
+        CTL_TOO_EARLY = 4,
         CTL_CHECKS_FAILED = 5,
         CTL_SOME_FAILED = 6,
         CTL_BUSY = 7,
@@ -26,8 +27,8 @@ typedef enum CtlExit {
 
 typedef struct Ctl {
         sd_bus *bus; /* NULL until ctl_connect() */
-        bool all, yes, no_wait, json, clear, strict;
-        const char *reason, *on_undrained, *hold_at, *output;
+        bool all, yes, no_wait, json, clear, strict, when_allowed, automatic;
+        const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until;
         char **arguments; /* what follows the verb; NULL-terminated */
 
         bool terminal; /* standard output is one: lines may be written over */
@@ -45,6 +46,8 @@ CtlExit verb_switch(Ctl *c);
 CtlExit verb_wait(Ctl *c);
 CtlExit verb_cancel(Ctl *c);
 CtlExit verb_proceed(Ctl *c);
+CtlExit verb_hold(Ctl *c);
+CtlExit verb_release(Ctl *c);
 CtlExit verb_set_seat(Ctl *c);
 CtlExit verb_spool(Ctl *c);
 CtlExit verb_reload(Ctl *c);

@@ -19,13 +19,17 @@ typedef enum Option {
         OPTION_CLEAR = 1 << 8,
         OPTION_OUTPUT = 1 << 9,
         OPTION_STRICT = 1 << 10,
-        OPTION_HELP = 1 << 11,
-        OPTION_VERSION = 1 << 12,
+        OPTION_WHEN_ALLOWED = 1 << 11,
+        OPTION_AUTOMATIC = 1 << 12,
+        OPTION_FOR = 1 << 13,
+        OPTION_UNTIL = 1 << 14,
+        OPTION_HELP = 1 << 15,
+        OPTION_VERSION = 1 << 16,
 } Option;
 
 #define OPTIONS_SWITCH                                                                                                \
         (OPTION_ALL | OPTION_YES | OPTION_WAIT | OPTION_NO_WAIT | OPTION_JSON | OPTION_REASON | OPTION_ON_UNDRAINED | \
-         OPTION_HOLD_AT)
+         OPTION_HOLD_AT | OPTION_WHEN_ALLOWED | OPTION_AUTOMATIC)
 
 #define ANY UINT_MAX
 
@@ -39,13 +43,17 @@ static const struct {
         { "status", "[BOT...]", 0, ANY, OPTION_JSON, verb_status,
           "Where each bot is, what it does, and what to do next" },
         { "list", "", 0, 0, OPTION_JSON, verb_list, "One line a bot" },
-        { "plan", "local [BOT...]", 1, ANY, OPTION_JSON, verb_plan,
+        { "plan", "local|cloud [BOT...]", 1, ANY, OPTION_JSON, verb_plan,
           "What a switch would do, with its checks; changes nothing" },
-        { "check", "local [BOT...]", 1, ANY, OPTION_JSON, verb_check, "The checks of a switch alone; change nothing" },
-        { "switch", "local BOT...|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the local server" },
+        { "check", "local|cloud [BOT...]", 1, ANY, OPTION_JSON, verb_check,
+          "The checks of a switch alone; change nothing" },
+        { "switch", "local|cloud BOT...|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the other server" },
         { "wait", "JOB...", 1, ANY, OPTION_JSON, verb_wait, "Follow jobs to their end" },
         { "cancel", "JOB", 1, 1, OPTION_JSON, verb_cancel, "Take a job back that has not logged its bot out" },
         { "proceed", "JOB", 1, 1, OPTION_JSON, verb_proceed, "Let a job go on that holds" },
+        { "hold", "BOT...", 1, ANY, OPTION_FOR | OPTION_UNTIL | OPTION_REASON | OPTION_JSON, verb_hold,
+          "No automatic moves of these bots" },
+        { "release", "BOT...", 1, ANY, OPTION_JSON, verb_release, "Allow them again" },
         { "set-seat", "BOT cloud|local", 2, 2, OPTION_JSON, verb_set_seat, "Say where a bot is logged in" },
         { "spool", "BOT", 1, 1, OPTION_CLEAR | OPTION_JSON, verb_spool,
           "Print the updates kept for a bot, or drop them" },
@@ -63,6 +71,10 @@ static const struct option long_options[] = {
         { "reason", required_argument, NULL, OPTION_REASON },
         { "on-undrained", required_argument, NULL, OPTION_ON_UNDRAINED },
         { "hold-at", required_argument, NULL, OPTION_HOLD_AT },
+        { "when-allowed", no_argument, NULL, OPTION_WHEN_ALLOWED },
+        { "automatic", no_argument, NULL, OPTION_AUTOMATIC },
+        { "for", required_argument, NULL, OPTION_FOR },
+        { "until", required_argument, NULL, OPTION_UNTIL },
         { "clear", no_argument, NULL, OPTION_CLEAR },
         { "output", required_argument, NULL, OPTION_OUTPUT },
         { "strict", no_argument, NULL, OPTION_STRICT },
@@ -114,17 +126,21 @@ CtlExit ctl_print_json(json_object *object)
 static void print_help(void)
 {
         puts("tgswitchctl [OPTION...] VERB [ARGUMENT...]\n\n"
-             "Moves Telegram bots from the cloud to the local Bot API server.\n\nVerbs:");
+             "Moves Telegram bots between the cloud and the local Bot API server.\n\nVerbs:");
         FOREACH_ELEMENT(v, verbs)
-                printf("  %-9s %-20s %s\n", v->name, v->arguments, v->help);
+                printf("  %-9s %-24s %s\n", v->name, v->arguments, v->help);
         puts("\nOptions:\n"
              "      --json                JSON instead of text, with \"schema\":1\n"
              "      --all                 Every bot that has a seat and is not there yet\n"
              "  -y, --yes                 Do not show the plan, do not ask\n"
              "      --wait, --no-wait     Follow the jobs to their end (the default), or return at once\n"
-             "      --reason=TEXT         Kept with the job\n"
+             "      --when-allowed        Of switch: wait until the server takes the bot, instead of failing\n"
+             "      --automatic           Of switch: nobody's word, so bots on hold are left out\n"
+             "      --reason=TEXT         Kept with the job or the hold\n"
              "      --on-undrained=WHAT   fail, spool or wait, instead of what is configured\n"
              "      --hold-at=PHASE       Wait for `proceed` before stop-workers or log-out\n"
+             "      --for=SPAN            Of hold: so long, like 24h\n"
+             "      --until=TIME          Of hold: until then, like 18:30 or \"2030-12-24 18:30\"\n"
              "      --clear               Of spool: drop the updates\n"
              "      --output=FILE         Of authorize: write there\n"
              "      --strict              Of authorize: fail where the configuration has errors\n"
@@ -141,12 +157,18 @@ static void option_set(Ctl *c, Option option, const char *value)
         c->json |= option == OPTION_JSON;
         c->clear |= option == OPTION_CLEAR;
         c->strict |= option == OPTION_STRICT;
+        c->when_allowed |= option == OPTION_WHEN_ALLOWED;
+        c->automatic |= option == OPTION_AUTOMATIC;
         if (option == OPTION_REASON)
                 c->reason = value;
         if (option == OPTION_ON_UNDRAINED)
                 c->on_undrained = value;
         if (option == OPTION_HOLD_AT)
                 c->hold_at = value;
+        if (option == OPTION_FOR)
+                c->hold_for = value;
+        if (option == OPTION_UNTIL)
+                c->hold_until = value;
         if (option == OPTION_OUTPUT)
                 c->output = value;
 }

@@ -215,6 +215,38 @@ static int parse_key_on_undrained(const ConfigKey *key, const char *value, void 
         return -EINVAL;
 }
 
+static const char *const fallbacks[FALLBACK_MAX] = {
+        [FALLBACK_MANUAL] = "manual",
+        [FALLBACK_AUTO] = "auto",
+};
+
+const char *fallback_to_string(Fallback f)
+{
+        assert(f >= 0 && f < FALLBACK_MAX);
+
+        return fallbacks[f];
+}
+
+Fallback fallback_from_string(const char *s)
+{
+        for (Fallback f = 0; f < FALLBACK_MAX; f++)
+                if (streq(fallbacks[f], s))
+                        return f;
+        return FALLBACK_INVALID;
+}
+
+static int parse_key_fallback(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
+{
+        Fallback f = fallback_from_string(value);
+
+        if (f >= 0) {
+                *(Fallback *) slot = f;
+                return 0;
+        }
+        snprintf(expected, EXPECTED_MAX, "expected manual or auto");
+        return -EINVAL;
+}
+
 static int parse_key_initial_seat(const ConfigKey *key, const char *value, void *slot,
                                   char expected[static EXPECTED_MAX])
 {
@@ -260,6 +292,10 @@ static const ConfigKey keys[] = {
         KEY("LoginProbe", IN_MANAGER(login_probe), parse_key_boolean),
         KEY("StateFreeMin", IN_MANAGER(state_free_min), parse_key_size, RANGE(0, UINT64_C(1) << 40)),
         KEY("CredentialConnectionsMax", IN_MANAGER(connections_max), parse_key_unsigned, RANGE(1, 1000)),
+        KEY("Concurrency", IN_MANAGER(concurrency), parse_key_unsigned, RANGE(1, 64)),
+        KEY("MaxFailures", IN_MANAGER(max_failures), parse_key_unsigned, RANGE(1, 1000)),
+        KEY("StopWhenUnused", IN_MANAGER(stop_when_unused), parse_key_boolean),
+        KEY("ServerProbeSec", IN_MANAGER(server_probe_usec), parse_key_span, RANGE(USEC_PER_SEC, 5 * USEC_PER_MIN)),
 
         KEY("InitialSeat", IN_BOT(initial_seat), parse_key_initial_seat),
         KEY("Worker", IN_BOT(workers), parse_key_workers, LIST),
@@ -279,6 +315,8 @@ static const ConfigKey keys[] = {
         KEY("ExportToken", IN_BOTH(export_token), parse_key_boolean),
         KEY("Export", IN_BOTH(exports), parse_key_exports, LIST),
         KEY("WebhookSecret", IN_BOTH(webhook_has_secret), parse_key_webhook_secret),
+        KEY("Fallback", IN_BOTH(fallback), parse_key_fallback),
+        KEY("FallbackGraceSec", IN_BOTH(fallback_grace_usec), parse_key_span, RANGE(5 * USEC_PER_SEC, USEC_PER_HOUR)),
 };
 static_assert(ELEMENTSOF(keys) <= CONFIG_KEYS_MAX, "line_of[] has a place for each key");
 
@@ -411,6 +449,10 @@ void config_set_defaults(Config *c)
         c->login_probe = true;
         c->state_free_min = UINT64_C(64) << 20;
         c->connections_max = 512;
+        c->concurrency = 4;
+        c->max_failures = 1;
+        c->stop_when_unused = true;
+        c->server_probe_usec = 5 * USEC_PER_SEC;
 }
 
 void bot_config_set_defaults(BotConfig *b)
@@ -425,6 +467,8 @@ void bot_config_set_defaults(BotConfig *b)
         b->log_in_timeout_usec = 20 * USEC_PER_SEC;
         b->hold_timeout_usec = 15 * USEC_PER_MIN;
         b->settle_usec = 5 * USEC_PER_SEC;
+        b->fallback = FALLBACK_MANUAL;
+        b->fallback_grace_usec = USEC_PER_MIN;
 }
 
 int config_finish(Config *c)

@@ -17,6 +17,16 @@
  *   config-reader.c  lines
  *   config-parse.c   the table of keys, and values */
 
+typedef enum Fallback {
+        FALLBACK_MANUAL,
+        FALLBACK_AUTO,
+        FALLBACK_MAX,
+        FALLBACK_INVALID = -EINVAL,
+} Fallback;
+
+const char *fallback_to_string(Fallback f);
+Fallback fallback_from_string(const char *s);
+
 /* One bot's settings. Every key of [Bot] may also stand in [BotDefaults] of tgswitch.conf, but for Worker=, SpoolTo=
  * and InitialSeat=; Export= of both add up. */
 typedef struct BotConfig {
@@ -39,6 +49,8 @@ typedef struct BotConfig {
         char **exports;              /* Export=NAME={root}/bot, may repeat */
         bool webhook_has_secret;     /* WebhookSecret=yes: the credential secret_NAME holds it. =no: there is none */
         bool webhook_secret_known;   /* WebhookSecret= was given at all */
+        Fallback fallback;           /* Fallback=manual|auto: whether the bot leaves a dead local server by itself */
+        usec_t fallback_grace_usec;  /* FallbackGraceSec=60: how long the server has to be dead for that */
 } BotConfig;
 
 typedef struct Config {
@@ -49,6 +61,11 @@ typedef struct Config {
         bool login_probe;                 /* LoginProbe=yes */
         uint64_t state_free_min;          /* StateFreeMin=64M: check fails below */
         unsigned connections_max;         /* CredentialConnectionsMax=512 */
+        unsigned concurrency;             /* Concurrency=4: bots that move at the same time */
+        unsigned max_failures;            /* MaxFailures=1: past log-out, then no further one of the same call begins */
+        bool stop_when_unused;            /* StopWhenUnused=yes: the server's unit, once its last bot has left */
+        usec_t server_probe_usec;         /* ServerProbeSec=5: how often it is asked whether it is well, where a bot
+                                           * with Fallback=auto, or a stale session, depends on it */
         BotConfig **bots;                 /* sorted by name */
         size_t n_bots;
 } Config;

@@ -29,6 +29,7 @@ typedef enum UnitVerb {
         UNIT_START,
         UNIT_STOP,
         UNIT_RESTART,
+        UNIT_TRY_RESTART, /* nothing where the unit does not run */
         UNIT_RELOAD,
         UNIT_VERB_MAX,
         UNIT_VERB_INVALID = -EINVAL,

@@ -36,9 +36,8 @@ static const struct {
         const char *method;
         const char *word;
 } verbs[UNIT_VERB_MAX] = {
-        [UNIT_START] = { "StartUnit", "start" },
-        [UNIT_STOP] = { "StopUnit", "stop" },
-        [UNIT_RESTART] = { "RestartUnit", "restart" },
+        [UNIT_START] = { "StartUnit", "start" },       [UNIT_STOP] = { "StopUnit", "stop" },
+        [UNIT_RESTART] = { "RestartUnit", "restart" }, [UNIT_TRY_RESTART] = { "TryRestartUnit", "restart" },
         [UNIT_RELOAD] = { "ReloadUnit", "reload" },
 };
 
@@ -135,6 +134,8 @@ static UnitJobResult result_from_state(UnitVerb verb, UnitActiveState state)
 {
         if (verb == UNIT_STOP)
                 return unit_active_state_may_run(state) ? UNIT_JOB_CANCELED : UNIT_JOB_DONE;
+        if (verb == UNIT_TRY_RESTART && state == UNIT_INACTIVE)
+                return UNIT_JOB_DONE;
 
         switch (state) {
         case UNIT_ACTIVE:

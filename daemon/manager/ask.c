@@ -8,6 +8,9 @@
 
 /* What callers ask of a bot. Everything that is refused here has changed nothing (L9). */
 
+/* So long nothing begins by itself that somebody has cancelled. Who wants more calls bot_hold(). */
+#define CANCELED_USEC (60 * USEC_PER_MIN)
+
 static AskResult answer(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
 
 static AskResult answer(AskResult result, char **ret_message, const char *format, ...)
@@ -43,7 +46,7 @@ static AskResult usable(const Bot *b, char **ret_message)
         return ASK_OK;
 }
 
-static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
+static int job_prepare(Bot *b, Seat target, const SwitchOptions *options, bool automatic)
 {
         _cleanup_free_ char *reason = strdup(options->reason ?: "");
         _cleanup_free_ char *requester = strdup(options->requester ?: "");
@@ -63,7 +66,10 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
         free(job->error);
         *job = (RecordJob){
                 .id = id,
+                .batch = options->batch ?: id,
                 .target = target,
+                .when_allowed = options->when_allowed || automatic,
+                .automatic = automatic,
                 .reason = TAKE_PTR(reason),
                 .requester = TAKE_PTR(requester),
                 .error = TAKE_PTR(error),
@@ -81,10 +87,37 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options)
         b->log_out_began_usec = 0;
         b->last_get_updates_usec = 0;
         b->workers_stopped_usec = 0;
+        b->login_sent = false;
+        b->stale_asked = false;
         return 0;
 }
 
-AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
+/* Whether the target takes the bot now, or the caller wants to wait for that. */
+static AskResult window_allows(const Bot *b, Seat target, const SwitchOptions *options, char **ret_message)
+{
+        usec_t left = bot_window_left(b, target);
+        char when[WHEN_MAX];
+
+        if (left == 0 || (options && options->when_allowed))
+                return ASK_OK;
+        return answer(ASK_FALLBACK_WINDOW, ret_message,
+                      "%s was logged out of the %s server, which does not take it back before %s%s. Try again then, or "
+                      "have the cutover wait for it: 'tgswitchctl switch %s %s --when-allowed'.",
+                      b->name, seat_to_string(target), format_when(when, left),
+                      target == SEAT_LOCAL ? ", or until it is restarted" : "", seat_to_string(target), b->name);
+}
+
+static AskResult hold_allows(const Bot *b, const SwitchOptions *options, char **ret_message)
+{
+        if (!options || !options->automatic || !bot_is_held(b))
+                return ASK_OK;
+        return answer(ASK_HELD, ret_message,
+                      "%s is held, so it does not move by itself%s%s. Move it with 'tgswitchctl switch', or allow it "
+                      "with 'tgswitchctl release %s'.",
+                      b->name, isempty(b->record.held_reason) ? "" : ": ", b->record.held_reason ?: "", b->name);
+}
+
+AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options, char **ret_message)
 {
         AskResult result = usable(b, ret_message);
         CutoverStep step;
@@ -108,6 +141,11 @@ AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
                               b->record.job.id, b->name);
         if (b->record.seat == target)
                 return ASK_ALREADY;
+        result = hold_allows(b, options, ret_message);
+        if (result == ASK_OK)
+                result = window_allows(b, target, options, ret_message);
+        if (result != ASK_OK)
+                return result;
         if (b->n_checks > 0)
                 /* A request of theirs that is slow to leave could be the one that logs the bot in again (L1). */
                 return answer(ASK_JOB_RUNNING, ret_message, "%s is being checked just now: try again in a moment.",
@@ -119,14 +157,14 @@ AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message)
 
 AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message)
 {
-        AskResult result = bot_can_switch(b, target, ret_message);
+        AskResult result = bot_can_switch(b, target, options, ret_message);
         int r;
 
         if (result == ASK_RUNNING)
                 *ret_job = b->record.job.id;
         if (result != ASK_OK)
                 return result;
-        r = job_prepare(b, target, options);
+        r = job_prepare(b, target, options, false);
         if (r < 0)
                 return answer(ASK_FAILED, ret_message,
                               "The cutover of %s could not be begun: %s. Look after the file "
@@ -138,6 +176,22 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
         /* At once, so that the job exists when the caller hears of it. */
         bot_dispatch(b);
         return ASK_OK;
+}
+
+int bot_begin_automatic(Bot *b, Seat target, const char *reason)
+{
+        SwitchOptions options = { .on_undrained = ON_UNDRAINED_INVALID, .reason = reason, .requester = "tgswitchd" };
+        int r;
+
+        if (bot_job_running(b) || b->saving || b->asked_job || b->manager->stopping)
+                return -EAGAIN;
+        r = job_prepare(b, target, &options, true);
+        if (r < 0)
+                return r;
+        bot_set_error(b, NULL);
+        bot_post(b, CUTOVER_SWITCH_REQUESTED);
+        bot_dispatch(b);
+        return 0;
 }
 
 /* Whether the running job can be told anything. What has happened already comes first, else a wish would be granted in
@@ -163,6 +217,8 @@ AskResult bot_cancel(Bot *b, char **ret_message)
         if (step.verdict != CUTOVER_STEP)
                 return answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.", b->name,
                               step.why);
+        if (b->record.job.automatic)
+                b->automatic_due_usec = usec_add(clock_boottime_usec(), CANCELED_USEC);
         bot_post(b, CUTOVER_CANCEL_REQUESTED);
         bot_dispatch(b);
         return ASK_OK;
@@ -229,11 +285,14 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         if (before == seat)
                 return ASK_ALREADY;
         if (seat == SEAT_CLOUD && bot_cloud_allowed_usec(b) > 0)
-                return answer(ASK_NOT_SETTLED, ret_message,
+                return answer(ASK_FALLBACK_WINDOW, ret_message,
                               "%s was logged out of the cloud, and no request may go there before the window is over: "
                               "see 'tgswitchctl status %s' for the time, and try again then.",
                               b->name, b->name);
         b->record.seat = seat;
+        /* What the local server holds is the session that counts, then. */
+        b->record.stale = b->record.stale && seat == SEAT_CLOUD;
+        b->record.logged_in = (Moment){};
         if (b->token)
                 b->record.bot_id = bot_token_id(b->token);
         r = bot_save(b, on_seat_saved, b, &b->asked_job);
@@ -247,6 +306,46 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         log_bot(LOG_NOTICE, b->name, "An administrator says that the bot is logged in at %s.", seat_to_string(seat));
         bot_changed(b);
         return ASK_OK;
+}
+
+static AskResult set_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_message)
+{
+        char *copy;
+
+        if (!b->record_ok)
+                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+        copy = strdup(reason ?: "");
+        if (!copy)
+                return answer(ASK_FAILED, ret_message, "There is not enough memory.");
+        free(b->record.held_reason);
+        b->record.held_reason = copy;
+        b->record.held_until_usec = until_usec;
+        bot_record_aside(b);
+        manager_watch(b->manager);
+        bot_changed(b);
+        return ASK_OK;
+}
+
+AskResult bot_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_message)
+{
+        AskResult result = set_hold(b, until_usec, reason, ret_message);
+
+        if (result != ASK_OK)
+                return result;
+        log_bot(LOG_NOTICE, b->name, "Held: it does not move by itself%s%s.", isempty(reason) ? "" : ": ",
+                reason ?: "");
+        if (b->record.state == CUTOVER_QUEUED && b->record.job.automatic && !b->record.stale) {
+                bot_set_error(b, "The bot is held: it does not move by itself.");
+                bot_post(b, CUTOVER_CALLED_OFF);
+        }
+        return ASK_OK;
+}
+
+AskResult bot_release(Bot *b, char **ret_message)
+{
+        if (b->record_ok && b->record.held_until_usec == 0)
+                return ASK_ALREADY;
+        return set_hold(b, 0, NULL, ret_message);
 }
 
 static void on_cleared(DiskJob *job, int r, void *userdata)
@@ -338,7 +437,7 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
         bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
-        r = check_start(b, false, on_checked, bc, &bc->check);
+        r = check_start(b, target, false, on_checked, bc, &bc->check);
         if (r < 0) {
                 free(bc);
                 return answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));

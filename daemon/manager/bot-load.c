@@ -151,10 +151,15 @@ int bot_load(Bot *b)
         if (!b->record_ok)
                 return 0;
         check_token_is_ours(b);
+        bot_window_load(b);
+        manager_pace_remember(b->manager, b);
         r = bot_declare_initial_seat(b);
         if (r < 0)
                 return r;
         bot_publish_environment(b);
+        /* Whatever the process before this one has sent may have arrived. */
+        b->login_sent = true;
+        b->stale_asked = b->record.state == CUTOVER_STALE_LOG_OUT;
         /* Which worker took the part before this one is forgotten; that there was one is not. */
         b->part_dropped = b->record.state == CUTOVER_CONFIRM && b->record.job.handed_over > 0;
         r = handover_prepare(b);

@@ -17,7 +17,10 @@ static const struct RetryWait {
          * the bot in again and makes the lock longer. So the first ones come at once. */
         [CUTOVER_LOG_OUT_UNKNOWN] = { 50 * USEC_PER_MSEC, 30 * USEC_PER_SEC },
         [CUTOVER_LOG_OUT_RECHECK] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+        [CUTOVER_STALE_LOG_OUT] = { 500 * USEC_PER_MSEC, 10 * USEC_PER_SEC },
         [CUTOVER_LOG_IN] = { 100 * USEC_PER_MSEC, 10 * USEC_PER_SEC },
+        [CUTOVER_TURN_BACK] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
+        [CUTOVER_LOG_IN_ABANDONED] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
         [CUTOVER_RESTORE_WEBHOOK] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
         [CUTOVER_PUBLISH] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
         [CUTOVER_RESTORE_SOURCE] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
@@ -63,7 +66,10 @@ static void on_retry_timer(void *userdata)
         bool stale = b->last_get_updates_usec == 0 || age > GET_UPDATES_FRESH_USEC;
 
         b->retry_timer = clock_timer_free(b->retry_timer);
-        bot_post(b, stale ? CUTOVER_RETRY_DUE_STALE : CUTOVER_RETRY_DUE);
+        if (bot_falls_back(b))
+                bot_post(b, CUTOVER_FALL_BACK_DUE);
+        else
+                bot_post(b, stale ? CUTOVER_RETRY_DUE_STALE : CUTOVER_RETRY_DUE);
 }
 
 static int retry_timer_start(Bot *b)
@@ -116,6 +122,7 @@ static const struct {
         int (*start)(Bot *b, Operation **ret);
         CutoverEvent failed;
 } operations[] = {
+        { CUTOVER_DO_QUEUE, op_queue_start, CUTOVER_CALLED_OFF },
         { CUTOVER_DO_CHECK, op_check_start, CUTOVER_CHECK_FAILED },
         { CUTOVER_DO_DRAIN, op_drain_start, CUTOVER_DRAIN_FAILED },
         { CUTOVER_DO_HOLD, op_hold_start, CUTOVER_HOLD_TIMED_OUT },
@@ -184,6 +191,9 @@ static void bot_act(Bot *b)
                 server_release(b);
         if (actions & CUTOVER_DO_JOB_END)
                 job_end(b);
+        /* Whoever moves or has moved makes way for another, or shows how it goes. */
+        manager_schedule(b->manager);
+        manager_watch(b->manager);
         bot_changed(b);
 }
 
@@ -216,6 +226,25 @@ int bot_save(Bot *b, disk_done_t done, void *userdata, DiskJob **ret)
         return store_save(b->manager->store, b->name, &b->record, done, userdata, ret);
 }
 
+static void on_recorded_aside(DiskJob *job, int r, void *userdata)
+{
+        Bot *b = userdata;
+
+        b->aside_job = disk_job_free(b->aside_job);
+        if (r < 0)
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to write the record, which is written again later: %m");
+}
+
+void bot_record_aside(Bot *b)
+{
+        int r;
+
+        b->aside_job = disk_job_free(b->aside_job);
+        r = bot_save(b, on_recorded_aside, b, &b->aside_job);
+        if (r < 0)
+                on_recorded_aside(NULL, r, b);
+}
+
 static void fix_result(Bot *b, unsigned actions)
 {
         RecordJob *job = &b->record.job;
@@ -243,12 +272,79 @@ static void fix_result(Bot *b, unsigned actions)
         }
 }
 
+/* How long a server keeps a bot out whose session there began at `logged_in`. */
+static usec_t window_length_usec(Seat server, const Moment *logged_in, const Moment *now)
+{
+        if (window_session_is_young(logged_in, now))
+                return WINDOW_LONG_USEC;
+        return server == SEAT_CLOUD ? WINDOW_CLOUD_USEC : WINDOW_LOCAL_USEC;
+}
+
+static void begin_window(Bot *b, Seat server, usec_t length_usec, const Moment *now)
+{
+        window_begin(record_window(&b->record, server), now, length_usec);
+        if (server == SEAT_LOCAL)
+                memcpy(b->record.local_window_server, b->manager->server_invocation,
+                       sizeof(b->record.local_window_server));
+}
+
+static void note_log_out(Bot *b, CutoverState from, CutoverNote note, const Moment *now)
+{
+        const Record *r = &b->record;
+        usec_t length = record_window(&b->record, r->seat)->length_usec;
+        /* A repeat may have logged the bot in first: a young session, and a long lock. Of one that was answered we
+         * know. */
+        bool repeated = from == CUTOVER_LOG_OUT_REPEAT && (note == CUTOVER_NOTE_MAY_BE_LOGGED_OUT || b->log_out_lengthens);
+
+        if (repeated)
+                length = WINDOW_LONG_USEC;
+        else if (length == 0 || from == CUTOVER_SPOOL)
+                length = window_length_usec(r->seat, &r->logged_in, now);
+        begin_window(b, r->seat, length, now);
+}
+
+static void note_logged_in(Bot *b, const Moment *now)
+{
+        Record *r = &b->record;
+        const Moment *left = &record_window(r, r->seat)->since;
+
+        if (r->logout_attempts > 0 && memcmp(left->boot_id, now->boot_id, sizeof(now->boot_id)) == 0)
+                r->job.blind_usec = usec_sub(now->boottime_usec, left->boottime_usec);
+        r->seat = r->job.target;
+        r->logged_in = *now;
+}
+
+/* Only the local server is ever left like this, and only for the cloud. */
+static void note_stale(Bot *b, const Moment *logged_in)
+{
+        b->record.stale = true;
+        b->record.stale_logged_in = *logged_in;
+}
+
+static void note_stale_ended(Bot *b, CutoverState from, const Moment *now)
+{
+        Record *r = &b->record;
+        /* The request that ended it may have logged in first, unless it was the only one, and not overtaken by what the
+         * server says of its own accord. */
+        bool only_one = from == CUTOVER_STALE_LOG_OUT && !b->stale_asked;
+        usec_t length = only_one ? window_length_usec(SEAT_LOCAL, &r->stale_logged_in, now) : WINDOW_LONG_USEC;
+
+        begin_window(b, SEAT_LOCAL, length, now);
+        r->stale = false;
+        /* Ids of the next server mean something else. */
+        r->next_offset = 0;
+        r->confirmed_offset = 0;
+        b->last_get_updates_usec = 0;
+        b->log_out_began_usec = 0;
+        b->stale_asked = false;
+}
+
 static void take_note(Bot *b, CutoverState from, CutoverNote note)
 {
         Record *r = &b->record;
         Moment now;
 
-        if (note == CUTOVER_NOTE_NONE)
+        if (note == CUTOVER_NOTE_NONE || note == CUTOVER_NOTE_AGAIN)
                 return;
         /* Has worked at start-up (manager_new()), and the boot id is remembered from then on. */
         if (clock_moment(&now) < 0)
@@ -256,32 +352,42 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
 
         switch (note) {
         case CUTOVER_NOTE_LOGGED_OUT:
-                if (from == CUTOVER_LOG_OUT_REPEAT && b->log_out_lengthens)
-                        r->logged_out_long = true;
-                r->logged_out = now;
-                break;
         case CUTOVER_NOTE_MAY_BE_LOGGED_OUT:
-                if (!r->logged_out_valid || from == CUTOVER_SPOOL)
-                        r->logged_out_long = r->logged_in.realtime_usec > 0 &&
-                                             window_left(&r->logged_in, WINDOW_LONG_USEC, &now) > 0;
-                /* A repeat that was lost may have logged the bot in first: a young session, and a long lock. */
-                if (from == CUTOVER_LOG_OUT_REPEAT)
-                        r->logged_out_long = true;
-                r->logged_out = now;
-                r->logged_out_valid = true;
+                note_log_out(b, from, note, &now);
                 break;
         case CUTOVER_NOTE_NOT_LOGGED_OUT:
-                r->logged_out_valid = false;
+                *record_window(r, r->seat) = (Window){};
                 break;
         case CUTOVER_NOTE_LOGGED_IN:
-                r->seat = r->job.target;
-                r->logged_in = now;
-                if (r->logged_out_valid && memcmp(r->logged_out.boot_id, now.boot_id, sizeof(now.boot_id)) == 0)
-                        r->job.blind_usec = usec_sub(now.boottime_usec, r->logged_out.boottime_usec);
+                note_logged_in(b, &now);
+                break;
+        case CUTOVER_NOTE_WINDOW_OVER:
+                window_close(record_window(r, r->job.target));
+                break;
+        case CUTOVER_NOTE_WINDOW_LONGER:
+                begin_window(b, r->job.target, b->retry_after_usec, &now);
+                b->retry_after_usec = window_left(record_window(r, r->job.target), &now);
+                break;
+        case CUTOVER_NOTE_ABANDONED:
+                assert(r->seat == SEAT_LOCAL);
+                note_stale(b, &r->logged_in);
+                r->job.target = SEAT_CLOUD;
+                window_close(&r->cloud_window);
+                break;
+        case CUTOVER_NOTE_TURNED_BACK:
+                assert(r->seat == SEAT_CLOUD);
+                if (b->login_sent)
+                        note_stale(b, &now);
+                r->job.target = SEAT_CLOUD;
+                window_close(&r->cloud_window);
+                break;
+        case CUTOVER_NOTE_STALE_ENDED:
+                note_stale_ended(b, from, &now);
                 break;
         default:
                 assert(false);
         }
+        bot_window_watch(b);
 }
 
 /* These states follow one another until an attempt succeeds or is given up: the waits between grow over all of them. */
@@ -289,7 +395,7 @@ static bool in_log_out_loop(CutoverState state)
 {
         const char *phase = cutover_facts(state)->phase;
 
-        return streq(phase, "spool") || streq(phase, "log-out");
+        return streq(phase, "spool") || streq(phase, "log-out") || cutover_facts(state)->ends_stale;
 }
 
 /* Takes the row: everything but the actions, which wait for the record. */
@@ -300,6 +406,7 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 
         b->operation = operation_free(b->operation);
         b->retry_timer = clock_timer_free(b->retry_timer);
+        bot_watch_cancel(b);
         if (step->state != from && !in_log_out_loop(step->state))
                 b->retries = 0;
         if (!streq(phase, cutover_facts(from)->phase)) {
@@ -357,6 +464,7 @@ bool bot_busy(const Bot *b)
         switch (b->record.state) {
         case CUTOVER_LOG_OUT:
         case CUTOVER_LOG_OUT_REPEAT:
+        case CUTOVER_STALE_LOG_OUT:
                 /* An answer that nobody waits for would be an unknown outcome. Its deadline ends the wait. */
                 return b->operation;
         default:

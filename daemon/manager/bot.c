@@ -42,7 +42,10 @@ Bot *bot_free(Bot *b)
         late_poll_drop(b);
         warm_up_cancel(b);
         handover_cancel(b);
+        bot_watch_cancel(b);
         clock_timer_free(b->retry_timer);
+        clock_timer_free(b->window_timer);
+        disk_job_free(b->aside_job);
         sd_event_source_disable_unref(b->dispatch_source);
         disk_job_free(b->saving);
         disk_job_free(b->asked_job);
@@ -104,13 +107,25 @@ bool bot_gate_open(const Bot *b)
 {
         Seat seat = bot_seat(b);
 
+        /* After a boot the local server comes first, and its bots' workers after it. */
+        if (seat == SEAT_LOCAL && b->manager->server_call)
+                return false;
         return b->record_ok && !b->saving && !b->asked_job && b->token && cutover_facts(b->record.state)->gate_open &&
                (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
 }
 
-static usec_t window_length_usec(const Bot *b)
+Seat bot_source(const Bot *b)
 {
-        return b->record.logged_out_long ? WINDOW_LONG_USEC : WINDOW_USEC;
+        if (!cutover_facts(b->record.state)->ends_stale)
+                return b->record.seat;
+        return b->record.seat == SEAT_CLOUD ? SEAT_LOCAL : SEAT_CLOUD;
+}
+
+bool bot_is_held(const Bot *b)
+{
+        usec_t until = b->record.held_until_usec;
+
+        return until == USEC_INFINITY || until > clock_realtime_usec();
 }
 
 /* L1 and L2 once more, at the only door: whoever calls this in a state that forbids it has a mistake in it, and the
@@ -118,9 +133,13 @@ static usec_t window_length_usec(const Bot *b)
 static bool may_send(const Bot *b, Seat seat, BotApiMethod method)
 {
         const Record *r = &b->record;
-        CutoverPlace place = cutover_facts(r->state)->place;
+        const CutoverFacts *facts = cutover_facts(r->state);
+        CutoverPlace place = facts->place;
 
-        if (place != CUTOVER_AT_UNKNOWN && seat == SEAT_CLOUD && bot_cloud_allowed_usec(b) > 0)
+        if (facts->ends_stale && seat == bot_source(b))
+                return r->stale && (method == BOTAPI_LOG_OUT || method == BOTAPI_GET_UPDATES ||
+                                    method == BOTAPI_DELETE_WEBHOOK);
+        if (place != CUTOVER_AT_UNKNOWN && seat == SEAT_CLOUD && bot_window_left(b, SEAT_CLOUD) > 0)
                 return false;
         switch (place) {
         case CUTOVER_AT_SEAT:
@@ -219,21 +238,24 @@ const char *bot_last_error(const Bot *b)
         return b->record.job.error ? b->record.job.error : "";
 }
 
-usec_t bot_logged_out_usec(const Bot *b)
+bool bot_stale_session(const Bot *b)
 {
-        return b->record.logged_out_valid ? b->record.logged_out.realtime_usec : 0;
+        return b->record.stale;
 }
 
-usec_t bot_cloud_allowed_usec(const Bot *b)
+usec_t bot_held_until_usec(const Bot *b)
 {
-        Moment now;
+        return bot_is_held(b) ? b->record.held_until_usec : 0;
+}
 
-        if (b->record_ok && !b->record.logged_out_valid)
-                return 0;
-        /* Nobody knows yet when the last attempt will have been applied. */
-        if (bot_seat(b) == SEAT_UNKNOWN || clock_moment(&now) < 0)
-                return USEC_INFINITY;
-        return window_end_realtime(&b->record.logged_out, window_length_usec(b), &now);
+const char *bot_held_reason(const Bot *b)
+{
+        return bot_is_held(b) && b->record.held_reason ? b->record.held_reason : "";
+}
+
+usec_t bot_job_not_before_usec(const Bot *b)
+{
+        return b->not_before_usec;
 }
 
 uint64_t bot_pending_updates(const Bot *b)

@@ -3,6 +3,8 @@
 
 #include "core/bot-token.h"
 #include "core/cutover.h"
+#include "core/health.h"
+#include "core/schedule.h"
 #include "io/botapi-client.h"
 #include "io/clock.h"
 #include "io/config.h"
@@ -48,9 +50,22 @@ struct Manager {
         size_t n_bots;
 
         UnitCall *server_watch;
-        struct ServerCall *server_call; /* at start-up, where bots live there */
+        struct ServerCall *server_call; /* at start-up, where bots live there: their workers wait for it */
         UnitActiveState server_state;
-        uint8_t server_proven[16]; /* invocation of the server's unit whose login path has been seen to work */
+        UnitCall *server_look;         /* of which invocation it is, after it has become active */
+        uint8_t server_invocation[16]; /* as last seen */
+        uint8_t server_proven[16];     /* invocation of the server's unit whose login path has been seen to work */
+
+        /* queue.c */
+        Pace pace;
+        size_t n_queued;
+        sd_event_source *schedule_source;
+        ClockTimer *schedule_timer;
+
+        /* watch.c: only where a bot depends on it */
+        Health health;
+        ClockTimer *watch_timer;
+        struct ServerCall *watch_call;
 
         const ManagerObserver *observer;
         sd_event_source *status_source;
@@ -84,6 +99,21 @@ struct Bot {
         unsigned retries;        /* since the last step ahead */
         usec_t retry_after_usec; /* the server's own word for the next wait; 0: none */
 
+        /* what keeps the bot out of a server: windows.c, log-in */
+        ClockTimer *window_timer;
+
+        bool stale_asked; /* a logOut for the stale session may have gone out before */
+        bool webhook_seen; /* its settings at the seat, by this process */
+        bool login_sent; /* a login may have arrived at the target of this job */
+        usec_t not_before_usec; /* of a queued job, CLOCK_REALTIME; 0: not known */
+
+        /* watch.c */
+        Health webhook_health;
+        usec_t webhook_error_usec; /* CLOCK_REALTIME of the last delivery that failed, as last seen */
+        usec_t webhook_due_usec;   /* CLOCK_BOOTTIME of the next look at the webhook */
+        BotApiCall *webhook_call;
+        usec_t automatic_due_usec; /* CLOCK_BOOTTIME before which no further automatic job begins */
+
         /* the request that leaves: op-log-out.c */
         BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
         bool warm;                   /* they are open, or will be when the calls are answered */
@@ -114,6 +144,7 @@ struct Bot {
 
         unsigned n_checks;      /* Check() calls under way */
         DiskJob *asked_job;     /* of a wish that is no move: seat, spool */
+        DiskJob *aside_job;     /* of what nobody waits for: window, hold, webhook */
         UnitCall *release_call; /* the stop of a server that check had started */
 
         uint64_t pending_updates;
@@ -129,10 +160,17 @@ void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
 void bot_changed(Bot *b);
 const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
 bool bot_gate_open(const Bot *b);              /* workers may be served, by the record that is on disk */
+Seat bot_source(const Bot *b);                 /* the server that a logOut goes to now */
+bool bot_is_held(const Bot *b);
 
 /* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */
 int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
              botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
+
+/* ---- op-check.c ---- */
+/* Keeps the settings in the record, without the token in them. Returns 1 where the URL is another than before, 0, or a
+ * negative errno. */
+int bot_remember_webhook(Bot *b, const WebhookSettings *settings) _must_check_;
 
 /* ---- bot-step.c ---- */
 void bot_post(Bot *b, CutoverEvent event);
@@ -140,8 +178,45 @@ void bot_post(Bot *b, CutoverEvent event);
 void bot_dispatch(Bot *b);
 /* Writes the record as it is, besides the writing of steps; `done` as for store_save(). */
 int bot_save(Bot *b, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
+/* The same where nobody waits for it: a failure is logged, and the next write may succeed. */
+void bot_record_aside(Bot *b);
 /* A step that is being carried out, or that must not be cut off, is still under way. */
 bool bot_busy(const Bot *b);
+
+/* ---- windows.c ---- */
+/* How long nothing may be sent to that server; 0: the window is over. */
+usec_t bot_window_left(const Bot *b, Seat server);
+/* Publishes the end of a window when it comes; called whenever one may have changed. */
+void bot_window_watch(Bot *b);
+/* Has windows of an earlier boot count from now on. */
+void bot_window_load(Bot *b);
+/* The time of day of `usec_from_now`, as people read it, and the span: "14:05:10 (in 432 s)". */
+#define WHEN_MAX 64u
+const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now);
+
+/* ---- queue.c ---- */
+int op_queue_start(Bot *b, Operation **ret) _must_check_;
+/* Somebody's turn may have come: looked at from the event loop. */
+void manager_schedule(Manager *m);
+/* A login goes out to the cloud now. */
+void manager_pace_login(Manager *m);
+/* What the records tell of the logins before this process. */
+void manager_pace_remember(Manager *m, const Bot *b);
+
+/* ---- watch.c ---- */
+/* Somebody may have begun, or ceased, to depend on the local server's being well; or it has changed. */
+void manager_watch(Manager *m);
+/* It has changed: asked at once, not at the next turn. */
+void manager_watch_soon(Manager *m);
+void bot_watch_cancel(Bot *b);
+/* A login at the local server, or what follows it, has failed: whether the bot is to go back to the cloud now. */
+bool bot_falls_back(const Bot *b);
+/* Fallback=auto, and nobody holds it. */
+bool bot_may_fall_back(const Bot *b);
+
+/* ---- ask.c ---- */
+/* A job that nobody asked for. Returns -EAGAIN where something is under way. */
+int bot_begin_automatic(Bot *b, Seat target, const char *reason);
 
 /* ---- operations: each starts one, or returns an error and has started nothing ---- */
 int op_check_start(Bot *b, Operation **ret) _must_check_;
@@ -192,10 +267,15 @@ ServerCall *server_call_free(ServerCall *c);
 /* Whether the unit, which did not run, runs now or will soon because of this call, answered or not. */
 bool server_call_has_started(const ServerCall *c) _pure_;
 int server_watch(Manager *m) _must_check_;
+/* GET /bot0:x/getMe at the cloud. */
+int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
 /* Stops the unit if this bot's job had started it and nobody else needs it. */
 void server_release(Bot *b);
-/* Starts the unit if any bot lives there; asked at start-up. */
+/* Starts the unit if any bot lives there, and stops it where an earlier process had started it for a job that is over;
+ * asked at start-up. */
 void server_start_if_used(Manager *m);
+/* It does not run, or it is another process than it was when it locked the bot out. */
+bool server_has_forgotten(const Bot *b);
 
 /* ---- publish.c ---- */
 int publish_environment(Bot *b, Seat seat) _must_check_;

@@ -29,6 +29,7 @@ static void unit_looks_done(UnitLooks *l)
 
 struct Check {
         Bot *bot;
+        Seat target;
         bool may_start_server;
         check_handler_t handler;
         void *userdata;
@@ -45,7 +46,7 @@ struct Check {
         bool triggers_are_next; /* once the workers have been looked at */
         bool server_is_next;    /* once all else has */
         ServerCall *server_call;
-        bool server_started; /* by the call that is over */
+        BotApiCall *probe_call;
 };
 
 Check *check_free(Check *c)
@@ -54,6 +55,7 @@ Check *check_free(Check *c)
                 return NULL;
         sd_event_source_disable_unref(c->done_source);
         botapi_call_free(c->api_call);
+        botapi_call_free(c->probe_call);
         unit_call_free(c->list_call);
         unit_looks_done(&c->workers);
         unit_looks_done(&c->trigger_looks);
@@ -63,11 +65,6 @@ Check *check_free(Check *c)
         check_list_done(&c->list);
         free(c);
         return NULL;
-}
-
-bool check_has_started_server(const Check *c)
-{
-        return c->server_started || (c->server_call && server_call_has_started(c->server_call));
 }
 
 static int on_done(sd_event_source *s, void *userdata)
@@ -377,7 +374,6 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         Check *c = userdata;
         const char *unit = c->bot->manager->config->server_unit;
 
-        c->server_started = started;
         if (answer == SERVER_READY)
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers and can log bots in.", unit);
         else
@@ -387,6 +383,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         look_done(c);
 }
 
+/* On the way to the local server: the last of all, since it is started. */
 static void look_at_server(Check *c)
 {
         unsigned flags = c->may_start_server ? SERVER_START | SERVER_LOGIN_PROBE : SERVER_LOGIN_PROBE;
@@ -406,12 +403,93 @@ static void look_at_server(Check *c)
                 c->pending++;
 }
 
+/* ---- the way to the cloud ---- */
+
+static void on_cloud(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        Check *c = userdata;
+        const char *root = c->bot->manager->config->cloud_root;
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+
+        if (reply->transport == BOTAPI_REPLIED)
+                check_list_add(&c->list, "server", root, CHECK_PASS, "The cloud server can be reached.");
+        else
+                check_list_add(&c->list, "server", root, CHECK_FAIL,
+                               "The cloud server cannot be reached at CloudServer=%s (%s): look after the network, then "
+                               "try again.",
+                               root, said ?: "no memory");
+        c->probe_call = botapi_call_free(c->probe_call);
+        look_done(c);
+}
+
+static void look_at_cloud(Check *c)
+{
+        int r;
+
+        r = probe_cloud(c->bot->manager, on_cloud, c, &c->probe_call);
+        if (r < 0)
+                check_list_add(&c->list, "server", c->bot->manager->config->cloud_root, CHECK_FAIL,
+                               "Failed to ask the cloud server: %s.", strerror(-r));
+        else
+                c->pending++;
+}
+
+static void look_at_old_spool(Check *c);
+
+static void on_source(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        Check *c = userdata;
+        const char *unit = c->bot->manager->config->server_unit;
+
+        if (answer == SERVER_READY) {
+                check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers.", unit);
+                look_at_old_spool(c);
+                look_at_token(c);
+        } else {
+                c->findings.source_dead = true;
+                check_list_add(&c->list, "server", unit, CHECK_SKIPPED,
+                               "The bot is left there without a logOut, which is made up for when the server answers "
+                               "again; updates that are queued there have to wait for that. %s",
+                               why);
+        }
+        c->server_call = server_call_free(c->server_call);
+        look_done(c);
+}
+
+/* The server that the bot is to leave comes first: without it there is nobody to ask about the bot. */
+static void look_at_source(Check *c)
+{
+        const char *unit = c->bot->manager->config->server_unit;
+        int r;
+
+        r = server_call(c->bot->manager, c->may_start_server ? SERVER_START : 0, on_source, c, &c->server_call);
+        if (r < 0)
+                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s.", unit, strerror(-r));
+        else
+                c->pending++;
+}
+
+static void check_window(Check *c)
+{
+        usec_t left = bot_window_left(c->bot, c->target);
+        char when[WHEN_MAX];
+
+        if (left == 0)
+                check_list_add(&c->list, "window", c->bot->name, CHECK_PASS, "The %s server takes the bot.",
+                               seat_to_string(c->target));
+        else
+                check_list_add(&c->list, "window", c->bot->name, CHECK_FAIL,
+                               "The bot was logged out of the %s server, which does not take it back before %s: wait, "
+                               "or switch with --when-allowed.",
+                               seat_to_string(c->target), format_when(when, left));
+}
+
 /* ---- this host ---- */
 
 static void look_at_disk(Check *c)
 {
         Manager *m = c->bot->manager;
-        uint64_t bytes, spooled = bot_spooled_updates(c->bot);
+        uint64_t bytes;
         int r;
 
         r = store_free_bytes(m->store, &bytes);
@@ -426,6 +504,13 @@ static void look_at_disk(Check *c)
         else
                 check_list_add(&c->list, "disk", "state directory", CHECK_PASS, "%" PRIu64 " MiB are free.",
                                bytes >> 20);
+}
+
+/* Ids of two servers would mix in it. */
+static void look_at_old_spool(Check *c)
+{
+        uint64_t spooled = bot_spooled_updates(c->bot);
+
         if (spooled > 0)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
                                "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "
@@ -435,7 +520,7 @@ static void look_at_disk(Check *c)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_PASS, "Nothing is left of an earlier move.");
 }
 
-int check_start(Bot *b, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
+int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
 {
         Check *c;
 
@@ -445,14 +530,22 @@ int check_start(Bot *b, bool may_start_server, check_handler_t handler, void *us
         if (!c)
                 return -ENOMEM;
         c->bot = b;
+        c->target = target;
         c->may_start_server = may_start_server;
         c->handler = handler;
         c->userdata = userdata;
 
         c->pending = 1; /* this function */
         c->triggers_are_next = true;
-        c->server_is_next = true;
-        look_at_token(c);
+        check_window(c);
+        if (b->record.seat == target || target == SEAT_LOCAL) {
+                c->server_is_next = target == SEAT_LOCAL;
+                look_at_old_spool(c);
+                look_at_token(c);
+        } else {
+                look_at_source(c);
+                look_at_cloud(c);
+        }
         look_at_workers(c);
         look_at_disk(c);
         look_done(c);

@@ -22,16 +22,16 @@ char *check_list_complaint(const CheckList *l);
 /* What the checks found out besides. */
 typedef struct CheckFindings {
         WebhookInfo webhook;
+        bool source_dead; /* the server that the bot is to leave; then nothing is known of the webhook */
 } CheckFindings;
 
 typedef struct Check Check;
 typedef void (*check_handler_t)(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata);
 
-/* One callback, from the event loop; the call may be freed in it. */
-int check_start(Bot *b, bool may_start_server, check_handler_t handler, void *userdata, Check **ret) _must_check_;
+/* One callback, from the event loop; the call may be freed in it. On the way to the cloud the local server is the
+ * source: it is started, where that is allowed, to be asked. */
+int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret) _must_check_;
 Check *check_free(Check *c);
-/* Whether the server has to be stopped again to put back what the check did, answered or not. */
-bool check_has_started_server(const Check *c) _pure_;
 DEFINE_CLEANUP(Check *, check_free);
 
 /* ---- check-unit.c: pure of everything but its arguments ---- */

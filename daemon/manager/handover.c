@@ -123,8 +123,12 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
         bool unread = r >= 0 && b->part_served_usec > 0 && info->main_start_usec > b->part_served_usec &&
                       usec_sub(clock_monotonic_usec(), info->main_start_usec) < UNREAD_USEC;
 
+        /* Its program runs and systemd does not call it started yet, as with Type=notify. */
+        bool starting = r >= 0 && info->active_state == UNIT_ACTIVATING && info->main_pid > 0 && b->config &&
+                        usec_sub(clock_monotonic_usec(), info->main_start_usec) < b->config->start_timeout_usec;
+
         b->part_call = unit_call_free(b->part_call);
-        if (well && unread)
+        if (starting || (well && unread))
                 watch_worker(b);
         else if (well)
                 drop_part(b);

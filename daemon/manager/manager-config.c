@@ -105,11 +105,11 @@ static const ConfigProblem *problem_of(const Manager *m, const char *bot)
         return NULL;
 }
 
-/* Settled, its window over, nothing left to hand over: nothing would be lost with the record. */
+/* Settled, its windows over, no session owed a logOut, nothing left to hand over: nothing is lost with the record. */
 static bool forgettable(const Bot *b)
 {
         return b->record_ok && !bot_job_running(b) && !b->saving && bot_cloud_allowed_usec(b) == 0 &&
-               bot_spooled_updates(b) == 0;
+               bot_local_allowed_usec(b) == 0 && !b->record.stale && bot_spooled_updates(b) == 0;
 }
 
 static int configure_bot(Bot *b)
@@ -267,6 +267,8 @@ int manager_apply_config(Manager *m)
                 log_warning_errno(r, "Failed to keep a copy of the configuration, ignoring: %m");
         /* Who is whose worker may have changed. */
         credential_socket_reconsider(m->gate);
+        manager_schedule(m);
+        manager_watch(m);
         manager_status_changed(m);
         return 0;
 }

@@ -29,7 +29,7 @@ int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths 
                 return log_error_errno(r, "Failed to read the boot id, without which no window can be counted: %m");
         m->event = sd_event_ref(event);
         m->bus = sd_bus_ref(bus);
-        m->server_state = UNIT_INACTIVE;
+        m->server_state = UNIT_OTHER; /* until systemd tells */
         m->config_directories = paths->config_directories ?: config_directories;
         r = copy_string(&m->state_directory, paths->state_directory);
         if (r >= 0)
@@ -65,6 +65,11 @@ Manager *manager_free(Manager *m)
         if (!m)
                 return NULL;
         sd_event_source_disable_unref(m->status_source);
+        sd_event_source_disable_unref(m->schedule_source);
+        clock_timer_free(m->schedule_timer);
+        clock_timer_free(m->watch_timer);
+        server_call_free(m->watch_call);
+        unit_call_free(m->server_look);
         server_call_free(m->server_call);
         unit_call_free(m->server_watch);
         for (size_t i = 0; i < m->n_bots; i++)
@@ -157,6 +162,7 @@ int manager_start(Manager *m)
         if (r < 0)
                 return r;
         server_start_if_used(m);
+        manager_watch(m);
         manager_status_changed(m);
         return 0;
 }
@@ -177,17 +183,15 @@ void manager_stop(Manager *m)
         manager_maybe_exit(m);
 }
 
-/* From before the request that leaves until the login: a host that goes down in between leaves a bot nowhere. */
+/* From well before the request that leaves, so that logind's answer is there in time, until the workers may be served
+ * again: a host that goes down in between leaves a bot nowhere. */
 void manager_inhibit(Manager *m)
 {
         bool needed = false;
         int r;
 
-        for (size_t i = 0; i < m->n_bots; i++) {
-                CutoverPlace place = cutover_facts(m->bots[i]->record.state)->place;
-
-                needed = needed || place == CUTOVER_AT_UNKNOWN || place == CUTOVER_AT_NONE;
-        }
+        for (size_t i = 0; i < m->n_bots; i++)
+                needed = needed || !cutover_facts(m->bots[i]->record.state)->gate_open;
         if (!needed) {
                 m->inhibitor = inhibitor_free(m->inhibitor);
         } else if (!m->inhibitor) {

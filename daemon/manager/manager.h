@@ -82,6 +82,13 @@ const char *bot_last_error(const Bot *b); /* "" if all is well */
 usec_t bot_logged_out_usec(const Bot *b); /* CLOCK_REALTIME; 0: never */
 /* CLOCK_REALTIME at which the window ends; 0: now; USEC_INFINITY: not known */
 usec_t bot_cloud_allowed_usec(const Bot *b);
+usec_t bot_local_allowed_usec(const Bot *b); /* the same for the local server */
+/* The local server was left without a logOut and holds a session of the bot, which is ended when it answers again. */
+bool bot_stale_session(const Bot *b);
+usec_t bot_held_until_usec(const Bot *b); /* CLOCK_REALTIME; 0: automatic moves are allowed, USEC_INFINITY: for good */
+const char *bot_held_reason(const Bot *b); /* "" if none */
+/* Of a queued job: CLOCK_REALTIME before which it will not begin, by what is known now; 0: no such time is known. */
+usec_t bot_job_not_before_usec(const Bot *b);
 uint64_t bot_pending_updates(const Bot *b);    /* last seen */
 usec_t bot_pending_updates_usec(const Bot *b); /* when; CLOCK_REALTIME, 0: never */
 uint64_t bot_spooled_updates(const Bot *b);
@@ -102,6 +109,8 @@ typedef enum AskResult {
         ASK_BAD_RECORD,
         ASK_BAD_CONFIG,
         ASK_JOB_RUNNING, /* for the other target, or it is in the way */
+        ASK_FALLBACK_WINDOW, /* the target does not take the bot yet, and the caller does not want to wait */
+        ASK_HELD,            /* an automatic move, and those are not allowed now */
         ASK_NOT_CANCELLABLE,
         ASK_NOT_HOLDING,
         ASK_NOT_SETTLED,
@@ -113,6 +122,9 @@ typedef enum AskResult {
 typedef struct SwitchOptions {
         OnUndrained on_undrained; /* ON_UNDRAINED_INVALID: as configured */
         HoldAt hold_at;
+        bool when_allowed;     /* wait in the queue until the target takes the bot */
+        bool automatic;        /* by a unit at boot, not by somebody's word: respects Hold() */
+        uint32_t batch;        /* id of the first job of the same call; 0: this is the first */
         const char *reason;    /* "" if none */
         const char *requester; /* for the history; "" if unknown */
 } SwitchOptions;
@@ -120,12 +132,16 @@ typedef struct SwitchOptions {
 /* Each sets *ret_message to a new sentence with cause and cure wherever the result is not OK, RUNNING or ALREADY. */
 AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t *ret_job, char **ret_message);
 /* What bot_switch() would say, OK for a job that could begin; changes nothing. */
-AskResult bot_can_switch(const Bot *b, Seat target, char **ret_message);
+AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options, char **ret_message);
 AskResult bot_cancel(Bot *b, char **ret_message);
 AskResult bot_proceed(Bot *b, char **ret_message);
 
 /* Says where a bot without a record is logged in, or corrects it where an administrator knows better. */
 AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message);
+/* No automatic moves before `until_usec` (CLOCK_REALTIME; USEC_INFINITY: until bot_release()); `reason` may be "". An
+ * automatic job that still waits is called off. */
+AskResult bot_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_message);
+AskResult bot_release(Bot *b, char **ret_message);
 AskResult bot_clear_spool(Bot *b, char **ret_message);
 /* A sealed memfd with a JSON array of all spooled updates; the caller closes it. */
 AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message);

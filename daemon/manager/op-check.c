@@ -6,6 +6,8 @@
 
 typedef struct CheckOperation {
         Operation base;
+        UnitCall *unit_call;
+        DiskJob *saving;
         Check *check;
 } CheckOperation;
 
@@ -13,30 +15,36 @@ static void check_operation_free(Operation *op)
 {
         CheckOperation *o = (CheckOperation *) op;
 
-        /* Here, since a check may be cancelled at any moment. */
-        if (o->check && check_has_started_server(o->check))
-                op->bot->record.server_started = true;
+        unit_call_free(o->unit_call);
+        disk_job_free(o->saving);
         check_free(o->check);
         free(o);
 }
 
 /* A webhook URL often has the token in it, as Telegram's own documentation advises; the record must not (L7). */
-static int remember_webhook(Bot *b, const WebhookSettings *settings)
+int bot_remember_webhook(Bot *b, const WebhookSettings *settings)
 {
-        char *url;
+        WebhookSettings copy = {};
+        bool other;
         int r;
 
-        webhook_settings_done(&b->record.webhook);
-        b->record.webhook = (WebhookSettings){};
-        r = webhook_settings_copy(settings, &b->record.webhook);
-        if (r < 0 || isempty(b->record.webhook.url))
+        r = webhook_settings_copy(settings, &copy);
+        if (r >= 0 && !isempty(copy.url)) {
+                char *url = bot_token_redact(b->token, copy.url);
+
+                free(copy.url);
+                copy.url = url;
+                r = url ? 0 : -ENOMEM;
+        }
+        if (r < 0) {
+                webhook_settings_done(&copy);
                 return r;
-        url = bot_token_redact(b->token, b->record.webhook.url);
-        if (!url)
-                return -ENOMEM;
-        free(b->record.webhook.url);
-        b->record.webhook.url = url;
-        return 0;
+        }
+        other = !streq(copy.url ?: "", b->record.webhook.url ?: "");
+        webhook_settings_done(&b->record.webhook);
+        b->record.webhook = copy;
+        b->webhook_seen = true;
+        return other;
 }
 
 static void on_checked(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata)
@@ -51,7 +59,12 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
         }
-        if (remember_webhook(b, &findings->webhook.settings) < 0) {
+        if (findings->source_dead) {
+                /* The settings that are on record are all that is known of its webhook. */
+                bot_post(b, CUTOVER_SOURCE_DEAD);
+                return;
+        }
+        if (bot_remember_webhook(b, &findings->webhook.settings) < 0) {
                 bot_set_error(b, "There is not enough memory. Free some, then start the cutover again.");
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
@@ -60,6 +73,52 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
         b->record.job.pending_at_start = findings->webhook.pending_update_count;
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_CHECK_PASSED);
+}
+
+static void check_failed(CheckOperation *o, int r)
+{
+        bot_set_error(o->base.bot, "The checks could not be made: %s. Start the cutover again.", strerror(-r));
+        bot_post(o->base.bot, CUTOVER_CHECK_FAILED);
+}
+
+static void begin_checks(CheckOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        r = check_start(b, b->record.job.target, true, on_checked, o, &o->check);
+        if (r < 0)
+                check_failed(o, r);
+}
+
+static void on_intent_saved(DiskJob *job, int r, void *userdata)
+{
+        CheckOperation *o = userdata;
+
+        o->saving = disk_job_free(o->saving);
+        if (r < 0)
+                check_failed(o, r);
+        else
+                begin_checks(o);
+}
+
+/* A server that does not run now is stopped again where the bot does not get there (L9). That is on record before it is
+ * started: whoever rolls back may be another process. */
+static void on_server_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        CheckOperation *o = userdata;
+        Bot *b = o->base.bot;
+        bool off = r >= 0 && !unit_active_state_may_run(info->active_state);
+
+        o->unit_call = unit_call_free(o->unit_call);
+        if (!off || b->record.server_started) {
+                begin_checks(o);
+                return;
+        }
+        b->record.server_started = true;
+        r = bot_save(b, on_intent_saved, o, &o->saving);
+        if (r < 0)
+                check_failed(o, r);
 }
 
 int op_check_start(Bot *b, Operation **ret)
@@ -79,7 +138,7 @@ int op_check_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ check_operation_free, b };
-        r = check_start(b, true, on_checked, o, &o->check);
+        r = unit_client_get(b->manager->units, b->manager->config->server_unit, on_server_unit, o, &o->unit_call);
         if (r < 0) {
                 free(o);
                 return r;
@@ -100,6 +159,7 @@ int op_check_start(Bot *b, Operation **ret)
 typedef struct DrainOperation {
         Operation base;
         BotApiCall *call;
+        ServerCall *server_call;
         ClockTimer *timer;
         usec_t began_usec;    /* CLOCK_BOOTTIME */
         usec_t deadline_usec; /* the same */
@@ -111,6 +171,7 @@ static void drain_operation_free(Operation *op)
         DrainOperation *o = (DrainOperation *) op;
 
         botapi_call_free(o->call);
+        server_call_free(o->server_call);
         clock_timer_free(o->timer);
         free(o);
 }
@@ -171,18 +232,34 @@ static bool few_are_left(const DrainOperation *o)
                usec_sub(clock_boottime_usec(), o->began_usec) >= DRAIN_FEW_USEC;
 }
 
+static void on_source(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        DrainOperation *o = userdata;
+
+        if (answer == SERVER_READY) {
+                not_yet_drained(o, "the server had to be started first");
+        } else {
+                bot_set_error(o->base.bot, "The local server died: %s", why);
+                bot_post(o->base.bot, CUTOVER_SOURCE_DEAD);
+        }
+        o->server_call = server_call_free(o->server_call);
+}
+
 static void on_pending(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         DrainOperation *o = userdata;
         Bot *b = o->base.bot;
         _cleanup_free_ char *said = NULL;
         WebhookInfo info = {};
+        bool nobody_there = reply->transport == BOTAPI_NOT_SENT && b->record.seat == SEAT_LOCAL;
         int r;
 
         r = botapi_webhook_info(reply, &info);
         if (r < 0)
                 said = botapi_reply_describe(reply);
         o->call = botapi_call_free(o->call);
+        if (nobody_there && server_call(b->manager, SERVER_START, on_source, o, &o->server_call) >= 0)
+                return;
         if (r < 0) {
                 not_yet_drained(o, said ?: "no memory");
                 return;

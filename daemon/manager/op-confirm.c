@@ -284,24 +284,28 @@ static void on_restarted(UnitCall *call, UnitJobResult result, const char *error
         not_confirmed(o, what);
 }
 
-/* A worker reads its credentials once, at its start: the next part needs another one. */
+/* A worker reads its credentials once, at its start: the next part needs another one. A worker that does not run gets
+ * it when somebody starts it. */
 int op_next_part_start(Bot *b, Operation **ret)
 {
         ConfirmOperation *o;
         int r;
 
-        if (!b->config || !b->config->spool_to)
-                return -ENOENT;
         r = confirm_operation_new(b, &o);
         if (r < 0)
                 return r;
+        *ret = &o->base;
         b->part_dropped = false;
-        r = unit_client_job(b->manager->units, b->config->spool_to, UNIT_RESTART, b->config->start_timeout_usec,
+        if (!b->config || !b->config->spool_to || bot_spooled_updates(b) == 0) {
+                look_at_workers(o);
+                return 0;
+        }
+        r = unit_client_job(b->manager->units, b->config->spool_to, UNIT_TRY_RESTART, b->config->start_timeout_usec,
                             on_restarted, o, &o->restart_call);
         if (r < 0) {
+                *ret = NULL;
                 confirm_operation_free(&o->base);
                 return r;
         }
-        *ret = &o->base;
         return 0;
 }

@@ -58,6 +58,25 @@ static void on_server_started(UnitCall *call, UnitJobResult result, const char *
         bot_post(b, CUTOVER_LOGIN_FAILED);
 }
 
+/* The cloud takes a bot back ten minutes after its logOut, by its own clock and in its own opinion of that time. */
+#define TOO_EARLY_FIRST_USEC   (60 * USEC_PER_SEC)
+#define TOO_EARLY_LONGEST_USEC (10 * USEC_PER_MIN)
+
+static bool too_early(Bot *b, LogInOutcome outcome)
+{
+        usec_t wait = TOO_EARLY_FIRST_USEC;
+
+        if (b->record.job.target != SEAT_CLOUD ||
+            (outcome != LOGIN_OUTCOME_LOGGED_OUT && outcome != LOGIN_OUTCOME_FLOOD))
+                return false;
+        for (unsigned i = 0; i < b->retries && wait < TOO_EARLY_LONGEST_USEC; i++)
+                wait *= 2;
+        /* What the server says counts; where it only says no, our guess. */
+        if (outcome == LOGIN_OUTCOME_LOGGED_OUT)
+                b->retry_after_usec = MAX(b->retry_after_usec, MIN(wait, TOO_EARLY_LONGEST_USEC));
+        return true;
+}
+
 /* Nothing listens there: after a reboot nobody but us may have a reason to start it. */
 static int start_server(LogInOperation *o)
 {
@@ -90,7 +109,28 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
         o->call = botapi_call_free(o->call);
         if (nobody_there && start_server(o) >= 0)
                 return;
+        bot_post(b, too_early(b, outcome) ? CUTOVER_LOGIN_TOO_EARLY : CUTOVER_LOGIN_FAILED);
+}
+
+static void on_login_sent(BotApiCall *call, void *userdata)
+{
+        LogInOperation *o = userdata;
+
+        o->base.bot->login_sent = true;
+}
+
+/* After a reboot with a clock that nobody trusts, a window that was over counts anew. */
+static bool wait_for_window(Bot *b)
+{
+        usec_t left = b->record.job.target == SEAT_CLOUD ? bot_window_left(b, SEAT_CLOUD) : 0;
+        char when[WHEN_MAX];
+
+        if (left == 0)
+                return false;
+        bot_set_error(b, "The bot is logged out, and the cloud does not take it back before %s.", format_when(when, left));
+        b->retry_after_usec = left;
         bot_post(b, CUTOVER_LOGIN_FAILED);
+        return true;
 }
 
 int op_log_in_start(Bot *b, Operation **ret)
@@ -99,15 +139,19 @@ int op_log_in_start(Bot *b, Operation **ret)
         LogInOperation *o;
         int r;
 
+        if (wait_for_window(b))
+                return 0;
         o = calloc(1, sizeof(LogInOperation));
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ log_in_operation_free, b };
-        r = bot_call(b, b->record.job.target, BOTAPI_GET_ME, NULL, timeout, NULL, on_get_me, o, &o->call);
+        r = bot_call(b, b->record.job.target, BOTAPI_GET_ME, NULL, timeout, on_login_sent, on_get_me, o, &o->call);
         if (r < 0) {
                 free(o);
                 return r;
         }
+        if (b->record.job.target == SEAT_CLOUD)
+                manager_pace_login(b->manager);
         *ret = &o->base;
         return 0;
 }
@@ -120,7 +164,7 @@ typedef struct WebhookOperation {
         CutoverEvent good, bad;
         BotApiCall *call;
         DiskJob *disk_job;
-        UnitCall *unit_call;
+        ServerCall *server_call;
 } WebhookOperation;
 
 static void webhook_operation_free(Operation *op)
@@ -129,7 +173,7 @@ static void webhook_operation_free(Operation *op)
 
         botapi_call_free(o->call);
         disk_job_free(o->disk_job);
-        unit_call_free(o->unit_call);
+        server_call_free(o->server_call);
         free(o);
 }
 
@@ -155,12 +199,24 @@ static json_object *set_webhook_arguments(const Bot *b)
         return arguments;
 }
 
+/* Nobody is there to be told. Where the bot may leave a dead server by itself, it does. */
+static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        WebhookOperation *o = userdata;
+        Bot *b = o->base.bot;
+        bool dead = answer != SERVER_READY && o->good == CUTOVER_SOURCE_RESTORED && bot_may_fall_back(b) &&
+                    b->record.job.target == SEAT_CLOUD && bot_window_left(b, SEAT_CLOUD) == 0;
+
+        o->server_call = server_call_free(o->server_call);
+        bot_post(b, dead ? CUTOVER_SOURCE_DEAD : o->bad);
+}
+
 static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         WebhookOperation *o = userdata;
         Bot *b = o->base.bot;
         _cleanup_free_ char *said = NULL;
-        bool good = reply->transport == BOTAPI_REPLIED && reply->ok;
+        bool good = reply->transport == BOTAPI_REPLIED && reply->ok, nobody_there;
 
         if (good) {
                 bot_set_error(b, NULL);
@@ -174,7 +230,10 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
                               seat_to_string(o->seat), said ?: "no memory");
                 b->retry_after_usec = reply->retry_after_usec;
         }
+        nobody_there = reply->transport == BOTAPI_NOT_SENT && o->seat == SEAT_LOCAL;
         o->call = botapi_call_free(o->call);
+        if (nobody_there && server_call(b->manager, SERVER_START, on_server, o, &o->server_call) >= 0)
+                return;
         bot_post(b, good ? o->good : o->bad);
 }
 

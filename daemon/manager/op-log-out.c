@@ -23,6 +23,7 @@ typedef struct LogOutOperation {
         ClockTimer *timer;
         DiskJob *saving;
         BotApiCall *call; /* logOut itself */
+        ServerCall *server_call;
 } LogOutOperation;
 
 static void log_out_operation_free(Operation *op)
@@ -32,6 +33,7 @@ static void log_out_operation_free(Operation *op)
         clock_timer_free(o->timer);
         disk_job_free(o->saving);
         botapi_call_free(o->call);
+        server_call_free(o->server_call);
         free(o);
 }
 
@@ -239,6 +241,12 @@ static void send_long_poll(LogOutOperation *o)
 
 static CutoverEvent event_of(Bot *b, LogOutOutcome outcome, const BotApiReply *reply)
 {
+        /* A server that has lost its own credentials says nothing of the bot. */
+        if (botapi_login_outcome(reply, bot_token_id(b->token)) == LOGIN_OUTCOME_API_ID)
+                return rejected_or_given_up(b, reply);
+        /* What is not known of a stale session is found out at the next attempt: it stays on record. */
+        if (b->record.state == CUTOVER_STALE_LOG_OUT && outcome == LOGOUT_OUTCOME_UNKNOWN)
+                return rejected_or_given_up(b, reply);
         switch (outcome) {
         case LOGOUT_OUTCOME_APPLIED:
                 b->log_out_lengthens = true;
@@ -268,15 +276,35 @@ static const char *what_follows(const Bot *b, CutoverEvent event)
         return "The token is revoked: put the new one in place.";
 }
 
+static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        LogOutOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->server_call = server_call_free(o->server_call);
+        if (answer != SERVER_READY)
+                bot_set_error(b, "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",
+                              why);
+        bot_post(b, answer == SERVER_READY ? CUTOVER_LOGOUT_REJECTED : CUTOVER_SOURCE_DEAD);
+}
+
+/* Only the server that got the attempt can tell what became of it: where it does not run, it is started for that. */
+static int look_for_server(LogOutOperation *o)
+{
+        return server_call(o->base.bot->manager, SERVER_START, on_server, o, &o->server_call);
+}
+
 static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         LogOutOperation *o = userdata;
         Bot *b = o->base.bot;
         LogOutOutcome outcome = botapi_logout_outcome(reply);
         CutoverEvent event = event_of(b, outcome, reply);
+        bool nobody_there = reply->transport == BOTAPI_NOT_SENT && bot_source(b) == SEAT_LOCAL;
         _cleanup_free_ char *said = botapi_reply_describe(reply);
 
         o->call = botapi_call_free(o->call);
+        b->stale_asked = b->record.state == CUTOVER_STALE_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED;
         log_bot(LOG_INFO, b->name, "logOut: %s (%s).", logout_outcome_to_string(outcome), said ?: "no memory");
         if (event == CUTOVER_LOGOUT_APPLIED)
                 bot_set_error(b, NULL);
@@ -287,6 +315,8 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
                 late_poll_drop(b);
         else
                 late_poll_let_go(b);
+        if (nobody_there && b->record.state == CUTOVER_LOG_OUT_REPEAT && look_for_server(o) >= 0)
+                return;
         bot_post(b, event);
 }
 
@@ -295,7 +325,7 @@ static void send_log_out(LogOutOperation *o)
         Bot *b = o->base.bot;
         int r;
 
-        r = bot_call(b, b->record.seat, BOTAPI_LOG_OUT, NULL, 0, NULL, on_logged_out, o, &o->call);
+        r = bot_call(b, bot_source(b), BOTAPI_LOG_OUT, NULL, 0, NULL, on_logged_out, o, &o->call);
         if (r < 0) {
                 errno = -r;
                 bot_set_error(b, "logOut could not be sent: %m.");

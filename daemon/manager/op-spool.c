@@ -19,9 +19,11 @@
 typedef struct SpoolOperation {
         Operation base;
         bool repeating;       /* before a repeated logOut */
+        bool stale;           /* what a server still has that was left while it was dead */
         usec_t deadline_usec; /* CLOCK_BOOTTIME */
         BotApiCall *updates_call;
         BotApiCall *webhook_call;
+        BotApiCall *probe_call;
         ServerCall *server_call;
         DiskJob *saving;
         ClockTimer *timer;
@@ -43,6 +45,7 @@ static void spool_operation_free(Operation *op)
                 op->bot->record.confirmed_offset = o->confirmed_before;
         botapi_call_free(o->updates_call);
         botapi_call_free(o->webhook_call);
+        botapi_call_free(o->probe_call);
         server_call_free(o->server_call);
         disk_job_free(o->saving);
         clock_timer_free(o->timer);
@@ -208,6 +211,30 @@ static bool says_logged_out(const BotApiReply *reply)
         return outcome == LOGOUT_OUTCOME_APPLIED_BEFORE || outcome == LOGOUT_OUTCOME_REVOKED;
 }
 
+static void on_source(ServerAnswer answer, bool started, const char *why, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        if (answer == SERVER_READY) {
+                again_or_fail(o, RETRY_USEC, "the local server had to be started first.");
+        } else {
+                bot_set_error(b, "The local server died, and its session of the bot with it: %s", why);
+                bot_post(b, CUTOVER_SOURCE_DEAD);
+        }
+        o->server_call = server_call_free(o->server_call);
+}
+
+/* Only that server has the updates, and can tell what became of a logOut: where it does not run, it is started. */
+static void look_for_source(SpoolOperation *o)
+{
+        int r;
+
+        r = server_call(o->base.bot->manager, SERVER_START, on_source, o, &o->server_call);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
+}
+
 static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         SpoolOperation *o = userdata;
@@ -220,7 +247,7 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
                 o->updates_call = botapi_call_free(o->updates_call);
                 return;
         }
-        if (o->repeating && says_logged_out(reply)) {
+        if ((o->repeating || o->stale) && says_logged_out(reply)) {
                 o->updates_call = botapi_call_free(o->updates_call);
                 bot_post(b, CUTOVER_LOGOUT_APPLIED);
                 return;
@@ -234,6 +261,11 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
                          said ?: "conflict");
                 o->updates_call = botapi_call_free(o->updates_call);
                 spool_failed(o, what);
+                return;
+        }
+        if (!o->stale && reply->transport == BOTAPI_NOT_SENT && bot_source(b) == SEAT_LOCAL) {
+                o->updates_call = botapi_call_free(o->updates_call);
+                look_for_source(o);
                 return;
         }
         if (reply->envelope && (reply->error_code == 401 || reply->error_code == 400)) {
@@ -254,7 +286,7 @@ static void ask_updates(SpoolOperation *o)
         int r = -ENOMEM;
 
         if (arguments)
-                r = bot_call(b, b->record.seat, BOTAPI_GET_UPDATES, arguments, timeout, NULL, on_updates, o,
+                r = bot_call(b, bot_source(b), BOTAPI_GET_UPDATES, arguments, timeout, NULL, on_updates, o,
                              &o->updates_call);
         json_object_put(arguments);
         if (r < 0)
@@ -277,18 +309,35 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         o->server_call = server_call_free(o->server_call);
 }
 
+static void on_cloud(BotApiCall *call, const BotApiReply *reply, void *userdata)
+{
+        SpoolOperation *o = userdata;
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+
+        if (reply->transport == BOTAPI_REPLIED) {
+                o->server_ready = true;
+                maybe_finished(o);
+        } else {
+                spool_failed(o, said ?: "no memory");
+        }
+        o->probe_call = botapi_call_free(o->probe_call);
+}
+
 static void begin_polling(SpoolOperation *o)
 {
         Bot *b = o->base.bot;
         int r;
 
         ask_updates(o);
-        if (o->repeating) {
+        if (o->repeating || o->stale) {
                 o->server_ready = true;
                 return;
         }
         warm_up(b);
-        r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
+        if (b->record.job.target == SEAT_CLOUD)
+                r = probe_cloud(b->manager, on_cloud, o, &o->probe_call);
+        else
+                r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
         if (r < 0)
                 spool_failed(o, strerror(-r));
 }
@@ -303,21 +352,35 @@ static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void 
                 begin_polling(o);
                 return;
         }
+        if (!o->stale && reply->transport == BOTAPI_NOT_SENT && bot_source(o->base.bot) == SEAT_LOCAL) {
+                o->webhook_call = botapi_call_free(o->webhook_call);
+                look_for_source(o);
+                return;
+        }
         said = botapi_reply_describe(reply);
+        if (o->stale && says_logged_out(reply))
+                bot_post(o->base.bot, CUTOVER_LOGOUT_APPLIED);
+        else
+                spool_failed(o, said ?: "no memory");
         o->webhook_call = botapi_call_free(o->webhook_call);
-        spool_failed(o, said ?: "no memory");
+}
+
+/* drop_pending_updates is not set: what is pending is what we are here for. */
+static int delete_webhook(SpoolOperation *o)
+{
+        Bot *b = o->base.bot;
+
+        return bot_call(b, bot_source(b), BOTAPI_DELETE_WEBHOOK, NULL, 0, NULL, on_webhook_deleted, o,
+                        &o->webhook_call);
 }
 
 static void on_deletion_recorded(DiskJob *job, int r, void *userdata)
 {
         SpoolOperation *o = userdata;
-        Bot *b = o->base.bot;
 
         o->saving = disk_job_free(o->saving);
-        /* drop_pending_updates is not set: what is pending is what we are here for. */
         if (r >= 0)
-                r = bot_call(b, b->record.seat, BOTAPI_DELETE_WEBHOOK, NULL, 0, NULL, on_webhook_deleted, o,
-                             &o->webhook_call);
+                r = delete_webhook(o);
         if (r < 0)
                 spool_failed(o, strerror(-r));
 }
@@ -346,12 +409,14 @@ int op_spool_start(Bot *b, Operation **ret)
 {
         SpoolOperation *o;
         usec_t timeout = b->config ? b->config->spool_timeout_usec : 30 * USEC_PER_SEC;
+        int r;
 
         o = calloc(1, sizeof(SpoolOperation));
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ spool_operation_free, b };
         o->repeating = b->record.state == CUTOVER_LOG_OUT_RESPOOL;
+        o->stale = b->record.state == CUTOVER_STALE_SPOOL;
         o->deadline_usec = usec_add(clock_boottime_usec(), timeout);
         *ret = &o->base;
         b->last_get_updates_usec = 0;
@@ -360,6 +425,14 @@ int op_spool_start(Bot *b, Operation **ret)
                 /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. */
                 begin_polling(o);
                 return 0;
+        }
+        if (o->stale) {
+                /* A webhook that we do not know of may have come back with the server. What is in the spool may be of
+                 * another server, whose ids mean something else: nothing of it is thrown away. */
+                r = delete_webhook(o);
+                if (r < 0)
+                        spool_operation_free(TAKE_PTR(*ret));
+                return r;
         }
         /* What the server has not been told to forget, it gives once more: after a crash or an attempt that was not
          * carried out, the spool begins again from there and has nothing twice. */

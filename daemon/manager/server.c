@@ -220,6 +220,7 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         state = info->active_state;
         load = info->load_state;
         memcpy(c->invocation, info->invocation_id, sizeof(c->invocation));
+        memcpy(c->manager->server_invocation, info->invocation_id, sizeof(c->invocation));
         c->unit_call = unit_call_free(c->unit_call);
 
         if (load == UNIT_LOAD_MASKED) {
@@ -290,6 +291,27 @@ int server_call(Manager *m, unsigned flags, server_handler_t handler, void *user
         return 0;
 }
 
+/* Whether anything answers there at all: nobody's token, so nobody is logged in. */
+int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
+{
+        BotApiRequest request = { .root = m->config->cloud_root, .method = BOTAPI_GET_ME };
+
+        return botapi_call(m->api, &request, NULL, handler, userdata, ret);
+}
+
+static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (r >= 0)
+                memcpy(m->server_invocation, info->invocation_id, sizeof(m->server_invocation));
+        m->server_look = unit_call_free(m->server_look);
+        /* A lock of the process before this one may be gone. */
+        for (size_t i = 0; i < m->n_bots; i++)
+                bot_window_watch(m->bots[i]);
+        manager_schedule(m);
+}
+
 static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_state, void *userdata)
 {
         Manager *m = userdata;
@@ -297,6 +319,10 @@ static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_sta
         if (m->server_state == active)
                 return;
         m->server_state = active;
+        m->server_look = unit_call_free(m->server_look);
+        if (unit_client_get(m->units, m->config->server_unit, on_looked, m, &m->server_look) < 0)
+                log_warning("Failed to look at %s, ignoring.", m->config->server_unit);
+        manager_watch_soon(m);
         manager_status_changed(m);
         if (m->observer)
                 m->observer->manager_changed(m, m->observer->userdata);
@@ -313,10 +339,22 @@ const char *manager_local_server_state(const Manager *m)
         return unit_active_state_to_string(m->server_state);
 }
 
-/* Whether a bot lives at the local server or is on its way there: a job counts from `check` on. */
+bool server_has_forgotten(const Bot *b)
+{
+        const Manager *m = b->manager;
+        static const uint8_t unknown[16];
+
+        if (m->server_state == UNIT_INACTIVE || m->server_state == UNIT_FAILED)
+                return true;
+        return memcmp(m->server_invocation, unknown, sizeof(unknown)) != 0 &&
+               memcmp(m->server_invocation, b->record.local_window_server, sizeof(unknown)) != 0;
+}
+
+/* Whether a bot lives at the local server or is on its way there (a job counts from `check` on), or that holds a
+ * session that is to be ended. */
 static bool uses_server(const Bot *b)
 {
-        return b->record.seat == SEAT_LOCAL ||
+        return b->record.seat == SEAT_LOCAL || b->record.stale ||
                (bot_job_running(b) && b->record.job.target == SEAT_LOCAL && b->record.job.result == JOB_RESULT_NONE);
 }
 
@@ -325,33 +363,42 @@ static void on_done_with(UnitCall *call, UnitJobResult result, const char *error
         Bot *b = userdata;
 
         if (result != UNIT_JOB_DONE)
-                log_bot(LOG_WARNING, b->name, "Failed to stop %s again (%s), ignoring.%s%s",
+                log_bot(LOG_WARNING, b->name, "Failed to stop %s, which no bot needs any more (%s), ignoring.%s%s",
                         b->manager->config->server_unit, unit_job_result_to_string(result), error ? " " : "",
                         error ?: "");
         b->release_call = unit_call_free(b->release_call);
 }
 
+/* Where this bot's job had started the unit and is over without having moved there, or the bot has just left it. */
+static bool is_to_stop(const Bot *b)
+{
+        return b->record.server_started ||
+               (b->manager->config->stop_when_unused && b->record.seat == SEAT_CLOUD &&
+                b->record.job.target == SEAT_CLOUD);
+}
+
 void server_release(Bot *b)
 {
         Manager *m = b->manager;
+        bool stop = is_to_stop(b), started = b->record.server_started;
         int r;
 
-        if (!b->record.server_started)
-                return;
         b->record.server_started = false;
-
-        for (size_t i = 0; i < m->n_bots; i++) {
-                if (m->bots[i] == b || !uses_server(m->bots[i]))
+        for (size_t i = 0; i < m->n_bots && stop; i++) {
+                if (!uses_server(m->bots[i]))
                         continue;
                 /* Whoever uses it now has to put it back then. */
-                m->bots[i]->record.server_started = bot_job_running(m->bots[i]);
-                return;
+                if (started && m->bots[i] != b)
+                        m->bots[i]->record.server_started = bot_job_running(m->bots[i]);
+                stop = false;
         }
+        if (!stop)
+                return;
         b->release_call = unit_call_free(b->release_call);
         r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
                             &b->release_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s again, ignoring: %m", m->config->server_unit);
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s, ignoring: %m", m->config->server_unit);
 }
 
 static void on_used(ServerAnswer answer, bool started, const char *why, void *userdata)
@@ -361,20 +408,27 @@ static void on_used(ServerAnswer answer, bool started, const char *why, void *us
         if (answer != SERVER_READY)
                 log_error("Bots live at the local server, but it cannot be used. %s", why);
         m->server_call = server_call_free(m->server_call);
+        /* Also where it is dead: a worker that finds nobody there says so in its own words, and the bot's seat is
+         * settled all the same. */
+        credential_socket_reconsider(m->gate);
 }
 
 void server_start_if_used(Manager *m)
 {
+        bool used = false;
         int r;
 
         for (size_t i = 0; i < m->n_bots; i++) {
-                Seat seat = bot_seat(m->bots[i]);
+                Bot *b = m->bots[i];
+                Seat seat = bot_seat(b);
 
-                if (seat != SEAT_LOCAL && seat != SEAT_NONE)
-                        continue;
-                r = server_call(m, SERVER_START, on_used, m, &m->server_call);
-                if (r < 0)
-                        log_warning_errno(r, "Failed to look after the local server, ignoring: %m");
-                return;
+                used = used || seat == SEAT_LOCAL || (seat == SEAT_NONE && b->record.job.target == SEAT_LOCAL);
+                if (b->record_ok && b->record.state == CUTOVER_SETTLED && b->record.server_started)
+                        server_release(b);
         }
+        if (!used)
+                return;
+        r = server_call(m, SERVER_START, on_used, m, &m->server_call);
+        if (r < 0)
+                log_warning_errno(r, "Failed to look after the local server, ignoring: %m");
 }

@@ -24,6 +24,10 @@ static void put_bot(FILE *f, const Bot *b)
                 fprintf(f, "%s, needs attention", seat_to_string(bot_seat(b)));
         else
                 fprintf(f, "%s", seat_to_string(bot_seat(b)));
+        if (bot_stale_session(b))
+                fprintf(f, ", session left at local");
+        if (bot_held_until_usec(b) > 0)
+                fprintf(f, ", held");
         if (allowed == USEC_INFINITY)
                 fprintf(f, ", cloud closed");
         else if (allowed > 0 && localtime_r(&when, &tm) && strftime(at, sizeof(at), "%H:%M:%S", &tm) > 0)
@@ -48,8 +52,8 @@ static char *compose(Manager *m)
                 fprintf(f, ", %zu neither", m->n_bots - cloud - local);
         for (size_t i = 0; i < m->n_bots; i++) {
                 const Bot *b = m->bots[i];
-                bool news = bot_job_running(b) || bot_cloud_allowed_usec(b) > 0 || !b->record_ok || !b->token ||
-                            b->config_error;
+                bool news = bot_job_running(b) || bot_cloud_allowed_usec(b) > 0 || bot_stale_session(b) ||
+                            bot_held_until_usec(b) > 0 || !b->record_ok || !b->token || b->config_error;
 
                 if (named < NAMED_MAX && (news || m->n_bots <= NAMED_MAX)) {
                         put_bot(f, b);
