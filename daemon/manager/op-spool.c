@@ -203,12 +203,24 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
                 spool_failed(o, strerror(-r));
 }
 
-/* "The bot is out" answers the question of the repeat already. */
-static bool says_logged_out(const BotApiReply *reply)
+/* "The bot is out" answers the question of the repeat already, and ends a stale session. Not where the server has lost
+ * its own credentials: then it says nothing of the bot. */
+static bool says_logged_out(const SpoolOperation *o, const BotApiReply *reply)
 {
         LogOutOutcome outcome = botapi_logout_outcome(reply);
 
+        if (!o->repeating && !o->stale)
+                return false;
+        if (botapi_login_outcome(reply, bot_token_id(o->base.bot->token)) == LOGIN_OUTCOME_API_ID)
+                return false;
         return outcome == LOGOUT_OUTCOME_APPLIED_BEFORE || outcome == LOGOUT_OUTCOME_REVOKED;
+}
+
+static void found_logged_out(SpoolOperation *o, const BotApiReply *reply)
+{
+        bool revoked = o->stale && botapi_logout_outcome(reply) == LOGOUT_OUTCOME_REVOKED;
+
+        bot_post(o->base.bot, revoked ? CUTOVER_LOGOUT_REVOKED : CUTOVER_LOGOUT_APPLIED);
 }
 
 static void on_source(ServerAnswer answer, bool started, const char *why, void *userdata)
@@ -247,9 +259,9 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
                 o->updates_call = botapi_call_free(o->updates_call);
                 return;
         }
-        if ((o->repeating || o->stale) && says_logged_out(reply)) {
+        if (says_logged_out(o, reply)) {
+                found_logged_out(o, reply);
                 o->updates_call = botapi_call_free(o->updates_call);
-                bot_post(b, CUTOVER_LOGOUT_APPLIED);
                 return;
         }
 
@@ -358,8 +370,8 @@ static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void 
                 return;
         }
         said = botapi_reply_describe(reply);
-        if (o->stale && says_logged_out(reply))
-                bot_post(o->base.bot, CUTOVER_LOGOUT_APPLIED);
+        if (says_logged_out(o, reply))
+                found_logged_out(o, reply);
         else
                 spool_failed(o, said ?: "no memory");
         o->webhook_call = botapi_call_free(o->webhook_call);
