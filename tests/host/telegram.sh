@@ -27,7 +27,7 @@ telegram_start()
                 --key "$HOST_DISK/cloud.key" --control "$TELEGRAM_CONTROL" --truth 127.0.0.1:8901 \
                 --ledger "$TELEGRAM_LEDGER" --api-id 1 --api-hash 0123456789abcdef "$@" 2>"$HOST_DISK/telegram-sim.log")
         # Its ports, once it listens on all of them; nothing where it has ended.
-        read -r -t 10 -u "$output" _ || host_bail "telegram-sim did not start: $(<"$HOST_DISK/telegram-sim.log")"
+        read -r -t 60 -u "$output" _ || host_bail "telegram-sim did not start: $(<"$HOST_DISK/telegram-sim.log")"
 }
 
 # A certificate authority that lives as long as the host, and what it signs for the cloud.
@@ -55,12 +55,12 @@ telegram()
 }
 
 # telegram_wait QUERY…: the first entry of the ledger that matches all, such as event=logout-applied bot=17, once it is
-# there. Fails after timeout_ms=, 30000 by itself.
+# there. Fails after timeout_ms=, 60000 by itself.
 telegram_wait()
 {
         local IFS='&'
 
-        telegram GET "/wait?$*"
+        telegram GET "/wait?timeout_ms=60000&$*"
 }
 
 # telegram_seq: the ledger's last number, to wait for what comes after it.
@@ -89,11 +89,11 @@ telegram_inject()
         telegram POST /inject "{\"bot\":${BOT_IDS[$1]},\"rate\":$2,\"count\":${3:-0}}" >/dev/null
 }
 
-# telegram_finish: no more updates come; returns when each one that came has met its end. Fails after 20 s.
+# telegram_finish: no more updates come; returns when each one that came has met its end. Fails after 60 s.
 telegram_finish()
 {
         telegram DELETE /inject >/dev/null
-        telegram GET "/quiet?timeout_ms=20000" >/dev/null
+        telegram GET "/quiet?timeout_ms=60000" >/dev/null
 }
 
 # check_verdict [twice]: what the simulator's judge says of the whole run, as one check for each law. With `twice` an
@@ -103,7 +103,7 @@ check_verdict()
         local verdict law broken
 
         verdict=$(telegram GET /verdict)
-        for law in L1 L2 L3 L4 L6 balance; do
+        for law in L1 L2 L3 L4 L6 L8 pace balance; do
                 broken=$(jq -r --arg law $law '.. | objects | select(.law? == $law) | "\(.seq): \(.text)"' <<<"$verdict")
                 check_equal "the ledger has no violation of $law" "" "$broken"
         done

@@ -91,7 +91,7 @@ bool client_expired(const Client *client)
         case CLIENT_UNAUTHORIZED:
         case CLIENT_BAD_API:
         case CLIENT_FLOODED:
-                return clock_now_usec() >= client->until_usec;
+                return settings_now_usec(client->engine->options.settings) >= client->until_usec;
 
         case CLIENT_CLOSED:
                 return true;
@@ -172,7 +172,10 @@ void client_dispatch(Client *client, Query *query)
                 return;
 
         case CLIENT_FLOODED:
-                query_flood(query, (int64_t) ((client->until_usec - clock_now_usec()) / USEC_PER_SEC + 1));
+                query_flood(query,
+                            (int64_t) ((client->until_usec - settings_now_usec(client->engine->options.settings)) /
+                                                       USEC_PER_SEC +
+                                       1));
                 return;
 
         default:
@@ -222,9 +225,11 @@ void client_begin_logout(Client *client, Query *query)
 
 static void client_logged_out(Client *client)
 {
+        const EngineOptions *options = &client->engine->options;
+
         client_close(client, CLIENT_LOGGED_OUT,
-                     clock_now_usec() + settings_lock_usec(client->engine->options.settings,
-                                                           client->engine->options.role, client->young),
+                     settings_now_usec(options->settings) +
+                                     settings_lock_usec(options->settings, options->role, client->young),
                      true);
 }
 
@@ -267,7 +272,7 @@ void engine_login_done(Engine *engine, const char *token, LoginResult result, co
                 [LOGIN_FLOOD] = CLIENT_FLOODED,
         };
         Client *client = client_find(engine, token);
-        uint64_t now = clock_now_usec();
+        uint64_t now = settings_now_usec(engine->options.settings);
 
         if (client && client->state == CLIENT_READY && result != LOGIN_OK)
                 engine_session_lost(engine, token);
@@ -307,7 +312,9 @@ void engine_session_lost(Engine *engine, const char *token)
         if (client->logout)
                 query_error(TAKE_PTR(client->logout), 401, "Unauthorized");
         client_close(client, CLIENT_UNAUTHORIZED,
-                     clock_now_usec() + settings_scaled_usec(engine->options.settings, LINGER_SEC), false);
+                     settings_now_usec(engine->options.settings) +
+                                     settings_scaled_usec(engine->options.settings, LINGER_SEC),
+                     false);
 }
 
 void engine_reconnected(Engine *engine)

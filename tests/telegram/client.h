@@ -52,7 +52,7 @@ struct Client {
         int64_t bot;
         char *username;
         ClientState state;
-        uint64_t until_usec; /* of the states that end by themselves */
+        uint64_t until_usec; /* Telegram's clock: of the states that end by themselves */
         Mailbox *mailbox;
         Query *waiting; /* until the login is through */
         Query *logout;

@@ -207,7 +207,7 @@ static void post_faults(Control *control, HttpRequest *request)
         ledger_add(control->parts.ledger, entry);
         control_refresh(control);
 
-        if ((fault->action == FAULT_REFUSE || fault->action == FAULT_SILENT) && fault->duration_msec > 0) {
+        if (fault_shuts_port(fault) && fault->duration_msec > 0) {
                 Expiry *expiry = calloc(1, sizeof(*expiry));
 
                 assert(expiry);
@@ -295,8 +295,10 @@ static void post_mark(Control *control, HttpRequest *request)
         if (json_object_is_type(order, json_type_object)) {
                 json_object_object_foreach(order, key, value)
                 {
-                        if (!streq(key, "seq") && !streq(key, "t") && !streq(key, "event"))
-                                json_object_object_add(entry, key, json_object_get(value));
+                        /* What the caller calls an event is the name of the mark. */
+                        if (!streq(key, "seq") && !streq(key, "t"))
+                                json_object_object_add(entry, streq(key, "event") ? "name" : key,
+                                                       json_object_get(value));
                 }
         }
         reply_number(request, "seq", (int64_t) ledger_add(control->parts.ledger, entry));
@@ -395,11 +397,12 @@ static void get_state(Control *control, HttpRequest *request)
 
         json_object_object_add(body, "bots", truth_state(control->parts.truth));
         json_object_object_add(servers, "cloud", engine_state(control->parts.cloud));
-        json_object_object_add(servers, "local", tally_queues(control->tally, "local"));
+        json_object_object_add(servers, "local",
+                               tally_queues(control->tally, "local", settings_now_usec(control->parts.settings)));
         json_set_bool(servers, "local_connected", truth_port_connected(control->parts.port));
         json_object_object_add(body, "servers", servers);
         json_set_int(body, "injections", (int64_t) truth_injections(control->parts.truth));
-        json_set_int(body, "open_updates", (int64_t) tally_open(control->tally));
+        json_set_int(body, "open_updates", (int64_t) tally_open(control->tally, false));
         json_set_int(body, "seq", (int64_t) ledger_size(control->parts.ledger));
         reply_json(request, 200, body);
 }

@@ -105,7 +105,19 @@ static int64_t engine_admit(Engine *engine, Query *query)
         if (engine->options.role == ROLE_LOCAL && !real_ip && ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
                 return 0;
         (void) inet_ntop(AF_INET, &peer->sin_addr, address, sizeof(address));
-        return flood_admit(&engine->flood, engine->options.settings, real_ip ?: address, clock_now_usec());
+        return flood_admit(&engine->flood, engine->options.settings, real_ip ?: address,
+                           settings_now_usec(engine->options.settings));
+}
+
+/* The limit on new logins met this one: Telegram itself was not asked. */
+static void record_refused(Query *query, int64_t wait_sec)
+{
+        json_object *entry = engine_entry(query->engine, "login-refused", query->bot);
+
+        json_set_text(entry, "method", query->method);
+        json_set_text(entry, "req", query->id);
+        json_set_int(entry, "retry_after", wait_sec);
+        engine_record(query->engine, entry);
 }
 
 static void engine_dispatch(Engine *engine, Query *query)
@@ -126,6 +138,7 @@ static void engine_dispatch(Engine *engine, Query *query)
         if (!client) {
                 wait_sec = engine_admit(engine, query);
                 if (wait_sec > 0) {
+                        record_refused(query, wait_sec);
                         query_flood(query, wait_sec);
                         return;
                 }
@@ -357,7 +370,10 @@ void engine_refresh(Engine *engine)
         if (!engine->server)
                 return;
         front = http_server_front(engine->server);
-        r = front_set_mode(front, !port ? FRONT_OPEN : port->action == FAULT_REFUSE ? FRONT_REFUSE : FRONT_SILENT);
+        r = front_set_mode(front, !port                               ? FRONT_OPEN
+                                  : port->action == FAULT_REFUSE      ? FRONT_REFUSE
+                                  : port->action == FAULT_UNREACHABLE ? FRONT_UNREACHABLE
+                                                                      : FRONT_SILENT);
         if (r < 0)
                 fprintf(stderr, "Failed to open the port again: %s\n", strerror(-r));
         if (engine->options.role == ROLE_CLOUD)
@@ -373,7 +389,7 @@ json_object *engine_state(const Engine *engine)
                 [CLIENT_FLOODED] = "flooded",           [CLIENT_CLOSED] = "closed",
         };
         json_object *array = json_object_new_array();
-        uint64_t now = clock_now_usec();
+        uint64_t now = settings_now_usec(engine->options.settings);
 
         for (const Client *client = engine->clients; client; client = client->next) {
                 json_object *object = json_object_new_object(), *webhook = client_webhook_to_json(client);

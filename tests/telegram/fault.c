@@ -49,6 +49,7 @@ static const KindInfo kinds[] = {
         { "delay", FAULT_DELAY, .apply = true },
         { "refuse", FAULT_REFUSE },
         { "silent", FAULT_SILENT },
+        { "unreachable", FAULT_UNREACHABLE },
         { "reset-at-accept", FAULT_RESET_AT_ACCEPT },
         { "tls-fail", FAULT_TLS_ALERT },
 };
@@ -292,11 +293,15 @@ Fault *fault_list_match_connection(FaultList *list, Role role)
         return NULL;
 }
 
+bool fault_shuts_port(const Fault *fault)
+{
+        return fault->action == FAULT_REFUSE || fault->action == FAULT_SILENT || fault->action == FAULT_UNREACHABLE;
+}
+
 const Fault *fault_list_port(const FaultList *list, Role role)
 {
         for (const Fault *fault = list->first; fault; fault = fault->next)
-                if ((fault->action == FAULT_REFUSE || fault->action == FAULT_SILENT) &&
-                    (fault->role < 0 || fault->role == role))
+                if (fault_shuts_port(fault) && (fault->role < 0 || fault->role == role))
                         return fault;
         return NULL;
 }

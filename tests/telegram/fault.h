@@ -12,8 +12,9 @@ typedef enum FaultAction {
         FAULT_TRICKLE,
         FAULT_HUGE,
         FAULT_DELAY,
-        FAULT_REFUSE,
+        FAULT_REFUSE, /* from here on: of the port, not of a request */
         FAULT_SILENT,
+        FAULT_UNREACHABLE,
         FAULT_RESET_AT_ACCEPT,
         FAULT_TLS_ALERT,
         _FAULT_ACTION_MAX,
@@ -62,7 +63,8 @@ void fault_list_replace(FaultList *list, json_object *array);
 Fault *fault_list_match_request(FaultList *list, Role role, int64_t bot, const char *method);
 /* The same for a connection that arrives: FAULT_RESET_AT_ACCEPT, FAULT_TLS_ALERT. */
 Fault *fault_list_match_connection(FaultList *list, Role role);
-/* The fault that shuts the port at the moment, borrowed: FAULT_REFUSE, FAULT_SILENT. */
+bool fault_shuts_port(const Fault *fault);
+/* The fault that shuts the port at the moment, borrowed. */
 const Fault *fault_list_port(const FaultList *list, Role role);
 
 Fault *fault_unref(Fault *fault);

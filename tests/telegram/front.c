@@ -40,6 +40,7 @@ typedef struct Connection {
         struct Connection *next;
         uint64_t id;
         uint64_t ready_usec; /* TCP's own handshake is over */
+        uint64_t arrived_usec;
         int client_fd, server_fd;
         sd_event_source *client_io, *server_io, *timer;
         Lane up, down;
@@ -50,6 +51,7 @@ struct Front {
         sd_event *event;
         struct sockaddr_in address;
         int listen_fd;
+        int filler_fd; /* of our own, see front_fill() */
         sd_event_source *listen_io;
         FrontHandlers handlers;
         FrontMode mode;
@@ -149,6 +151,40 @@ static void connection_end(Connection *c, bool reset, bool lost)
         free(c);
 }
 
+/* recv() that also tells when the kernel got the last of these bytes: the one witness of the order in which clients
+ * sent that does not depend on when we had time to read. Its stamps are of CLOCK_REALTIME, so we go by their age. */
+static ssize_t receive(int fd, void *buffer, size_t size, uint64_t *ret_arrived_usec)
+{
+        union {
+                struct cmsghdr header; /* for its alignment */
+                uint8_t space[CMSG_SPACE(sizeof(struct timespec))];
+        } control;
+        struct iovec iov = { .iov_base = buffer, .iov_len = size };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        uint64_t now = clock_now_usec(), age_usec = 0;
+        ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
+
+        if (n <= 0)
+                return n;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+                struct timespec stamp, real;
+
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+                        continue;
+                memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+                (void) clock_gettime(CLOCK_REALTIME, &real);
+                /* A clock that was set back in between makes them as young as can be. */
+                age_usec = clock_usec(&real) - MIN(clock_usec(&stamp), clock_usec(&real));
+        }
+        *ret_arrived_usec = now - MIN(age_usec, now);
+        return n;
+}
+
 /* Reads what there is. Returns false where the connection is over and freed. */
 static bool connection_read(Connection *c, bool from_client)
 {
@@ -160,7 +196,10 @@ static bool connection_read(Connection *c, bool from_client)
         if (from_client)
                 due = MAX(due, c->ready_usec + c->front->latency_usec / 2);
 
-        n = recv(from_client ? c->client_fd : c->server_fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+        if (from_client)
+                n = receive(c->client_fd, buffer, sizeof(buffer), &c->arrived_usec);
+        else
+                n = recv(c->server_fd, buffer, sizeof(buffer), MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return true;
 
@@ -220,7 +259,7 @@ static bool connection_deliver(Connection *c, bool to_client)
 /* Asks for exactly the events that can move something on. */
 static void connection_rearm(Connection *c)
 {
-        bool silent = c->front->mode == FRONT_SILENT;
+        bool silent = c->front->mode == FRONT_SILENT || c->front->mode == FRONT_UNREACHABLE;
         uint64_t due_usec = UINT64_MAX;
         uint32_t client = 0, server = 0;
 
@@ -344,7 +383,7 @@ static int on_listen_io(sd_event_source *source, int fd, uint32_t revents, void 
         return 0;
 }
 
-static int front_listen(Front *front)
+static int front_listen(Front *front, int backlog)
 {
         socklen_t size = sizeof(front->address);
         int one = 1;
@@ -353,8 +392,10 @@ static int front_listen(Front *front)
         if (front->listen_fd < 0)
                 return -errno;
         (void) setsockopt(front->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        /* Every connection inherits it, so that its first bytes are stamped too. */
+        (void) setsockopt(front->listen_fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
         if (bind(front->listen_fd, (struct sockaddr *) &front->address, size) < 0 ||
-            listen(front->listen_fd, SOMAXCONN) < 0 ||
+            listen(front->listen_fd, backlog) < 0 ||
             getsockname(front->listen_fd, (struct sockaddr *) &front->address, &size) < 0)
                 return -errno;
         return sd_event_add_io(front->event, &front->listen_io, front->listen_fd, EPOLLIN, on_listen_io, front);
@@ -364,7 +405,20 @@ static void front_unlisten(Front *front)
 {
         front->listen_io = sd_event_source_disable_unref(front->listen_io);
         closep(&front->listen_fd);
-        front->listen_fd = -EBADF;
+        closep(&front->filler_fd);
+        front->listen_fd = front->filler_fd = -EBADF;
+}
+
+/* A listening socket whose queue is full drops what asks for a connection, and says nothing: with a backlog of 0 one
+ * connection fills it, and that is our own. */
+static int front_fill(Front *front)
+{
+        front->filler_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (front->filler_fd < 0)
+                return -errno;
+        if (connect(front->filler_fd, (struct sockaddr *) &front->address, sizeof(front->address)) < 0)
+                return -errno;
+        return 0;
 }
 
 int front_new(Front **ret, sd_event *event, const struct sockaddr_in *address, const FrontHandlers *handlers)
@@ -378,9 +432,9 @@ int front_new(Front **ret, sd_event *event, const struct sockaddr_in *address, c
         front->event = sd_event_ref(event);
         front->address = *address;
         front->handlers = *handlers;
-        front->listen_fd = -EBADF;
+        front->listen_fd = front->filler_fd = -EBADF;
 
-        r = front_listen(front);
+        r = front_listen(front, SOMAXCONN);
         if (r < 0)
                 return r;
 
@@ -413,32 +467,44 @@ void front_set_latency(Front *front, uint64_t latency_usec)
 
 int front_set_mode(Front *front, FrontMode mode)
 {
-        if (front->mode == mode)
+        FrontMode before = front->mode;
+        int r;
+
+        if (before == mode)
                 return 0;
 
         front->mode = mode;
         for (Connection *c = front->connections; c; c = c->next)
                 connection_rearm(c);
 
-        if (mode == FRONT_REFUSE) {
+        if (mode == FRONT_REFUSE || mode == FRONT_UNREACHABLE || before == FRONT_UNREACHABLE)
                 front_unlisten(front);
+        if (mode == FRONT_REFUSE)
                 return 0;
-        }
         if (front->listen_fd < 0) {
-                int r = front_listen(front);
-
+                r = front_listen(front, mode == FRONT_UNREACHABLE ? 0 : SOMAXCONN);
                 if (r < 0)
                         return r;
         }
-        return sd_event_source_set_enabled(front->listen_io, mode == FRONT_SILENT ? SD_EVENT_OFF : SD_EVENT_ON);
+        r = mode == FRONT_UNREACHABLE ? front_fill(front) : 0;
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(front->listen_io, mode == FRONT_OPEN ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static Connection *front_find(Front *front, uint64_t id)
+static Connection *front_find(const Front *front, uint64_t id)
 {
         for (Connection *c = front->connections; c; c = c->next)
                 if (c->id == id)
                         return c;
         return NULL;
+}
+
+uint64_t front_arrived_usec(const Front *front, uint64_t connection)
+{
+        const Connection *c = front_find(front, connection);
+
+        return c ? c->arrived_usec : 0;
 }
 
 void front_flush(Front *front)

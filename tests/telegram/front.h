@@ -13,8 +13,9 @@ typedef struct Front Front;
 
 typedef enum FrontMode {
         FRONT_OPEN,
-        FRONT_SILENT, /* the port is open, nothing is accepted or passed on */
-        FRONT_REFUSE, /* the port is closed */
+        FRONT_SILENT,      /* the port is open, nothing is accepted or passed on */
+        FRONT_UNREACHABLE, /* not even TCP is answered, as where the network is gone */
+        FRONT_REFUSE,      /* the port is closed */
         _FRONT_MODE_MAX,
 } FrontMode;
 
@@ -47,6 +48,10 @@ int front_set_mode(Front *front, FrontMode mode);
 
 /* Ends the connection with a TCP RST, after the time a byte takes to the client. */
 void front_reset(Front *front, uint64_t connection);
+
+/* CLOCK_MONOTONIC: when the last byte read from the client reached our port, however much later we got to read it. 0:
+ * there is no such connection. */
+uint64_t front_arrived_usec(const Front *front, uint64_t connection);
 
 /* Passes on at once what the server has written, however long it had still been under way. */
 void front_flush(Front *front);

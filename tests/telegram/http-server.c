@@ -444,6 +444,11 @@ uint64_t http_request_connection(const HttpRequest *request)
         return request->home->id;
 }
 
+uint64_t http_request_arrived_usec(const HttpRequest *request)
+{
+        return front_arrived_usec(request->server->front, request->home->id);
+}
+
 const struct sockaddr_in *http_request_peer(const HttpRequest *request)
 {
         return &request->home->peer;

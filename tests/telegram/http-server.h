@@ -60,6 +60,8 @@ json_object *http_request_arguments(HttpRequest *request);
 /* The body as JSON, NULL where it isn't. */
 json_object *http_request_json(HttpRequest *request);
 uint64_t http_request_connection(const HttpRequest *request);
+/* CLOCK_MONOTONIC: when its last byte reached the port. Later than that only where the client sent more at once. */
+uint64_t http_request_arrived_usec(const HttpRequest *request);
 const struct sockaddr_in *http_request_peer(const HttpRequest *request);
 
 void http_request_set_userdata(HttpRequest *request, void *userdata);

@@ -11,7 +11,8 @@ typedef struct JudgeUpdate {
         int64_t wiped_t, answered_before_wipe_t;
         int64_t confirmed_t; /* by the worker that polled: what the daemon confirms, no worker has */
         unsigned n_returned; /* in answers that arrived */
-        unsigned n_queues;   /* in how many it waits now */
+        bool in_queue[_ROLE_MAX];
+        bool for_local; /* was sent to a session there, too */
         unsigned n_handled;
         Role handled_at;
         bool handed_over, lost, dropped;
@@ -36,27 +37,41 @@ typedef struct JudgeAnswer {
 typedef struct JudgeRequest {
         char req[48];
         int64_t t;
+        bool by_daemon;
 } JudgeRequest;
+
+/* What a bot that went to the cloud may have left at a local server that was dead. */
+typedef struct JudgeDebt {
+        bool owed;       /* a session: nothing but what ends it may go there */
+        bool may_settle; /* the daemon may send what ends it: it is owed, or may be as far as the daemon knows */
+        bool served;     /* that server has answered with 200 since the bot left the cloud */
+        char settled_by[48], served_by[48]; /* the requests whose answers told so */
+        int64_t answered_t;                 /* the daemon's last answer there */
+        int64_t left_t;                     /* the last request to the cloud that made it so */
+} JudgeDebt;
 
 /* What a client can know about its logOuts at one server. */
 typedef struct JudgeLogout {
-        bool open;        /* one was sent that may have been applied */
-        bool unknown;     /* at least one attempt ended without a conclusive answer */
-        bool conclusive;  /* an answer arrived that says applied: a repeat has no excuse */
-        bool told;        /* the same, and a daemon that was killed since then may have kept it on disk */
-        bool said;        /* a fault had the server say it in other words, which arrived */
-        bool withdrawn;   /* the first attempt was answered: not applied */
-        char req[48];     /* of the latest attempt */
-        char told_by[48]; /* the request whose answer was conclusive */
-        int64_t window_until;
-        int64_t sent_t, conn; /* of the first attempt */
-        bool ended;           /* it was answered, or its connection ended without */
+        bool open;               /* one was sent that may have been applied */
+        bool unknown;            /* at least one attempt ended without a conclusive answer */
+        bool conclusive;         /* an answer arrived that says applied: a repeat has no excuse */
+        bool told;               /* the same, and a daemon that was killed since then may have kept it on disk */
+        bool said;               /* a fault had the server say it in other words, which arrived */
+        bool withdrawn;          /* the first attempt was answered: not applied */
+        char req[48];            /* of the latest attempt */
+        char told_by[48];        /* the request whose answer was conclusive */
+        int64_t window_until;    /* Telegram's clock, as applied_at */
+        int64_t applied_at;      /* 0: not yet */
+        bool early;              /* a request has been, and is reported */
+        bool returned;           /* the first request since then has been seen */
+        int64_t arrived_t, conn; /* of the first attempt */
 } JudgeLogout;
 
 typedef struct JudgeBot {
         struct JudgeBot *next;
         int64_t id;
-        bool session[_ROLE_MAX], stale[_ROLE_MAX], l2_reported[_ROLE_MAX];
+        bool session[_ROLE_MAX], l2_reported[_ROLE_MAX];
+        JudgeDebt debt;
         Role seat;
         JudgeLogout logouts[_ROLE_MAX];
         /* A getUpdates at the cloud that the next request has to excuse. */
@@ -74,14 +89,22 @@ typedef struct JudgeBot {
         int64_t handled_t;
         Role handled_role;
         int64_t blind_since;
-        json_object *downtimes, *blind_times, *blind_floors, *violations;
-        int64_t n_twice, n_after_confirmed;
+        /* The cloud's answer 429 to a bot that is not logged in there. */
+        struct {
+                int64_t until;
+                char req[48];
+        } told_to_wait;
+        json_object *downtimes, *blind_times, *blind_floors, *away_times, *violations;
+        int64_t n_twice, n_after_confirmed, n_refused;
 } JudgeBot;
 
 typedef struct Judge {
         Settings settings;
-        bool dead[_ROLE_MAX];
-        json_object *ports_shut; /* fault numbers of refuse and silent, to the role */
+        struct {
+                bool stopped, declared;
+                json_object *ports_shut; /* the numbers of the faults that do it */
+                int64_t alive_t;         /* since when it is not dead any more; 0: never was */
+        } local;
         JudgeBot *bots;
         JudgeUpdate *updates;
         size_t n_updates;
@@ -92,12 +115,20 @@ typedef struct Judge {
 } Judge;
 
 JudgeBot *judge_bot(Judge *judge, int64_t id);
+/* Telegram's clock at the entry at hand. */
+int64_t judge_now(const Judge *judge);
+void judge_copy_req(char dest[static 48], const char *req);
+/* NULL where it is too long ago. */
+const JudgeRequest *judge_request_find(const JudgeBot *bot, const char *req);
 _printf_(4, 5) void judge_violation(Judge *judge, JudgeBot *bot, const char *law, const char *format, ...);
 /* The server that a worker's root means; _ROLE_INVALID: whichever is the seat. */
 Role judge_root(const Judge *judge, const char *root);
 
-/* judge-laws.c: L1 to L4. */
+/* judge-laws.c: L1 to L4, L8. */
 void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
+bool judge_says_logged_out(int64_t code, const char *description);
+void judge_cloud_answer(Judge *judge, JudgeBot *bot, json_object *entry);
+void judge_login_refused(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *entry);
 void judge_spool_answer(JudgeBot *bot, Role role, json_object *entry);
 void judge_logout_fault(JudgeBot *bot, Role role, json_object *entry);
@@ -110,6 +141,24 @@ void judge_seat_used(Judge *judge, JudgeBot *bot, json_object *entry);
 void judge_daemon_killed(Judge *judge);
 bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req);
 void judge_end_of_laws(Judge *judge);
+
+/* judge-owed.c: a local server that is dead, and the session that is left there. */
+void judge_server(Judge *judge, const char *event, json_object *entry);
+/* Whether what is at the local server, or on the way to it, has to wait for that server. */
+bool judge_is_with_dead(const Judge *judge, const JudgeBot *bot);
+/* Whether the bot may go to the cloud although nobody knows that the local server has logged it out: that one is dead,
+ * or has never served the bot since it left the cloud. */
+bool judge_may_leave_local(const Judge *judge, const JudgeBot *bot);
+void judge_left_local(Judge *judge, JudgeBot *bot, bool known_out);
+/* A request to the local server of a bot that may have left something there. Returns true where that is all there is to
+ * say about it. */
+bool judge_settling_request(Judge *judge, JudgeBot *bot, const char *method, const JudgeRequest *request);
+void judge_settled(JudgeBot *bot, const char *req);
+void judge_local_answer(Judge *judge, JudgeBot *bot, json_object *entry);
+void judge_local_undelivered(JudgeBot *bot, const char *req);
+void judge_debt_after_kill(JudgeBot *bot);
+/* The bot leaves the cloud. */
+void judge_debt_move_begins(JudgeBot *bot);
 
 /* judge-updates.c: L6 and the balance. */
 void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *event, json_object *entry);

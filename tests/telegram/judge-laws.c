@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-
+#include "clock.h"
 #include "judge-internal.h"
-
-/* How far apart two requests may arrive in the wrong order on a busy machine. */
-#define OVERTAKEN_USEC 250000
-
-static void copy_req(char dest[static 48], const char *req)
-{
-        (void) snprintf(dest, 48, "%s", req ?: "");
-}
 
 /* A getUpdates inside the window was not followed by the repeated logOut that would have excused it. */
 static void suspect_convict(Judge *judge, JudgeBot *bot)
@@ -30,15 +21,47 @@ static void suspect_convict(Judge *judge, JudgeBot *bot)
 
 static bool window_open(const Judge *judge, const JudgeLogout *logout)
 {
-        return logout->open && judge->t < logout->window_until;
+        return logout->open && judge_now(judge) < logout->window_until;
 }
 
-/* A long poll that was sent before logOut, on another connection, and was overtaken by it on the way. Sent afterwards
- * it could only have been by somebody who does not wait for the answer to logOut. */
-static bool overtaken(const Judge *judge, const JudgeLogout *logout, const char *method, int64_t conn)
+/* When the last byte of a request came to the server's port, which a busy server may read much later. */
+static int64_t arrived(const Judge *judge, json_object *entry)
 {
-        return streq(method, "getupdates") && !logout->ended && conn != logout->conn &&
-               judge->t - logout->sent_t <= OVERTAKEN_USEC;
+        return json_get_int(entry, "arrived", 0) ?: judge->t;
+}
+
+/* A long poll that was at the server's port before the first logOut was: they went out in this order, however the
+ * server came to read them. */
+static bool overtaken(const Judge *judge, const JudgeLogout *logout, json_object *entry)
+{
+        return streq(json_get_text(entry, "method") ?: "", "getupdates") &&
+               json_get_int(entry, "conn", 0) != logout->conn && arrived(judge, entry) < logout->arrived_t;
+}
+
+/* Whoever knows of the logOut counts the window; the first request shows when it was taken to be over. */
+static void check_l8(Judge *judge, JudgeBot *bot, const char *method)
+{
+        JudgeLogout *logout = bot->logouts + ROLE_CLOUD;
+        int64_t now = judge_now(judge);
+
+        if (bot->told_to_wait.until > judge->t && !bot->session[ROLE_CLOUD])
+                judge_violation(judge, bot, "L8",
+                                "%s went to the cloud %.3f s before the time that its 429 had asked for", method,
+                                (double) (bot->told_to_wait.until - judge->t) / 1e6);
+        /* A long poll may have been on its way for long. */
+        if (!logout->conclusive || streq(method, "logout") || streq(method, "getupdates"))
+                return;
+        if (window_open(judge, logout) && !logout->early) {
+                logout->early = true;
+                judge_violation(judge, bot, "L8",
+                                "the first request to the cloud after logOut, %s, came %.3f s before the end of its "
+                                "window",
+                                method, (double) (logout->window_until - now) / 1e6);
+        }
+        if (logout->applied_at > 0 && !logout->returned) {
+                logout->returned = true;
+                json_object_array_add(bot->away_times, json_object_new_int64((now - logout->applied_at) / 1000));
+        }
 }
 
 static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_object *entry)
@@ -51,8 +74,16 @@ static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_objec
                 bot->suspect.set = false;
         suspect_convict(judge, bot);
 
-        if (!window_open(judge, logout) || repeat || overtaken(judge, logout, method, conn))
+        if (repeat || overtaken(judge, logout, entry))
                 return;
+        check_l8(judge, bot, method);
+        if (!window_open(judge, logout)) {
+                if (streq(method, "logout") && logout->conclusive)
+                        judge_violation(judge, bot, "L1",
+                                        "logOut went to the cloud although the bot was known to be logged out there: "
+                                        "that logs in, and lengthens the lock");
+                return;
+        }
         if (streq(method, "getupdates") && !logout->conclusive) {
                 bot->suspect.set = true;
                 bot->suspect.t = judge->t;
@@ -61,18 +92,23 @@ static void check_l1(Judge *judge, JudgeBot *bot, const char *method, json_objec
                 return;
         }
         judge_violation(judge, bot, "L1", "%s went to the cloud %lld ms before the window after logOut was over%s",
-                        method, (long long) (logout->window_until - judge->t) / 1000,
+                        method, (long long) (logout->window_until - judge_now(judge)) / 1000,
                         streq(method, "logout") ? ", although an earlier answer had said that it was applied" : "");
 }
 
-static void check_l2(Judge *judge, JudgeBot *bot, Role role, const char *method)
+static void check_l2(Judge *judge, JudgeBot *bot, Role role, const char *method, const JudgeRequest *request)
 {
         Role other = role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD;
         const JudgeLogout *logout = bot->logouts + other;
-        bool told = !window_open(judge, logout) || logout->told;
+        bool known_out = !bot->session[other] && (!logout->open || logout->told);
 
-        if (bot->l2_reported[role] || judge->dead[other] || bot->stale[other] || bot->stale[role] ||
-            (!bot->session[other] && told))
+        if (role == ROLE_LOCAL && judge_settling_request(judge, bot, method, request))
+                return;
+        /* Only a server of the own host is ever given up. */
+        if (role == ROLE_CLOUD && !bot->session[role] && !window_open(judge, bot->logouts + role) &&
+            !streq(method, "logout") && judge_may_leave_local(judge, bot))
+                judge_left_local(judge, bot, known_out);
+        if (known_out || bot->l2_reported[role] || (role == ROLE_CLOUD && bot->debt.owed))
                 return;
 
         bot->l2_reported[role] = true;
@@ -83,9 +119,13 @@ static void check_l2(Judge *judge, JudgeBot *bot, Role role, const char *method)
 
 static void check_l3(Judge *judge, JudgeBot *bot, Role role)
 {
-        for (const JudgeWorker *worker = bot->workers; worker; worker = worker->next)
+        for (const JudgeWorker *worker = bot->workers; worker; worker = worker->next) {
+                /* What was left at a dead server is ended while the bot works at the other one. */
+                if (role == ROLE_LOCAL && bot->debt.may_settle && worker->role != role)
+                        continue;
                 judge_violation(judge, bot, "L3", "logOut reached the %s server while worker %s was running",
                                 role_to_string(role), worker->unit);
+        }
 }
 
 static void logout_sent(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
@@ -93,18 +133,19 @@ static void logout_sent(Judge *judge, JudgeBot *bot, Role role, json_object *ent
         JudgeLogout *logout = bot->logouts + role;
 
         check_l3(judge, bot, role);
-        if (!window_open(judge, logout))
+        /* An attempt that nobody knows the end of stays one, however long ago it was. */
+        if (!logout->open || (logout->told && !window_open(judge, logout)))
                 *logout = (JudgeLogout){
                         .open = true,
-                        .sent_t = judge->t,
+                        .arrived_t = arrived(judge, entry),
                         .conn = json_get_int(entry, "conn", 0),
                 };
         else if (!logout->conclusive)
                 logout->unknown = true;
         logout->said = false;
-        copy_req(logout->req, json_get_text(entry, "req"));
+        judge_copy_req(logout->req, json_get_text(entry, "req"));
         logout->window_until = MAX(logout->window_until,
-                                   judge->t + (int64_t) settings_window_usec(&judge->settings, role, false));
+                                   judge_now(judge) + (int64_t) settings_window_usec(&judge->settings, role, false));
 }
 
 void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
@@ -112,18 +153,19 @@ void judge_request(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
         const char *method = json_get_text(entry, "method") ?: "";
         JudgeRequest *request = bot->requests + bot->n_requests++ % JUDGE_ANSWERS;
 
-        copy_req(request->req, json_get_text(entry, "req"));
-        request->t = judge->t;
+        judge_copy_req(request->req, json_get_text(entry, "req"));
+        request->t = arrived(judge, entry);
+        request->by_daemon = startswith(json_get_text(entry, "agent") ?: "", "tgswitch/");
         if (streq(method, "getupdates"))
-                bot->polled_by_daemon = startswith(json_get_text(entry, "agent") ?: "", "tgswitch/");
+                bot->polled_by_daemon = request->by_daemon;
         if (role == ROLE_CLOUD)
                 check_l1(judge, bot, method, entry);
-        check_l2(judge, bot, role, method);
+        check_l2(judge, bot, role, method, request);
         if (streq(method, "logout"))
                 logout_sent(judge, bot, role, entry);
 }
 
-static bool says_logged_out(int64_t code, const char *description)
+bool judge_says_logged_out(int64_t code, const char *description)
 {
         return code == 400 &&
                (streq(description, "Logged out") || streq(description, "logged-out") ||
@@ -133,7 +175,30 @@ static bool says_logged_out(int64_t code, const char *description)
 static void logout_told(JudgeLogout *logout, const char *req)
 {
         logout->conclusive = logout->told = true;
-        copy_req(logout->told_by, req);
+        judge_copy_req(logout->told_by, req);
+}
+
+void judge_cloud_answer(Judge *judge, JudgeBot *bot, json_object *entry)
+{
+        int64_t retry_after_sec = json_get_int(entry, "retry_after", 0);
+        const char *req = json_get_text(entry, "req"), *method = json_get_text(entry, "method") ?: "";
+
+        if (json_get_int(entry, "code", 0) != 429 || streq(method, "logout") || judge_request_is_dead(judge, bot, req))
+                return;
+        bot->told_to_wait.until = judge->t + retry_after_sec * (int64_t) USEC_PER_SEC;
+        judge_copy_req(bot->told_to_wait.req, req);
+}
+
+/* A bot that is logged in nowhere hangs in mid-air when the limit on logins meets it: who counts the logins of the last
+ * minute and hour beforehand, waits before logOut. */
+void judge_login_refused(Judge *judge, JudgeBot *bot, Role role, json_object *entry)
+{
+        bot->n_refused++;
+        if (role == ROLE_CLOUD && bot->seat < 0)
+                judge_violation(judge, bot, "pace",
+                                "the limit on new logins kept the bot out of the cloud for %lld s more while it was "
+                                "logged in nowhere",
+                                (long long) json_get_int(entry, "retry_after", 0));
 }
 
 /* A getUpdates that may stand before a repeated logOut, and is answered by what the repeat would have been: it has
@@ -146,7 +211,7 @@ void judge_spool_answer(JudgeBot *bot, Role role, json_object *entry)
 
         if (role != ROLE_CLOUD || !bot->suspect.set || !logout->open || logout->conclusive)
                 return;
-        if (!says_logged_out(code, description) && code != 401)
+        if (!judge_says_logged_out(code, description) && code != 401)
                 return;
         bot->suspect.set = false;
         logout_told(logout, json_get_text(entry, "req"));
@@ -162,8 +227,7 @@ void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
         if (!logout->open)
                 return;
 
-        logout->ended = true;
-        applied = (code == 200 && streq(description, "true")) || says_logged_out(code, description);
+        applied = (code == 200 && streq(description, "true")) || judge_says_logged_out(code, description);
         refused = code == 401 || code == 429;
 
         if (judge_request_is_dead(judge, bot, req)) {
@@ -174,7 +238,7 @@ void judge_logout_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
                 /* Not applied: as if it had not been sent, if this answer arrives. */
                 logout->open = false;
                 logout->withdrawn = true;
-                copy_req(logout->told_by, req);
+                judge_copy_req(logout->told_by, req);
         } else {
                 logout->unknown = true;
         }
@@ -195,11 +259,11 @@ void judge_logout_fault(JudgeBot *bot, Role role, json_object *entry)
 
 void judge_logout_undelivered(JudgeBot *bot, const char *req)
 {
+        if (bot->told_to_wait.until > 0 && streq(bot->told_to_wait.req, req))
+                bot->told_to_wait.until = 0;
         for (Role role = 0; role < _ROLE_MAX; role++) {
                 JudgeLogout *logout = bot->logouts + role;
 
-                if (streq(logout->req, req))
-                        logout->ended = true;
                 if (logout->said || logout->told_by[0] == '\0' || !streq(logout->told_by, req))
                         continue;
                 logout->open = true;
@@ -212,36 +276,36 @@ void judge_logout_undelivered(JudgeBot *bot, const char *req)
 /* The mark is set before the kill; the next process comes RestartSec=100ms after it at the earliest. */
 #define DYING_USEC 100000
 
-/* Whether the daemon that sent this request has been killed since then. What was on its way to the server at that
- * moment counts, too. */
+/* Whether the daemon that sent this request has been killed since then. */
 bool judge_request_is_dead(const Judge *judge, const JudgeBot *bot, const char *req)
 {
-        int64_t on_its_way_usec = (int64_t) judge->settings.latency_msec * 1000;
+        const JudgeRequest *request;
 
-        if (judge->killed_t == 0 || !req)
+        if (judge->killed_t == 0)
                 return false;
-        for (size_t i = 0; i < JUDGE_ANSWERS; i++)
-                if (streq(bot->requests[i].req, req))
-                        return bot->requests[i].t <= judge->killed_t + DYING_USEC + on_its_way_usec;
-        return false;
+        request = judge_request_find(bot, req);
+        return request && request->t <= judge->killed_t + DYING_USEC;
 }
 
 /* A daemon that was killed may not have read, or not have kept, what it was told. */
 void judge_daemon_killed(Judge *judge)
 {
         judge->killed_t = judge->t;
-        for (JudgeBot *bot = judge->bots; bot; bot = bot->next)
+        for (JudgeBot *bot = judge->bots; bot; bot = bot->next) {
+                judge_debt_after_kill(bot);
+                bot->told_to_wait.until = 0;
                 for (Role role = 0; role < _ROLE_MAX; role++) {
                         JudgeLogout *logout = bot->logouts + role;
 
                         /* Who logged in elsewhere has known it, and has it on record. */
-                        if (!window_open(judge, logout) || bot->session[role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD])
+                        if (!logout->open || bot->session[role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD])
                                 continue;
                         logout->unknown = true;
                         logout->conclusive = false;
                         if (!bot->session[ROLE_CLOUD] && !bot->session[ROLE_LOCAL])
                                 judge_updates_forgotten(judge, bot, role);
                 }
+        }
 }
 
 static void check_running(Judge *judge, JudgeBot *bot)
@@ -263,7 +327,11 @@ void judge_logout_applied(Judge *judge, JudgeBot *bot, Role role, json_object *e
         JudgeLogout *logout = bot->logouts + role;
 
         logout->window_until = MAX(logout->window_until, json_get_int(entry, "window_until", 0));
-        bot->session[role] = bot->stale[role] = false;
+        logout->applied_at = judge_now(judge);
+        logout->returned = false;
+        bot->session[role] = false;
+        if (role == ROLE_CLOUD)
+                judge_debt_move_begins(bot);
         bot->l2_reported[ROLE_CLOUD] = bot->l2_reported[ROLE_LOCAL] = false;
         if (bot->seat == role) {
                 bot->seat = bot->session[other] ? other : _ROLE_INVALID;
@@ -275,14 +343,16 @@ void judge_logout_applied(Judge *judge, JudgeBot *bot, Role role, json_object *e
 
 void judge_login(Judge *judge, JudgeBot *bot, Role role)
 {
-        Role other = role == ROLE_CLOUD ? ROLE_LOCAL : ROLE_CLOUD;
+        JudgeLogout *logout = bot->logouts + role;
 
         bot->session[role] = true;
-        bot->stale[role] = false;
-        if (bot->session[other] && judge->dead[other])
-                bot->stale[other] = true;
-        if (!window_open(judge, bot->logouts + role))
-                bot->logouts[role] = (JudgeLogout){ 0 };
+        if ((role == ROLE_LOCAL || !window_open(judge, logout)) && (!logout->open || logout->told))
+                *logout = (JudgeLogout){ 0 };
+        if (role == ROLE_LOCAL && bot->debt.may_settle) {
+                /* What ends a session begins one first where there was none: no move. */
+                bot->debt.owed = true;
+                return;
+        }
         if (bot->blind_since > 0) {
                 int64_t floor_msec = judge->settings.latency_msec / 2 + judge->settings.login_msec;
 

@@ -28,14 +28,23 @@ static JudgeUpdate *update_get(Judge *judge, int64_t uid)
 
 static void update_left_queue(Judge *judge, JudgeBot *bot, Role role, JudgeUpdate *update, bool wiped)
 {
-        if (update->n_queues > 0)
-                update->n_queues--;
+        update->in_queue[role] = false;
         if (wiped) {
                 update->wiped_t = judge->t;
                 update->answered_before_wipe_t = bot->answered_t[role];
         } else if (update->confirmed_t == 0 && !bot->polled_by_daemon) {
                 update->confirmed_t = judge->t;
         }
+}
+
+static bool goes_to_local(json_object *entry)
+{
+        json_object *to = json_object_object_get(entry, "to");
+
+        for (size_t i = 0; i < json_object_array_length(to); i++)
+                if (role_from_string(json_object_get_string(json_object_array_get_idx(to, i))) == ROLE_LOCAL)
+                        return true;
+        return false;
 }
 
 void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *event, json_object *entry)
@@ -56,13 +65,14 @@ void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *even
 
         if (streq(event, "update-injected")) {
                 update->bot = bot->id;
+                update->for_local = goes_to_local(entry);
         } else if (streq(event, "update-lost")) {
                 update->lost = true;
         } else if (streq(event, "update-dropped")) {
                 update->dropped = true;
         } else if (streq(event, "update-queued") && role >= 0 && update->queued_t[role] == 0) {
                 update->queued_t[role] = judge->t;
-                update->n_queues++;
+                update->in_queue[role] = true;
         } else if (streq(event, "update-delivered") && role >= 0) {
                 int64_t code = json_get_int(entry, "code", 0);
 
@@ -158,6 +168,7 @@ typedef enum Fate {
         FATE_LOST,
         FATE_DROPPED,
         FATE_QUEUED,
+        FATE_WITH_DEAD,
         FATE_MISSING,
         _FATE_MAX,
 } Fate;
@@ -171,10 +182,11 @@ static const char *const fates[_FATE_MAX] = {
         [FATE_LOST] = "lost",
         [FATE_DROPPED] = "dropped",
         [FATE_QUEUED] = "queued",
+        [FATE_WITH_DEAD] = "with_dead",
         [FATE_MISSING] = "missing",
 };
 
-static Fate update_fate(const JudgeUpdate *update)
+static Fate update_fate(const JudgeUpdate *update, bool local_is_dead)
 {
         bool queued_once = update->queued_t[ROLE_CLOUD] > 0 || update->queued_t[ROLE_LOCAL] > 0;
         int64_t queued_t = MAX(update->queued_t[ROLE_CLOUD], update->queued_t[ROLE_LOCAL]);
@@ -183,10 +195,14 @@ static Fate update_fate(const JudgeUpdate *update)
                 return update->handed_over                ? FATE_HANDED_OVER
                        : update->handled_at == ROLE_CLOUD ? FATE_HANDLED_CLOUD
                                                           : FATE_HANDLED_LOCAL;
+        if (update->in_queue[ROLE_CLOUD])
+                return FATE_QUEUED;
+        if (update->in_queue[ROLE_LOCAL])
+                return local_is_dead ? FATE_WITH_DEAD : FATE_QUEUED;
         if (update->lost)
                 return FATE_LOST;
-        if (update->n_queues > 0)
-                return FATE_QUEUED;
+        if (update->for_local && update->queued_t[ROLE_LOCAL] == 0 && update->n_returned == 0 && local_is_dead)
+                return FATE_WITH_DEAD;
         if (update->dropped)
                 return FATE_DROPPED;
         if (update->wiped_t > 0 && update->n_returned == 0) {
@@ -226,7 +242,7 @@ json_object *judge_bot_verdict(Judge *judge, JudgeBot *bot)
         for (size_t i = 0; i < judge->n_updates; i++)
                 if (judge->updates[i].bot == bot->id) {
                         n_injected++;
-                        counts[update_fate(judge->updates + i)]++;
+                        counts[update_fate(judge->updates + i, judge_is_with_dead(judge, bot))]++;
                 }
         complain(judge, bot, counts, n_injected);
 
@@ -237,9 +253,11 @@ json_object *judge_bot_verdict(Judge *judge, JudgeBot *bot)
                 json_set_int(verdict, fates[fate], counts[fate]);
         json_set_int(verdict, "handled_twice", bot->n_twice);
         json_set_int(verdict, "handled_after_confirmed", bot->n_after_confirmed);
+        json_set_int(verdict, "logins_refused", bot->n_refused);
         json_object_object_add(verdict, "downtime_ms", json_object_get(bot->downtimes));
         json_object_object_add(verdict, "blind_ms", json_object_get(bot->blind_times));
         json_object_object_add(verdict, "blind_floor_ms", json_object_get(bot->blind_floors));
+        json_object_object_add(verdict, "away_ms", json_object_get(bot->away_times));
         json_object_object_add(verdict, "violations", json_object_get(bot->violations));
         return verdict;
 }

@@ -19,6 +19,7 @@ JudgeBot *judge_bot(Judge *judge, int64_t id)
         bot->downtimes = json_object_new_array();
         bot->blind_times = json_object_new_array();
         bot->blind_floors = json_object_new_array();
+        bot->away_times = json_object_new_array();
         bot->violations = json_object_new_array();
         *slot = bot;
         return bot;
@@ -52,27 +53,22 @@ Role judge_root(const Judge *judge, const char *root)
         return streq(root, judge->settings.cloud_root) ? ROLE_CLOUD : ROLE_LOCAL;
 }
 
-/* A server that can't be asked: its process is gone, or its port is shut by a fault. */
-static void judge_server(Judge *judge, const char *event, Role role, json_object *entry)
+int64_t judge_now(const Judge *judge)
 {
-        const char *kind = json_get_text(entry, "kind"), *name = json_get_text(entry, "name"),
-                   *fault = json_get_text(entry, "fault");
-        json_object *shut = NULL;
+        return judge->t + judge->settings.ahead_msec * 1000;
+}
 
-        if (streq(event, "mark") && streq_ptr(name, "daemon-killed"))
-                judge_daemon_killed(judge);
-        else if (streq(event, "fault-set") && (streq_ptr(kind, "silent") || streq_ptr(kind, "refuse")) && role >= 0)
-                json_object_object_add(judge->ports_shut, fault, json_object_new_int(role));
-        else if (streq(event, "fault-deleted") && json_object_object_get_ex(judge->ports_shut, fault, &shut))
-                role = json_object_get_int(shut);
-        if (role < 0)
-                return;
+void judge_copy_req(char dest[static 48], const char *req)
+{
+        (void) snprintf(dest, 48, "%s", req ?: "");
+}
 
-        if (streq(event, "server-stop") || streq_ptr(name, "server-dead") || streq_ptr(kind, "silent") ||
-            streq_ptr(kind, "refuse"))
-                judge->dead[role] = true;
-        else if (streq(event, "server-start") || streq_ptr(name, "server-alive") || shut)
-                judge->dead[role] = false;
+const JudgeRequest *judge_request_find(const JudgeBot *bot, const char *req)
+{
+        for (size_t i = 0; req && i < JUDGE_ANSWERS; i++)
+                if (streq(bot->requests[i].req, req))
+                        return bot->requests + i;
+        return NULL;
 }
 
 static void judge_defined(JudgeBot *bot, json_object *entry)
@@ -83,13 +79,16 @@ static void judge_defined(JudgeBot *bot, json_object *entry)
                 return;
         bot->session[role] = true;
         bot->seat = role;
+        bot->debt.served = role == ROLE_LOCAL;
 }
 
 static void judge_undelivered(Judge *judge, const char *req)
 {
         judge_updates_undelivered(judge, req);
-        for (JudgeBot *bot = judge->bots; bot; bot = bot->next)
+        for (JudgeBot *bot = judge->bots; bot; bot = bot->next) {
                 judge_logout_undelivered(bot, req);
+                judge_local_undelivered(bot, req);
+        }
 }
 
 static void judge_worker(Judge *judge, JudgeBot *bot, const char *event, json_object *entry)
@@ -118,6 +117,10 @@ static void judge_answer(Judge *judge, JudgeBot *bot, Role role, json_object *en
                 judge_spool_answer(bot, role, entry);
                 judge_updates_answer(bot, judge, role, entry);
         }
+        if (role == ROLE_LOCAL)
+                judge_local_answer(judge, bot, entry);
+        else
+                judge_cloud_answer(judge, bot, entry);
 }
 
 static void judge_entry(Judge *judge, json_object *entry)
@@ -130,7 +133,9 @@ static void judge_entry(Judge *judge, json_object *entry)
         judge->t = json_get_int(entry, "t", 0);
         judge->seq = json_get_int(entry, "seq", 0);
 
-        judge_server(judge, event, role, entry);
+        judge_server(judge, event, entry);
+        if (streq(event, "mark") && streq_ptr(json_get_text(entry, "name"), "daemon-killed"))
+                judge_daemon_killed(judge);
         if (streq(event, "setting")) {
                 json_object *settings = NULL;
 
@@ -160,6 +165,8 @@ static void judge_entry(Judge *judge, json_object *entry)
                 judge_login(judge, bot, role);
         else if (streq(event, "fault"))
                 judge_logout_fault(bot, role, entry);
+        else if (streq(event, "login-refused"))
+                judge_login_refused(judge, bot, role, entry);
         else if (streq(event, "logout-applied"))
                 judge_logout_applied(judge, bot, role, entry);
         else if (streq(event, "session-lost"))
@@ -179,10 +186,11 @@ static void judge_done(Judge *judge)
                 json_object_put(bot->downtimes);
                 json_object_put(bot->blind_times);
                 json_object_put(bot->blind_floors);
+                json_object_put(bot->away_times);
                 json_object_put(bot->violations);
                 free(bot);
         }
-        json_object_put(judge->ports_shut);
+        json_object_put(judge->local.ports_shut);
         free(judge->updates);
         settings_done(&judge->settings);
 }
@@ -222,7 +230,7 @@ static int moment_compare(const void *a, const void *b)
 
 json_object *judge_lines(const char *const *lines, size_t n_lines, size_t *ret_bad)
 {
-        Judge judge = { .ports_shut = json_object_new_object() };
+        Judge judge = { .local = { .stopped = true, .ports_shut = json_object_new_object() } };
         _cleanup_free_ Moment *order = calloc(n_lines + 1, sizeof(*order));
         json_object *verdict;
 
@@ -310,7 +318,7 @@ char *judge_table(json_object *verdict)
                 { "injected", "injected" },  { "cloud", "handled_cloud" }, { "local", "handled_local" },
                 { "handed", "handed_over" }, { "race", "wiped_race" },     { "wiped", "wiped_other" },
                 { "lost", "lost" },          { "dropped", "dropped" },     { "queued", "queued" },
-                { "missing", "missing" },    { "twice", "handled_twice" },
+                { "dead", "with_dead" },     { "missing", "missing" },     { "twice", "handled_twice" },
         };
         json_object *bots = json_object_object_get(verdict, "bots"),
                     *violations = json_object_object_get(verdict, "violations");

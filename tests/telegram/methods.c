@@ -30,7 +30,7 @@ static void method_close(Client *client, Query *query)
 {
         Engine *engine = client->engine;
         uint64_t young_usec = settings_scaled_usec(engine->options.settings, CLOSE_SEC);
-        uint64_t age_usec = clock_now_usec() - client->until_usec;
+        uint64_t age_usec = settings_now_usec(engine->options.settings) - client->until_usec;
 
         if (client->until_usec > engine->started_usec + young_usec && age_usec < young_usec) {
                 query_flood(query, (int64_t) ((young_usec - age_usec + USEC_PER_SEC - 1) / USEC_PER_SEC));

@@ -50,6 +50,7 @@ void query_record(Query *query)
         json_set_text(entry, "method", query->method);
         json_set_text(entry, "req", query->id);
         json_set_int(entry, "conn", (int64_t) http_request_connection(query->http));
+        json_set_int(entry, "arrived", (int64_t) http_request_arrived_usec(query->http));
         json_set_text(entry, "agent", agent);
         if (streq(query->method, "getupdates"))
                 for (size_t i = 0; i < 3; i++) {
@@ -70,12 +71,15 @@ static json_object *query_entry(Query *query, const char *event)
         return entry;
 }
 
-static void query_record_answer(Query *query, unsigned status, const char *description, json_object *uids)
+static void query_record_answer(Query *query, unsigned status, const char *description, int64_t retry_after_sec,
+                                json_object *uids)
 {
         json_object *entry = query_entry(query, "answer");
 
         json_set_int(entry, "code", status);
         json_set_text(entry, "description", description);
+        if (retry_after_sec > 0)
+                json_set_int(entry, "retry_after", retry_after_sec);
         if (uids)
                 json_object_object_add(entry, "uids", uids);
         if (query->fault)
@@ -195,7 +199,7 @@ static void query_answer_fault(Query *query)
                 .manner = fault->action == FAULT_HUGE ? HTTP_ENDLESS : HTTP_WHOLE,
         };
 
-        query_record_answer(query, fault->status, fault->kind, NULL);
+        query_record_answer(query, fault->status, fault->kind, fault->retry_after_sec, NULL);
         if (reply.manner == HTTP_ENDLESS)
                 engine_record(query->engine, query_entry(query, "undelivered"));
         query_send(query, &reply);
@@ -264,7 +268,7 @@ void query_ok(Query *query, json_object *result, const char *description)
         json_set_bool(envelope, "ok", true);
         json_object_object_add(envelope, "result", result);
         json_set_text(envelope, "description", description);
-        query_record_answer(query, 200, description ?: is_true ? "true" : NULL, NULL);
+        query_record_answer(query, 200, description ?: is_true ? "true" : NULL, 0, NULL);
         query_answer_json(query, 200, json_plain(envelope), 0);
 }
 
@@ -274,7 +278,7 @@ void query_ok_updates(Query *query, const char *body, json_object *uids)
 
         if (asprintf(&envelope, "{\"ok\":true,\"result\":%s}", body) < 0)
                 abort();
-        query_record_answer(query, 200, NULL, uids);
+        query_record_answer(query, 200, NULL, 0, uids);
         query_answer_json(query, 200, envelope, 0);
 }
 
@@ -291,7 +295,7 @@ static void query_fail(Query *query, unsigned code, const char *description, int
                 json_set_int(parameters, "retry_after", retry_after_sec);
                 json_object_object_add(envelope, "parameters", parameters);
         }
-        query_record_answer(query, code, description, NULL);
+        query_record_answer(query, code, description, retry_after_sec, NULL);
         query_answer_json(query, code, json_plain(envelope), retry_after_sec);
 }
 

@@ -5,6 +5,7 @@
 #include "settings.h"
 
 #define WINDOW_SEC       600
+#define WINDOW_YOUNG_SEC 1800
 #define LINGER_SEC       1
 #define LINGER_YOUNG_SEC 1800
 
@@ -21,7 +22,12 @@ static const IntSetting int_settings[] = {
         { "logout_ms", offsetof(Settings, logout_msec) },
         { "close_ms", offsetof(Settings, close_msec) },
         { "lock_s", offsetof(Settings, lock_sec) },
+        { "ahead_ms", offsetof(Settings, ahead_msec) },
         { "lock_young_s", offsetof(Settings, lock_young_sec) },
+        { "local_lock_s", offsetof(Settings, local_lock_sec) },
+        { "local_lock_young_s", offsetof(Settings, local_lock_young_sec) },
+        { "window_s", offsetof(Settings, window_sec) },
+        { "window_young_s", offsetof(Settings, window_young_sec) },
         { "login_flood_s", offsetof(Settings, login_flood_sec) },
         { "young_s", offsetof(Settings, young_sec) },
         { "flood_per_minute", offsetof(Settings, flood_per_minute) },
@@ -50,7 +56,11 @@ void settings_init(Settings *settings)
         *settings = (Settings){
                 .scale = 1,
                 .lock_sec = WINDOW_SEC,
-                .lock_young_sec = WINDOW_SEC,
+                .lock_young_sec = WINDOW_YOUNG_SEC,
+                .local_lock_sec = LINGER_SEC,
+                .local_lock_young_sec = LINGER_YOUNG_SEC,
+                .window_sec = WINDOW_SEC,
+                .window_young_sec = WINDOW_YOUNG_SEC,
                 .young_sec = LINGER_YOUNG_SEC,
                 .flood_per_minute = 20,
                 .flood_per_hour = 600,
@@ -138,16 +148,27 @@ uint64_t settings_scaled_usec(const Settings *settings, double seconds)
         return (uint64_t) (seconds * (double) USEC_PER_SEC / settings->scale);
 }
 
+uint64_t settings_now_usec(const Settings *settings)
+{
+        return clock_now_usec() + (uint64_t) settings->ahead_msec * USEC_PER_MSEC;
+}
+
 uint64_t settings_lock_usec(const Settings *settings, Role role, bool young)
 {
-        if (role == ROLE_LOCAL || settings->lock_as_in_source)
-                return settings_scaled_usec(settings, young ? LINGER_YOUNG_SEC : LINGER_SEC);
-        return settings_scaled_usec(settings, (double) (young ? settings->lock_young_sec : settings->lock_sec));
+        int64_t seconds;
+
+        if (role == ROLE_LOCAL)
+                seconds = young ? settings->local_lock_young_sec : settings->local_lock_sec;
+        else if (settings->lock_as_in_source)
+                seconds = young ? LINGER_YOUNG_SEC : LINGER_SEC;
+        else
+                seconds = young ? settings->lock_young_sec : settings->lock_sec;
+        return settings_scaled_usec(settings, (double) seconds);
 }
 
 uint64_t settings_window_usec(const Settings *settings, Role role, bool young)
 {
-        uint64_t lock_usec = settings_lock_usec(settings, role, young);
-
-        return role == ROLE_LOCAL ? lock_usec : MAX(lock_usec, settings_scaled_usec(settings, WINDOW_SEC));
+        if (role == ROLE_LOCAL)
+                return settings_lock_usec(settings, role, young);
+        return settings_scaled_usec(settings, (double) (young ? settings->window_young_sec : settings->window_sec));
 }

@@ -8,9 +8,11 @@
 typedef struct Settings {
         /* Real time. */
         int64_t latency_msec, login_msec, logout_msec, close_msec;
+        int64_t ahead_msec; /* of Telegram's clock, before ours */
         /* Telegram's time, which runs `scale` times faster than ours. */
         double scale;
-        int64_t lock_sec, lock_young_sec, young_sec;
+        int64_t lock_sec, lock_young_sec, local_lock_sec, local_lock_young_sec, young_sec;
+        int64_t window_sec, window_young_sec;
         bool lock_as_in_source;
         int64_t login_flood_sec; /* of real time */
         int64_t flood_per_minute, flood_per_hour;
@@ -29,7 +31,12 @@ json_object *settings_to_json(const Settings *settings);
 /* Telegram's seconds in our µs. */
 uint64_t settings_scaled_usec(const Settings *settings, double seconds);
 
-/* How long a server answers `Logged out` after a logOut that ended a session, and how long a client has to
- * keep away from it: the longer one of the lock and the ten minutes of the Bot API's documentation. */
+/* Telegram's clock in µs: sessions, locks and limits are measured on it. It is ours and `ahead_ms`, so that a test can
+ * have ten minutes pass without waiting. */
+uint64_t settings_now_usec(const Settings *settings);
+
+/* How long a server answers `Logged out` after a logOut that ended a session. */
 uint64_t settings_lock_usec(const Settings *settings, Role role, bool young);
+/* How long a client has to keep away from it: at the cloud what is promised, which the lock need not keep to; `young`
+ * where the client can know that the session was. The local server promises nothing: its lock. */
 uint64_t settings_window_usec(const Settings *settings, Role role, bool young);

@@ -15,9 +15,10 @@ typedef struct Letter {
 
 typedef struct Session {
         bool active;
-        bool preset; /* was there before the simulation began: the server may not know of it */
+        bool preset;    /* was there before the simulation began: the server may not know of it */
+        bool witnessed; /* its login is in the ledger, so that everybody can know its age */
         bool attached;
-        int64_t since_usec; /* CLOCK_MONOTONIC; negative: older than this boot */
+        int64_t since_usec; /* Telegram's clock; negative: older than this boot */
         Letter *letters, **last_letter;
 } Session;
 
@@ -207,7 +208,8 @@ int64_t truth_add_bot(Truth *truth, const char *token, const char *username, Rol
                 session_drop_letters(bot->sessions + role);
         if (session >= 0) {
                 bot->sessions[session].active = bot->sessions[session].preset = true;
-                bot->sessions[session].since_usec = (int64_t) clock_now_usec() - age_sec * (int64_t) USEC_PER_SEC;
+                bot->sessions[session].since_usec =
+                                (int64_t) settings_now_usec(truth->settings) - age_sec * (int64_t) USEC_PER_SEC;
         }
         bot->next = truth->bots;
         truth->bots = bot;
@@ -252,8 +254,8 @@ static void session_begin(Truth *truth, Bot *bot, Role role)
         for (Letter *letter = session->letters; letter; letter = letter->next)
                 record_lost(truth, bot->id, letter->uid);
         session_drop_letters(session);
-        session->active = true;
-        session->since_usec = (int64_t) clock_now_usec();
+        session->active = session->witnessed = true;
+        session->since_usec = (int64_t) settings_now_usec(truth->settings);
         ledger_add(truth->ledger, ledger_entry_for("login", role_to_string(role), bot->id));
 }
 
@@ -310,14 +312,15 @@ static void logout_finish(Truth *truth, Errand *errand)
         const TruthServer *server = truth->servers + errand->role;
         Bot *bot = bot_by_token(truth, errand->token);
         Session *session = bot ? bot->sessions + errand->role : NULL;
-        int64_t now = (int64_t) clock_now_usec();
-        bool young = false;
+        int64_t now = (int64_t) settings_now_usec(truth->settings);
+        bool young = false, known = false;
         json_object *entry;
 
         if (session && session->active) {
                 young = now - session->since_usec <
                         (int64_t) settings_scaled_usec(truth->settings, (double) truth->settings->young_sec);
-                session->active = session->attached = false;
+                known = young && session->witnessed;
+                session->active = session->attached = session->witnessed = false;
                 session_drop_letters(session);
 
                 entry = ledger_entry_for("logout-applied", role_to_string(errand->role), bot->id);
@@ -325,7 +328,7 @@ static void logout_finish(Truth *truth, Errand *errand)
                 json_set_int(entry, "lock_until",
                              now + (int64_t) settings_lock_usec(truth->settings, errand->role, young));
                 json_set_int(entry, "window_until",
-                             now + (int64_t) settings_window_usec(truth->settings, errand->role, young));
+                             now + (int64_t) settings_window_usec(truth->settings, errand->role, known));
                 ledger_add(truth->ledger, entry);
         }
         if (truth->attachments[errand->role] == errand->attachment)
@@ -445,10 +448,14 @@ static void truth_send_update(Truth *truth, Bot *bot, int64_t size)
 {
         int64_t uid = ++truth->last_uid;
         _cleanup_free_ char *body = update_body(bot, uid, size);
-        json_object *entry = ledger_entry_for("update-injected", NULL, bot->id);
+        json_object *entry = ledger_entry_for("update-injected", NULL, bot->id), *to = json_object_new_array();
         bool sent = false;
 
         json_set_int(entry, "uid", uid);
+        for (Role role = 0; role < _ROLE_MAX; role++)
+                if (bot->sessions[role].active)
+                        json_object_array_add(to, json_object_new_string(role_to_string(role)));
+        json_object_object_add(entry, "to", to);
         ledger_add(truth->ledger, entry);
         for (Role role = 0; role < _ROLE_MAX; role++)
                 if (bot->sessions[role].active) {

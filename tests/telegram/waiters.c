@@ -19,7 +19,7 @@ typedef struct Waiter {
         struct Waiter *next;
         Waiters *home;
         HttpRequest *request;
-        bool quiet;
+        bool quiet, without_local;
         json_object *filter;
         int64_t n_left;
         sd_event_source *timer;
@@ -89,7 +89,7 @@ static int on_wait_over(sd_event_source *source, uint64_t usec, void *userdata)
         _cleanup_json_ json_object *body = json_object_new_object();
 
         if (waiter->quiet)
-                json_set_int(body, "open", (int64_t) tally_open(waiter->home->tally));
+                json_set_int(body, "open", (int64_t) tally_open(waiter->home->tally, waiter->without_local));
         http_request_reply_text(waiter->request, 408, "application/json", json_plain(body));
         waiter_free(waiter);
         return 0;
@@ -132,18 +132,16 @@ void waiters_add(Waiters *waiters, HttpRequest *request)
         }
 }
 
-static bool is_quiet(const Waiters *waiters)
+static bool is_quiet(const Waiters *waiters, bool without_local)
 {
-        return truth_injections(waiters->truth) == 0 && tally_open(waiters->tally) == 0;
+        return truth_injections(waiters->truth) == 0 && tally_open(waiters->tally, without_local) == 0;
 }
 
 void waiters_look_at_quiet(Waiters *waiters)
 {
-        if (!is_quiet(waiters))
-                return;
         for (Waiter *waiter = waiters->first, *next; waiter; waiter = next) {
                 next = waiter->next;
-                if (!waiter->quiet)
+                if (!waiter->quiet || !is_quiet(waiters, waiter->without_local))
                         continue;
                 http_request_reply_text(waiter->request, 200, "application/json", "{}");
                 waiter_free(waiter);
@@ -152,11 +150,16 @@ void waiters_look_at_quiet(Waiters *waiters)
 
 void waiters_add_quiet(Waiters *waiters, HttpRequest *request)
 {
-        if (is_quiet(waiters)) {
+        bool without_local = streq_ptr(json_get_text(http_request_arguments(request), "without"), "local");
+        Waiter *waiter;
+
+        if (is_quiet(waiters, without_local)) {
                 http_request_reply_text(request, 200, "application/json", "{}");
                 return;
         }
-        waiter_new(waiters, request)->quiet = true;
+        waiter = waiter_new(waiters, request);
+        waiter->quiet = true;
+        waiter->without_local = without_local;
 }
 
 void waiters_offer(Waiters *waiters, json_object *entry)
