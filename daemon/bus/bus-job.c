@@ -115,6 +115,12 @@ static bool is_holding(const Bot *b)
         return bot_state(b) == CUTOVER_HOLD_DRAINED || bot_state(b) == CUTOVER_HOLD_SPOOLED;
 }
 
+/* While it runs: what it waits for. */
+static const char *job_error(const Bot *b)
+{
+        return bot_job_running(b) ? bot_last_error(b) : bot_job(b)->error;
+}
+
 DEFINE_JOB_PROPERTY(id, sd_bus_message_append(reply, "u", job->id));
 DEFINE_JOB_PROPERTY(bot, sd_bus_message_append(reply, "s", bot_name(bb->bot)));
 DEFINE_JOB_PROPERTY(target, sd_bus_message_append(reply, "s", seat_to_string(job->target)));
@@ -130,7 +136,7 @@ DEFINE_JOB_PROPERTY(spooled, sd_bus_message_append(reply, "t", job->spooled));
 DEFINE_JOB_PROPERTY(handed_over, sd_bus_message_append(reply, "t", job->handed_over));
 DEFINE_JOB_PROPERTY(blind, sd_bus_message_append(reply, "t", job->blind_usec));
 DEFINE_JOB_PROPERTY(downtime, sd_bus_message_append(reply, "t", job->downtime_usec));
-DEFINE_JOB_PROPERTY(error, bus_append_text(reply, job->error));
+DEFINE_JOB_PROPERTY(error, bus_append_text(reply, job_error(bb->bot)));
 
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE

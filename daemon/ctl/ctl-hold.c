@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/parse-util.h"
 #include "ctl/ctl-clock.h"
 #include "ctl/ctl-format.h"
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-until.h"
-#include "io/config.h"
 
 /* One wish for one bot. */
 typedef int (*hold_ask_t)(Ctl *c, const char *path, usec_t until_usec, sd_bus_error *error);

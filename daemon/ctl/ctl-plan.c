@@ -51,8 +51,14 @@ static Style verdict_style(const char *verdict)
         return streq(verdict, "fail") ? STYLE_BAD : STYLE_FAINT;
 }
 
-/* Reads the a(ssss) into a table, or into an array of JSON; counts what failed. */
-static int read_checks(sd_bus_message *m, Table *t, json_object *json, size_t *failed)
+/* What failed. The target's window is no fault of anything: one waits, and it is over. */
+typedef struct CheckCounts {
+        size_t n_failed;
+        bool too_early;
+} CheckCounts;
+
+/* Reads the a(ssss) into a table, or into an array of JSON. */
+static int read_checks(const Ctl *c, sd_bus_message *m, Table *t, json_object *json, CheckCounts *counts)
 {
         const char *check, *subject, *verdict, *explanation;
         int r;
@@ -61,11 +67,14 @@ static int read_checks(sd_bus_message *m, Table *t, json_object *json, size_t *f
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "(ssss)", &check, &subject, &verdict, &explanation)) > 0) {
+                bool failed = streq(verdict, "fail"), early = failed && streq(check, "window");
                 json_object *o;
 
-                *failed += streq(verdict, "fail");
+                counts->n_failed += failed && !early;
+                counts->too_early = counts->too_early || early;
                 if (!json) {
-                        if ((r = table_add(t, verdict_style(verdict), verdict)) < 0 ||
+                        if ((r = early && c->when_allowed ? table_add(t, STYLE_FAINT, "wait")
+                                                          : table_add(t, verdict_style(verdict), verdict)) < 0 ||
                             (r = table_add(t, STYLE_PLAIN, check)) < 0 ||
                             (r = table_add(t, STYLE_PLAIN, subject)) < 0 ||
                             (r = table_add(t, STYLE_PLAIN, explanation)) < 0)
@@ -90,7 +99,7 @@ static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(table_freep) Table *t = NULL;
         json_object *checks = NULL;
-        size_t failed = 0;
+        CheckCounts counts = { 0 };
         int r;
 
         r = call_check(c, b, &reply, &error);
@@ -103,12 +112,14 @@ static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
                 checks = json_object_new_array();
                 ctl_json_add(json, "checks", checks);
         }
-        r = read_checks(reply, t, checks, &failed);
+        r = read_checks(c, reply, t, checks, &counts);
         if (r < 0)
                 return ctl_call_failed(b->name, r, NULL);
         if (!json)
                 table_print(t, stdout, c->colour, 4);
-        return failed > 0 ? CTL_CHECKS_FAILED : CTL_OK;
+        if (counts.n_failed > 0)
+                return CTL_CHECKS_FAILED;
+        return counts.too_early && !c->when_allowed ? CTL_TOO_EARLY : CTL_OK;
 }
 
 static void print_heading(Ctl *c, const char *name, const char *text)
@@ -243,18 +254,16 @@ static usec_t way_back_span_usec(const Ctl *c, const CtlBot *b, usec_t now_usec)
 
 static void print_no_return(const Ctl *c, usec_t span_usec, usec_t now_usec)
 {
-        char when[SHOW_SIZE], span[SHOW_SIZE];
+        const char *span = span_usec >= WINDOW_LONG_USEC    ? "30 minutes"
+                           : span_usec >= WINDOW_CLOUD_USEC ? "10 minutes"
+                                                            : "a second";
+        bool to_local = streq(source_of(c), "cloud");
+        char when[SHOW_SIZE];
 
-        (void) show_clock(when, usec_add(now_usec, span_usec), now_usec);
-        (void) show_span(span, span_usec - WINDOW_MARGIN_USEC);
-        printf("    The point of no return is logOut; everything before it is put back on failure. The way back to\n"
-               "    %s opens %s after it, begun now not before %s",
-               show_place(source_of(c)),
-               streq(span, "10min")   ? "10 minutes"
-               : streq(span, "30min") ? "30 minutes"
-                                      : span,
-               when);
-        puts(streq(source_of(c), "cloud") ? "; the cloud may take longer." : ", or when that server is restarted.");
+        printf("    The point of no return is logOut; everything before it is put back on failure. The way back to %s\n"
+               "    opens %s after it, begun now not before %s%s.\n",
+               show_place(source_of(c)), span, show_clock(when, usec_add(now_usec, span_usec), now_usec),
+               to_local ? "; the cloud may take longer" : ", or when that server is restarted");
 }
 
 /* Whether the switch would have to wait for the target; says so. */
@@ -290,8 +299,8 @@ static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
                         return ctl_oom();
                 print_no_return(c, span_usec, now_usec);
         }
-        early = too_early(c, b, now_usec, json);
         status = check_bot(c, b, json);
+        early = too_early(c, b, now_usec, json);
         if (!json && status == CTL_CHECKS_FAILED)
                 puts("    A switch would fail its checks and change nothing.");
         return worse(status, early ? CTL_TOO_EARLY : CTL_OK);

@@ -30,12 +30,12 @@ static usec_t since_usec(const CtlState *s, const CtlBot *b)
         return is(b->last_job.result, "done") ? b->last_job.ended_usec : 0;
 }
 
-/* The server that the bot is not at, or is not to be at: the way back leads there. */
+/* The server that the bot is not at; on the way, the one that it has left. */
 static const char *way_back(const CtlBot *b)
 {
-        const char *here = b->job_id > 0 && !isempty(b->target) ? b->target : b->seat;
-
-        return is(here, "cloud") ? "local" : "cloud";
+        if (is(b->seat, "cloud") || is(b->seat, "local"))
+                return is(b->seat, "cloud") ? "local" : "cloud";
+        return is(b->target, "cloud") ? "local" : "cloud";
 }
 
 /* "until 14:05:12", "until released"; "" if the bot is not held. */
@@ -53,10 +53,28 @@ static const char *show_hold(char buffer[static SHOW_SIZE], const CtlBot *b, use
 
 /* ---- list ---- */
 
-static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_usec)
+/* Columns that say nothing of any bot are left out. */
+typedef struct ListShape {
+        bool held, stale;
+} ListShape;
+
+static int list_titles(Table *t, const ListShape *shape)
 {
-        char text[SHOW_SIZE];
+        static const char *const titles[] = { "BOT", "SEAT", "PHASE", "JOB", "SINCE", "SPOOLED", "WAY BACK" };
+        int r;
+
+        FOREACH_ELEMENT(title, titles)
+                if ((r = table_add(t, STYLE_FAINT, *title)) < 0)
+                        return r;
+        if (shape->held && (r = table_add(t, STYLE_FAINT, "HELD")) < 0)
+                return r;
+        return shape->stale ? table_add(t, STYLE_FAINT, "STALE SESSION") : 0;
+}
+
+static int list_row(Table *t, const ListShape *shape, const CtlState *s, const CtlBot *b, usec_t now_usec)
+{
         usec_t since = since_usec(s, b), allowed_usec = ctl_bot_allowed_usec(b, way_back(b));
+        char text[SHOW_SIZE];
         int r;
 
         if ((r = table_add(t, STYLE_BOLD, b->name)) < 0 || (r = table_add(t, seat_style(b), b->seat)) < 0 ||
@@ -75,40 +93,45 @@ static int list_row(Table *t, const CtlState *s, const CtlBot *b, usec_t now_use
                       allowed_usec > now_usec ? show_window(text, way_back(b), allowed_usec, now_usec) : "");
         if (r < 0)
                 return r;
-        r = table_add(t, STYLE_BOLD, show_hold(text, b, now_usec));
-        if (r < 0)
+        if (shape->held && (r = table_add(t, STYLE_BOLD, show_hold(text, b, now_usec))) < 0)
                 return r;
-        return table_add(t, STYLE_BAD, b->stale_session ? "stale local session" : "");
+        return shape->stale ? table_add(t, STYLE_BAD, b->stale_session ? "at local" : "") : 0;
+}
+
+static CtlExit list_json(const CtlState *s)
+{
+        json_object *o = ctl_json_new(), *bots = json_object_new_array();
+
+        for (size_t i = 0; i < s->n_bots; i++)
+                if (json_object_array_add(bots, json_bot(s->bots + i)) < 0)
+                        abort();
+        ctl_json_add(o, "bots", bots);
+        return ctl_print_json(o);
 }
 
 CtlExit verb_list(Ctl *c)
 {
-        static const char *const titles[] = { "BOT",     "SEAT",     "PHASE", "JOB", "SINCE",
-                                              "SPOOLED", "WAY BACK", "HELD",  "OWED" };
         _cleanup_(ctl_state_done) CtlState s = { 0 };
         _cleanup_(table_freep) Table *t = NULL;
+        usec_t now_usec = ctl_now_usec();
+        char text[SHOW_SIZE];
+        ListShape shape = { 0 };
         CtlExit status;
 
         status = ctl_begin(c, &s);
         if (status != CTL_OK)
                 return status;
-        if (c->json) {
-                json_object *o = ctl_json_new(), *bots = json_object_new_array();
+        if (c->json)
+                return list_json(&s);
 
-                for (size_t i = 0; i < s.n_bots; i++)
-                        if (json_object_array_add(bots, json_bot(s.bots + i)) < 0)
-                                abort();
-                ctl_json_add(o, "bots", bots);
-                return ctl_print_json(o);
+        for (size_t i = 0; i < s.n_bots; i++) {
+                shape.held = shape.held || !isempty(show_hold(text, s.bots + i, now_usec));
+                shape.stale = shape.stale || s.bots[i].stale_session;
         }
-
-        if (table_new(&t, ELEMENTSOF(titles)) < 0)
+        if (table_new(&t, 7u + shape.held + shape.stale) < 0 || list_titles(t, &shape) < 0)
                 return ctl_oom();
-        FOREACH_ELEMENT(title, titles)
-                if (table_add(t, STYLE_FAINT, *title) < 0)
-                        return ctl_oom();
         for (size_t i = 0; i < s.n_bots; i++)
-                if (list_row(t, &s, s.bots + i, ctl_now_usec()) < 0)
+                if (list_row(t, &shape, &s, s.bots + i, now_usec) < 0)
                         return ctl_oom();
         table_print(t, stdout, c->colour, 0);
         return CTL_OK;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/parse-util.h"
 #include "base/strv.h"
 #include "core/unit-result.h"
 #include "io/botapi-client.h"

@@ -110,6 +110,3 @@ int config_copy_forget_bot(const char *copy, const char *bot) _must_check_;
 /* NAME of bots.d/NAME.conf: [a-z][a-z0-9_]{0,31} */
 #define BOT_NAME_MAX 32u
 bool bot_name_is_valid(const char *name);
-
-/* "5", "1.5s", "2min 30s", "1h", "infinity": systemd.time(7). -EINVAL: it is none; -ERANGE: too long to be counted. */
-int parse_sec(const char *s, usec_t *ret) _must_check_;

@@ -41,6 +41,7 @@ static void spool_operation_free(Operation *op)
         SpoolOperation *o = (SpoolOperation *) op;
 
         op->bot->warm_waiter = NULL;
+        op->bot->late_poll_waiter = NULL;
         if (o->announced)
                 op->bot->record.confirmed_offset = o->confirmed_before;
         botapi_call_free(o->updates_call);
@@ -417,6 +418,12 @@ static void on_discarded(DiskJob *job, int r, void *userdata)
                 spool_failed(o, strerror(-r));
 }
 
+static void on_late_poll_over(Bot *b)
+{
+        b->late_poll_waiter = NULL;
+        begin_polling((SpoolOperation *) b->operation);
+}
+
 int op_spool_start(Bot *b, Operation **ret)
 {
         SpoolOperation *o;
@@ -434,8 +441,13 @@ int op_spool_start(Bot *b, Operation **ret)
         b->last_get_updates_usec = 0;
 
         if (o->repeating) {
-                /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. */
-                begin_polling(o);
+                /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. The long poll
+                 * comes first: its answer, too, may hold what the server has no more; and ours would end it and free
+                 * its connection, which the repeat would then take instead of the one that we have used (L1). */
+                if (late_poll_pending(b))
+                        b->late_poll_waiter = on_late_poll_over;
+                else
+                        begin_polling(o);
                 return 0;
         }
         if (o->stale) {

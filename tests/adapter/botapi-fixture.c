@@ -8,7 +8,7 @@
 
 #include "botapi-fixture.h"
 
-#define SILENCE_USEC_MAX (20 * USEC_PER_SEC)
+#define SILENCE_USEC_MAX (60 * USEC_PER_SEC)
 
 void world_set_up(World *w, SSL_CTX *tls, const char *host, const HttpServerHandlers *handlers, void *userdata)
 {

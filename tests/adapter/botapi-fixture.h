@@ -48,7 +48,7 @@ void world_tear_down(World *w);
 /* Starts a call to the world's server; `timeout_usec` as in BotApiRequest. */
 void exchange_start(Exchange *x, World *w, BotApiMethod method, json_object *arguments, usec_t timeout_usec);
 
-/* Runs the loop until *flag; the test fails where nothing at all happens for 20 s. */
+/* Runs the loop until *flag; the test fails where nothing at all happens for a minute. */
 void world_run_until(World *w, const bool *flag);
 
 /* Starts, waits for the reply, frees the call, and looks for the canary. */

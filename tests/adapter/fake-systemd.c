@@ -235,7 +235,7 @@ static void answer_question(FakeSystemd *f, sd_bus_message *call, sd_bus_message
 
 static bool changes_something(const char *method)
 {
-        static const char *const methods[] = { "StartUnit",  "StopUnit",    "RestartUnit",
+        static const char *const methods[] = { "StartUnit",  "StopUnit",    "RestartUnit", "TryRestartUnit",
                                                "ReloadUnit", "ResetFailed", "Inhibit" };
 
         FOREACH_ELEMENT(m, methods)

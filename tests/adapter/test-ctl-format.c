@@ -16,6 +16,7 @@
 /* The objects of the program are not in the library. */
 #include "ctl/ctl-format.c"
 #include "ctl/ctl-rules.c"
+#include "ctl/ctl-until.c"
 
 #define SEC(n) ((n) *USEC_PER_SEC)
 
@@ -66,15 +67,62 @@ static void test_window(void **state)
         const usec_t noon = SEC(UINT64_C(1700049600));
         char buffer[SHOW_SIZE];
 
-        assert_string_equal(show_window(buffer, 0, noon), "cloud open");
-        assert_string_equal(show_window(buffer, noon, noon), "cloud open");
-        assert_string_equal(show_window(buffer, noon + 1, noon), "cloud not before 12:00:00 (in 1.0s)");
-        assert_string_equal(show_window(buffer, noon + SEC(552), noon), "cloud not before 12:09:12 (in 9min 12s)");
-        assert_string_equal(show_window(buffer, noon + SEC(86400), noon),
+        assert_string_equal(show_window(buffer, "cloud", 0, noon), "cloud open");
+        assert_string_equal(show_window(buffer, "cloud", noon, noon), "cloud open");
+        assert_string_equal(show_window(buffer, "cloud", noon + 1, noon), "cloud not before 12:00:00 (in 1.0s)");
+        assert_string_equal(show_window(buffer, "cloud", noon + SEC(552), noon),
+                            "cloud not before 12:09:12 (in 9min 12s)");
+        assert_string_equal(show_window(buffer, "cloud", noon + SEC(86400), noon),
                             "cloud not before 2023-11-16 12:00:00 (in 1d)");
-        assert_string_equal(show_window(buffer, USEC_INFINITY, noon), "cloud closed, its time not known");
+        assert_string_equal(show_window(buffer, "cloud", USEC_INFINITY, noon), "cloud closed, its time not known");
+        assert_string_equal(show_window(buffer, "local", noon + 1, noon), "local not before 12:00:00 (in 1.0s)");
+        assert_string_equal(show_not_before(buffer, noon + SEC(61), noon), "not before 12:01:01 (in 1min 1s)");
+        assert_string_equal(show_not_before(buffer, noon, noon + SEC(1)), "not before 12:00:00 (in 0ms)");
         /* the longest there is fits */
-        assert_true(strlen(show_window(buffer, USEC_INFINITY - 1, noon)) < SHOW_SIZE - 1);
+        assert_true(strlen(show_window(buffer, "cloud", USEC_INFINITY - 1, noon)) < SHOW_SIZE - 1);
+}
+
+static void test_until(void **state)
+{
+        const usec_t noon = SEC(UINT64_C(1700049600)); /* 2023-11-15 12:00:00 UTC, a Wednesday */
+        static const struct {
+                const char *text;
+                int64_t seconds; /* from noon on; 0: refused */
+        } moments[] = {
+                { "12:00", 86400 },
+                { "12:00:01", 1 },
+                { "11:59:59", 86399 },
+                { "18:30", 23400 },
+                { "2023-11-16", 43200 },
+                { "2023-11-16 08:30", 73800 },
+                { "2023-11-16T08:30:05", 73805 },
+                { "2024-02-29", 9115200 },
+                { "@1700049601", 1 },
+                { "@1700049600", 0 },
+                { "2023-11-15", 0 },
+                { "2023-02-29", 0 },
+                { "2024-04-31", 0 },
+                { "25:00", 0 },
+                { "18:30 ", 0 },
+                { "18", 0 },
+                { "tomorrow", 0 },
+                { "@", 0 },
+                { "@-1", 0 },
+                { "@99999999999999999999", 0 },
+                { "", 0 },
+        };
+
+        FOREACH_ELEMENT(m, moments) {
+                usec_t until = 77;
+
+                assert_int_equal(parse_until(m->text, noon, &until), m->seconds > 0 ? 0 : -EINVAL);
+                assert_int_equal(until, m->seconds > 0 ? noon + SEC((usec_t) m->seconds) : 77);
+        }
+
+        /* into the next month */
+        usec_t until;
+        assert_int_equal(parse_until("08:00", SEC(UINT64_C(1701432000)) - SEC(86400), &until), 0); /* 30 November */
+        assert_int_equal(until, SEC(UINT64_C(1701432000)) - SEC(4 * 3600));
 }
 
 static char *print_to_string(const Table *t, bool colour, Style style, const char *text)
@@ -212,6 +260,7 @@ int main(void)
                 cmocka_unit_test(test_spans),
                 cmocka_unit_test(test_clock),
                 cmocka_unit_test(test_window),
+                cmocka_unit_test(test_until),
                 cmocka_unit_test(test_nothing_drives_the_terminal),
                 cmocka_unit_test(test_table),
                 cmocka_unit_test(test_rule_names_units_exactly),

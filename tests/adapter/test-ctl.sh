@@ -123,9 +123,10 @@ gives "status says that nobody answers" 9 "tgswitchd does not answer"
 run --version
 gives "--version" 0 '^tgswitch [0-9.]+'
 run --help
-gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*set-seat.*spool.*reload.*authorize'
-for wrong in "frobnicate" "status --clear" "switch" "switch local" "switch cloud shop" "switch local --all shop" "wait" \
-        "wait one" "cancel 1 2" "set-seat shop" "set-seat shop none" "--nonsense"; do
+gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*hold.*release.*set-seat.*spool.*reload.*authorize'
+for wrong in "frobnicate" "status --clear" "switch" "switch local" "switch moon shop" "switch local --all shop" "wait" \
+        "wait one" "cancel 1 2" "hold" "hold shop --for=0" "hold shop --for=soon" "hold shop --until=2001-01-01" \
+        "hold shop --for=1h --until=18:00" "release shop --for=1h" "plan nowhere" "list --automatic" "set-seat shop" "set-seat shop none" "--nonsense"; do
         # shellcheck disable=SC2086
         run $wrong
         gives "usage: $wrong" 2 '.'
@@ -161,7 +162,7 @@ fake CheckFails sb shop true
 run check local shop news
 gives "a failed check is told and decides the status" 5 'fail +gate +shop.service +shop.service has no LoadCredential='
 run plan local --json shop
-check_equal "plan --json has verdicts" 'pass fail skipped' "$(jq -r '[.bots[0].checks[].verdict] | join(" ")' <<<"$output")"
+check_equal "plan --json has verdicts" 'pass fail pass skipped' "$(jq -r '[.bots[0].checks[].verdict] | join(" ")' <<<"$output")"
 run switch local shop
 gives "switch needs a terminal or --yes" 2 'Nothing was changed'
 output=$(script -qec "'$build/tgswitchctl' switch local shop" /dev/null </dev/null 2>&1)
@@ -223,6 +224,114 @@ run spool shop --clear
 gives "spool --clear" 0 'dropped'
 run reload
 gives "reload" 0 'The configuration was read'
+
+# ---- the way back ----
+
+stop_daemon
+start_daemon
+run plan cloud 'done'
+gives "plan cloud tells that the cloud does not take the bot yet" 4 \
+        'done: from the local server to the cloud.*A switch would be refused: cloud not before [0-9:]{8} \(in 9min'
+gives "plan cloud tells the point of no return and the way back" 4 \
+        $'point of no return is logOut.*to the local server\n    opens a second after it.*or when that server is restarted'
+run plan cloud
+gives "plan cloud leaves out who stays" 4 'news: at the cloud already; nothing would be done'
+run plan cloud 'done' --json
+check_equal "plan cloud --json" '4 cloud true true' \
+        "$status $(jq -r '"\(.target) \(.bots[0] | .allowed_usec > 0) \(.bots[0] | .local_not_before_usec > 0)"' <<<"$output")"
+run check cloud 'done'
+gives "check cloud tells the window apart from faults" 4 'fail +window'
+fake CheckFails sb 'done' true
+run check cloud 'done'
+gives "check cloud" 5 'done: checks of a move to the cloud.*fail +gate'
+run plan cloud 'done'
+gives "a failed check outweighs the window" 5 'would fail its checks'
+fake CheckFails sb 'done' false
+run switch cloud 'done' --yes
+gives "inside the window a switch is refused, with a status of its own" 4 'done: The cloud server does not take done yet'
+run switch cloud 'done' news --yes --json
+check_equal "--json tells refused and skipped" '4 org.tgswitch1.Error.FallbackWindow already' \
+        "$status $(jq -r '"\(.refused[0].error) \(.skipped[0].why)"' <<<"$output")"
+output=$(echo n | NO_COLOR=1 script -qec "'$build/tgswitchctl' switch cloud done --when-allowed" /dev/null 2>&1)
+status=$? errors=''
+gives "on a terminal --when-allowed shows what it would wait for, and asks" 1 \
+        'wait +window.*It would wait: cloud not before.*Move 1 bot to the cloud\? \[y/N\].*Nothing was changed'
+run switch cloud 'done' --yes --when-allowed --no-wait
+gives "--when-allowed waits in the queue" 0 'Job 1 moves done'
+run status 'done'
+gives "status tells what a queued job waits for" 0 \
+        'job +1 to cloud: queued.*waits +not before [0-9:]{8} \(in 9min.*: It waits until the server'
+run status 'done' --json
+check_equal "status --json tells when it begins at the earliest" true \
+        "$(jq -r '.jobs[0].not_before_usec == .bots[0].cloud_allowed_usec' <<<"$output")"
+run switch local 'done' --yes
+gives "the other way meanwhile" 7 'Job 1 moves done the other way'
+exec {lines}< <(exec script -qfec "'$build/tgswitchctl' wait 1" /dev/null </dev/null 2>&1)
+client=$!
+# written over and over, so no line ever ends
+read -r -t 60 -d ')' -u "$lines" output
+errors='' status=0
+gives "on a terminal the rest of the window is counted down" 0 'done not before [0-9:]{8} \(in 9min'
+fake Auto b true
+client_gives "and the job is followed to its end" 0
+run wait 1
+gives "and moves when it is over" 0 'done is at the cloud: 12 updates.*; local not before [0-9:]{8} \(in (29|30)min'
+fake Auto b false
+run plan local 'done'
+gives "a young session makes the way back longer" 4 $'to the cloud\n    opens 30 minutes after it'
+run list
+gives "list tells the way back of the seat" 0 'done +cloud.*local not before'
+
+# ---- holds ----
+
+run hold 'n*' shop --for=24h --reason="release day"
+gives "hold takes globs" 0 $'news: no automatic moves until 2[0-9-]+ [0-9:]{8}\\.\nshop: no automatic'
+run status shop
+gives "status tells the hold" 0 "held +until .*: release day; 'tgswitchctl release shop'"
+run list
+gives "list tells the hold" 0 'shop +cloud.*until'
+run switch local --all --yes --automatic
+gives "held bots are left out of automatic moves, which is no failure, and told" 4 \
+        'news is left out: news is held: release day.*shop is left out: shop is held.*done: The local'
+run switch local news shop --yes --automatic --json
+check_equal "--json tells who is held" '0 held held' "$status $(jq -r '[.skipped[].why] | join(" ")' <<<"$output")"
+run hold shop --reason="release day"
+gives "hold without an end" 0 "shop: no automatic moves until 'tgswitchctl release shop'"
+run list --json
+check_equal "list --json tells holds" 'true null release day' \
+        "$(jq -r '.bots[] | select(.name == "shop") | "\(.held) \(.held_until_usec) \(.held_reason)"' <<<"$output")"
+run hold news --until=@1
+gives "a moment that is over" 2 'a moment to come'
+run hold news --reason=$'a\nb'
+gives "a reason with control characters" 1 'without control characters'
+run hold nobody
+gives "hold of nobody" 3 "No bot is called"
+fake Refuse su news 7
+run release news shop
+gives "release: one is refused, the other is released" 6 'shop: automatic moves are allowed.*news: Refused'
+fake Refuse su news 0
+run release news --json
+check_equal "release --json" 'false news' "$(jq -r '"\(.held) \(.bots[0])"' <<<"$output")"
+fake Stale sb shop true
+run status shop
+gives "status tells a stale session" 0 'stale +the local server still holds a session of this bot'
+run list
+gives "list tells a stale session" 0 'STALE SESSION.*shop +cloud.*at local'
+
+# ---- many ----
+
+stop_daemon
+start_daemon
+start_client switch local news shop --yes
+await 'shop +job 2 to the local server'
+fake Fail ss news "The disk is full; make room."
+await 'news was not moved: The disk is full; make room.'
+check_equal "each bot is told as it ends" 0 $?
+fake Auto b true
+await 'shop is at the local server'
+client_gives "and where any failed the status tells" 6
+check_equal "the jobs of one call are one batch" 'u 1' \
+        "$(busctl --system call org.tgswitch1 /fake org.tgswitch1.Fake Batch s shop)"
 
 # ---- some fail ----
 

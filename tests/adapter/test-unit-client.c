@@ -74,6 +74,7 @@ static void test_verbs(void **state)
         } verbs[] = {
                 { UNIT_STOP, "StopUnit shop.service replace" },
                 { UNIT_RESTART, "RestartUnit shop.service replace" },
+                { UNIT_TRY_RESTART, "TryRestartUnit shop.service replace" },
                 { UNIT_RELOAD, "ReloadUnit shop.service replace" },
         };
         UnitFixture *f = *state;
@@ -237,6 +238,8 @@ static void test_missed_end(void **state)
                 { UNIT_STOP, "maintenance", UNIT_JOB_CANCELED }, { UNIT_START, "active", UNIT_JOB_DONE },
                 { UNIT_START, "failed", UNIT_JOB_FAILED },       { UNIT_START, "activating", UNIT_JOB_FAILED },
                 { UNIT_START, "inactive", UNIT_JOB_CANCELED },   { UNIT_RELOAD, "active", UNIT_JOB_DONE },
+                { UNIT_TRY_RESTART, "active", UNIT_JOB_DONE },   { UNIT_TRY_RESTART, "inactive", UNIT_JOB_DONE },
+                { UNIT_TRY_RESTART, "failed", UNIT_JOB_FAILED },
         };
         UnitFixture *f = *state;
 

@@ -68,17 +68,26 @@ daemon_pid()
         host_run systemctl show --property=MainPID --value tgswitchd.service
 }
 
-# daemon_kill [SIGNAL]: at this very moment. systemd starts it again by itself. The judge is told before, or it would
-# hold the daemon to an answer that it could not write down any more.
+# daemon_kill [SIGNAL]: at this very moment; returns when that process is gone. systemd starts it again by itself.
+#
+# The judge is told, or it would hold the daemon to an answer that it could not write down any more: while the process is
+# stopped, so that whatever it sent was sent before that. And a call must not follow the signal at once: as long as the
+# process lives, the bus passes it on to that one, and systemd takes the unit for a running one.
 daemon_kill()
 {
-        local pid
+        local pid deadline=$((SECONDS + 60))
 
         pid=$(daemon_pid)
         # To kill, 0 means its own process group.
         ((pid > 0)) || return
+        host_run kill -s STOP "$pid"
         telegram POST /mark '{"name":"daemon-killed"}' >/dev/null
         host_run kill -s "${1:-KILL}" "$pid"
+        # Only KILL ends a stopped one; it may be gone by now.
+        host_run kill -s CONT "$pid" 2>/dev/null
+        while [[ $(daemon_pid) == "$pid" ]]; do
+                ((SECONDS < deadline)) || return
+        done
 }
 
 # ---- The bus ----
@@ -90,7 +99,7 @@ bus_watch()
         local ready
 
         exec {ready}< <(host_run busctl --json=short monitor 2>&1 >>"$HOST_DISK/bus.log")
-        read -r -t 10 -u "$ready" || host_bail "can't watch the bus"
+        read -r -t 60 -u "$ready" || host_bail "can't watch the bus"
 }
 
 # bus_mark: where the log ends now, for bus_wait.
@@ -102,13 +111,13 @@ bus_mark()
 # bus_wait MARK REGEX [SECONDS]: returns when a message after MARK matches, at once where one does already; prints it.
 bus_wait()
 {
-        timeout "${3:-30}" grep -m 1 -E -e "$2" < <(exec tail -n "+$(($1 + 1))" -f "$HOST_DISK/bus.log" 2>/dev/null)
+        timeout "${3:-60}" grep -m 1 -E -e "$2" < <(exec tail -n "+$(($1 + 1))" -f "$HOST_DISK/bus.log" 2>/dev/null)
 }
 
 # phase_wait MARK BOT PHASE [SECONDS]: returns when the bot has reached the phase.
 phase_wait()
 {
-        bus_wait "$1" "\"path\":\"/org/tgswitch1/bot/$2\".*\"Phase\":\{\"type\":\"s\",\"data\":\"$3\"\}" "${4:-30}" \
+        bus_wait "$1" "\"path\":\"/org/tgswitch1/bot/$2\".*\"Phase\":\{\"type\":\"s\",\"data\":\"$3\"\}" "${4:-60}" \
                 >/dev/null
 }
 
@@ -126,7 +135,7 @@ bot_switch()
 # job_wait MARK BOT [SECONDS]: returns when a job of the bot has ended, and prints its result.
 job_wait()
 {
-        bus_wait "$1" "\"JobRemoved\".*\"$2\",\"[a-z]+\"\]" "${3:-30}" | json payload data 3
+        bus_wait "$1" "\"JobRemoved\".*\"$2\",\"[a-z]+\"\]" "${3:-60}" | json payload data 3
 }
 
 # job_number NAME: of the job that moves the bot; 0 where there is none.
@@ -167,7 +176,7 @@ check_failed()
 # meanwhile; fails when it has not by then.
 bot_wait()
 {
-        local mark deadline=$((SECONDS + ${4:-30}))
+        local mark deadline=$((SECONDS + ${4:-60}))
 
         while mark=$(bus_mark); [[ $(bot_property "$1" "$2" 2>/dev/null) != "$3" ]]; do
                 ((SECONDS < deadline)) || return

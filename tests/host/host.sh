@@ -41,7 +41,7 @@ HOST_DISK=/mnt                  # a tmpfs in this namespace alone
 HOST_ROOT=$HOST_DISK/root       # the host's file system; /run and /tmp are mounted on it by the host itself
 HOST_LEADER=                    # its PID 1, as seen from here; empty while it is off
 HOST_NSPAWN=                    # the process that ends when the host does
-HOST_BOOT_TIMEOUT_SEC=60
+HOST_BOOT_TIMEOUT_SEC=120
 HOST_CGROUPS=()
 # What is kept of a host whose script failed.
 HOST_LOGS=${HOST_LOGS:-$BUILD/host-logs/$(basename "$0" .sh)}

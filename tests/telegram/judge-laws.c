@@ -44,10 +44,10 @@ static void check_l8(Judge *judge, JudgeBot *bot, const char *method)
         JudgeLogout *logout = bot->logouts + ROLE_CLOUD;
         int64_t now = judge_now(judge);
 
-        if (bot->told_to_wait.until > judge->t && !bot->session[ROLE_CLOUD])
+        if (bot->told_to_wait.until > now && !bot->session[ROLE_CLOUD])
                 judge_violation(judge, bot, "L8",
                                 "%s went to the cloud %.3f s before the time that its 429 had asked for", method,
-                                (double) (bot->told_to_wait.until - judge->t) / 1e6);
+                                (double) (bot->told_to_wait.until - now) / 1e6);
         /* A long poll may have been on its way for long. */
         if (!logout->conclusive || streq(method, "logout") || streq(method, "getupdates"))
                 return;
@@ -185,7 +185,7 @@ void judge_cloud_answer(Judge *judge, JudgeBot *bot, json_object *entry)
 
         if (json_get_int(entry, "code", 0) != 429 || streq(method, "logout") || judge_request_is_dead(judge, bot, req))
                 return;
-        bot->told_to_wait.until = judge->t + retry_after_sec * (int64_t) USEC_PER_SEC;
+        bot->told_to_wait.until = judge_now(judge) + retry_after_sec * (int64_t) USEC_PER_SEC;
         judge_copy_req(bot->told_to_wait.req, req);
 }
 

@@ -15,6 +15,7 @@ typedef struct Edge {
         uint32_t to;
         uint8_t event;  /* CUTOVER_EVENT_MAX: the actions were begun */
         bool by_itself; /* without a wish, a crash or a bad disk */
+        bool by_cloud;  /* and without an answer of the local server */
 } Edge;
 
 typedef struct Walk {
@@ -89,18 +90,20 @@ static uint32_t add_node(Walk *k, const World *w, uint32_t parent, uint8_t event
 
 static void move(Walk *k, uint32_t from, const World *w, uint8_t event, bool landed)
 {
-        bool by_itself = event >= CUTOVER_CHECK_PASSED && landed;
+        /* To be called off is no way to arrive. */
+        bool by_itself = event > CUTOVER_WRITE_FAILED && event != CUTOVER_CALLED_OFF && landed;
+        bool by_cloud = by_itself && (event == CUTOVER_EVENT_MAX ||
+                                      !(world_results_of_local(&k->nodes[from].world) & EVENT_BIT(event)));
 
         if (k->judge.law != LAW_NONE && k->broken_edge == SIZE_MAX)
                 k->broken_edge = k->n_edges;
         if (k->n_edges == k->n_edges_allocated)
                 k->edges = grow(k->edges, &k->n_edges_allocated, sizeof(*k->edges));
-        k->edges[k->n_edges++] = (Edge){ from, add_node(k, w, from, event, landed), event, by_itself };
+        k->edges[k->n_edges++] = (Edge){ from, add_node(k, w, from, event, landed), event, by_itself, by_cloud };
 }
 
-static void move_event(Walk *k, uint32_t from, CutoverEvent event)
+static void move_event(Walk *k, uint32_t from, World w, CutoverEvent event)
 {
-        World w = k->nodes[from].world;
         uint8_t state = event == CUTOVER_RESTARTED ? w.disk.state : w.memory.state;
         const CutoverRow *row = k->row_of[state][event];
 
@@ -114,10 +117,24 @@ static void move_event(Walk *k, uint32_t from, CutoverEvent event)
         k->result.taken[row - k->table->rows] = true;
         world_step(&k->judge, &w, row);
         /* The old record may stay on the disk, whether or not that is noticed. */
-        if (!world_on_disk(&w))
-                move(k, from, &w, event, false);
-        w.disk = w.memory;
+        if (w.writes) {
+                if (!world_on_disk(&w))
+                        move(k, from, &w, event, false);
+                w.disk = w.memory;
+        }
         move(k, from, &w, event, true);
+}
+
+static void move_wishes(Walk *k, uint32_t from, const World *w)
+{
+        for (uint8_t server = 0; server < SERVER_MAX; server++) {
+                World asked = *w;
+
+                if (w->memory.state == CUTOVER_SETTLED && world_ask(&asked, server))
+                        move_event(k, from, asked, CUTOVER_SWITCH_REQUESTED);
+        }
+        move_event(k, from, *w, CUTOVER_PROCEED_REQUESTED);
+        move_event(k, from, *w, CUTOVER_CANCEL_REQUESTED);
 }
 
 static void move_begin(Walk *k, uint32_t from)
@@ -131,27 +148,33 @@ static void move_begin(Walk *k, uint32_t from)
 static void expand(Walk *k, uint32_t i)
 {
         World w = k->nodes[i].world;
-        bool needs_record = k->table->facts[w.memory.state].needs_record;
+        bool waits = world_waits_for_disk(&k->judge, &w);
         uint64_t results = world_results(&w);
 
-        move_event(k, i, CUTOVER_RESTARTED);
-        if (w.begun || needs_record) /* wishes come while the record is being written, too */
-                for (CutoverEvent e = CUTOVER_SWITCH_REQUESTED; e <= CUTOVER_CANCEL_REQUESTED; e++)
-                        move_event(k, i, e);
+        move_event(k, i, w, CUTOVER_RESTARTED);
+        if (w.begun || waits) /* wishes come while the record is being written, too */
+                move_wishes(k, i, &w);
         if (!w.begun) {
-                if (needs_record)
-                        move_event(k, i, CUTOVER_WRITE_FAILED);
-                if (!needs_record || world_on_disk(&w))
+                if (waits)
+                        move_event(k, i, w, CUTOVER_WRITE_FAILED);
+                if (!waits || world_on_disk(&w))
                         move_begin(k, i);
                 return;
         }
         for (CutoverEvent e = 0; e < CUTOVER_EVENT_MAX; e++)
                 if (results & EVENT_BIT(e))
-                        move_event(k, i, e);
+                        move_event(k, i, w, e);
 }
 
-/* L5 for the world as a whole: from wherever it is, answers and timers alone can lead to a settled seat. */
-static void check_arrival(Walk *k)
+static bool is_arrived(const World *w, bool without_local)
+{
+        /* A job that waits for the dead server is in nobody's way: the bot works, and the job can be cancelled. */
+        return w->begun && (w->memory.state == CUTOVER_SETTLED || (without_local && w->memory.state == CUTOVER_QUEUED));
+}
+
+/* L5 for the world as a whole: from wherever it is, answers and timers alone can lead to a settled seat; where
+ * `without_local`, without an answer of the local server, too. */
+static void check_arrival(Walk *k, bool without_local, const char *what)
 {
         _cleanup_free_ bool *arrives = calloc(k->n_nodes, sizeof(bool));
         bool progress = true;
@@ -159,13 +182,13 @@ static void check_arrival(Walk *k)
         if (!arrives)
                 abort();
         for (size_t i = 0; i < k->n_nodes; i++)
-                arrives[i] = k->nodes[i].world.begun && k->nodes[i].world.memory.state == CUTOVER_SETTLED;
+                arrives[i] = is_arrived(&k->nodes[i].world, without_local);
         while (progress) {
                 progress = false;
                 for (size_t i = k->n_edges; i-- > 0;) {
                         const Edge *e = &k->edges[i];
 
-                        if (e->by_itself && arrives[e->to] && !arrives[e->from])
+                        if ((without_local ? e->by_cloud : e->by_itself) && arrives[e->to] && !arrives[e->from])
                                 arrives[e->from] = progress = true;
                 }
         }
@@ -175,7 +198,7 @@ static void check_arrival(Walk *k)
                 /* A record that did not get to the disk ends in a failed write or a restart. */
                 if (arrives[i] || (!w->begun && !world_on_disk(w)))
                         continue;
-                judge_broken(&k->judge, LAW_ARRIVES, "no settled seat can be reached any more");
+                judge_broken(&k->judge, LAW_ARRIVES, what);
                 move(k, i, w, CUTOVER_EVENT_MAX, true);
                 return;
         }
@@ -255,7 +278,9 @@ void cutover_walk(const CutoverTable *table, CutoverWalk *ret)
         for (size_t i = 0; i < k.n_nodes && k.judge.law == LAW_NONE; i++)
                 expand(&k, i);
         if (k.judge.law == LAW_NONE)
-                check_arrival(&k);
+                check_arrival(&k, false, "no settled seat can be reached any more");
+        if (k.judge.law == LAW_NONE)
+                check_arrival(&k, true, "a dead server is waited for");
         if (k.judge.law == LAW_NONE)
                 k.result.n_sequences = count_sequences(&k);
         else

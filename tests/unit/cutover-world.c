@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cutover-world.h"
 
-enum { LEFT_NO, LEFT_MAYBE, LEFT_YES };
 enum { JOB_NONE, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELED };
 
-static_assert(sizeof(World) == sizeof(uint32_t) + 2 * sizeof(Saved) + 14, "nothing undefined between the members");
+static_assert(sizeof(World) == sizeof(uint32_t) + 2 * sizeof(Saved) + 20, "nothing undefined between the members");
 
 const char *law_to_string(Law law)
 {
@@ -15,47 +14,6 @@ const char *law_to_string(Law law)
         };
 
         return law >= 0 && law < LAW_MAX ? names[law] : NULL;
-}
-
-uint64_t cutover_results(unsigned actions, CutoverPlace place)
-{
-#define TWO(a, b)      (EVENT_BIT(CUTOVER_##a) | EVENT_BIT(CUTOVER_##b))
-#define THREE(a, b, c) (TWO(a, b) | EVENT_BIT(CUTOVER_##c))
-        switch (actions & CUTOVER_OPERATIONS) {
-        case CUTOVER_DO_CHECK:
-                return TWO(CHECK_PASSED, CHECK_FAILED);
-        case CUTOVER_DO_DRAIN:
-                return THREE(DRAINED, DRAINED_HOLD, DRAIN_FAILED);
-        case CUTOVER_DO_HOLD:
-                return EVENT_BIT(CUTOVER_HOLD_TIMED_OUT);
-        case CUTOVER_DO_STOP_WORKERS:
-                return TWO(WORKERS_STOPPED, WORKERS_NOT_STOPPED);
-        case CUTOVER_DO_SPOOL:
-                /* A server that the bot has left may say so instead of handing out updates. */
-                return THREE(SPOOLED, SPOOLED_HOLD, SPOOL_FAILED) |
-                       (place == CUTOVER_AT_UNKNOWN ? EVENT_BIT(CUTOVER_LOGOUT_APPLIED) : 0);
-        case CUTOVER_DO_LOG_OUT:
-        case CUTOVER_DO_REPEAT_LOG_OUT:
-                return THREE(LOGOUT_APPLIED, LOGOUT_REVOKED, LOGOUT_LOST) | TWO(LOGOUT_REJECTED, LOGOUT_GIVEN_UP);
-        case CUTOVER_DO_LOG_IN:
-                return TWO(LOGGED_IN, LOGIN_FAILED);
-        case CUTOVER_DO_RESTORE_SOURCE:
-                return TWO(SOURCE_RESTORED, SOURCE_NOT_RESTORED);
-        case CUTOVER_DO_RESTORE_WEBHOOK:
-                return TWO(WEBHOOK_RESTORED, WEBHOOK_NOT_RESTORED);
-        case CUTOVER_DO_PUBLISH:
-                return TWO(PUBLISHED, NOT_PUBLISHED);
-        case CUTOVER_DO_START_WORKERS:
-                return TWO(WORKERS_STARTED, WORKERS_NOT_STARTED);
-        case CUTOVER_DO_CONFIRM:
-                return THREE(CONFIRMED, SPOOL_LEFT, NOT_CONFIRMED);
-        case CUTOVER_DO_RETRY_TIMER:
-                return TWO(RETRY_DUE, RETRY_DUE_STALE);
-        default:
-                return 0;
-        }
-#undef TWO
-#undef THREE
 }
 
 void judge_broken(Judge *j, Law law, const char *what)
@@ -74,9 +32,15 @@ static void require(Judge *j, bool kept, Law law, const char *what)
 
 void world_init(World *ret)
 {
-        *ret = (World){ .begun = true, .in = { true, false }, .published = 1, .workers = 1 };
-        ret->memory.stamped = true;
+        *ret = (World){ .begun = true, .in = { IN_YES, IN_NO }, .published = 1 << CLOUD, .workers = 1 << CLOUD };
+        ret->memory.stamped[CLOUD] = ret->memory.stamped[LOCAL] = true;
         ret->disk = ret->memory;
+}
+
+bool world_ask(World *w, uint8_t server)
+{
+        w->memory.asked = server;
+        return server != w->memory.seat || w->memory.stale;
 }
 
 /* ---- what an event tells of the world ---- */
@@ -86,9 +50,15 @@ static bool attempt_in_flight(const World *w)
         return w->begun && (w->actions & (CUTOVER_DO_LOG_OUT | CUTOVER_DO_REPEAT_LOG_OUT));
 }
 
-static void logout_answered(World *w, CutoverEvent event)
+/* Which server the spool and logOut of this state go to. */
+static uint8_t left_server(const Judge *j, const Saved *s)
 {
-        uint8_t *left = &w->left[w->memory.seat];
+        return j->facts[s->state].ends_stale ? LOCAL : s->seat;
+}
+
+static void logout_answered(World *w, uint8_t server, CutoverEvent event)
+{
+        uint8_t *left = &w->left[server];
         bool repeat = !(w->actions & CUTOVER_DO_LOG_OUT);
 
         switch (event) {
@@ -105,63 +75,94 @@ static void logout_answered(World *w, CutoverEvent event)
         default: /* lost: what it was set to when the request went out */
                 break;
         }
-        if (*left == LEFT_YES)
-                w->in[w->memory.seat] = false;
-        if (*left != w->left_before || event == CUTOVER_LOGOUT_LOST)
-                w->memory.stamped = w->disk.stamped = false;
+        if (*left == LEFT_YES) {
+                w->in[server] = IN_NO;
+                w->unused |= server == LOCAL;
+        }
+        if (*left != w->left_before || event == CUTOVER_LOGOUT_LOST || event == CUTOVER_SOURCE_DEAD)
+                w->memory.stamped[server] = w->disk.stamped[server] = false;
         w->left_before = LEFT_NO;
 }
 
-static void process_restarted(World *w)
+static void process_restarted(Judge *j, World *w)
 {
         if (attempt_in_flight(w))
-                w->disk.stamped = false;
+                w->disk.stamped[left_server(j, &w->memory)] = false;
         w->left_before = LEFT_NO;
         w->fresh = false;
         w->part_left = false; /* the confirmation begins anew and sees what is left */
         w->memory = w->disk;
 }
 
-static void happened(Judge *j, World *w, CutoverEvent event)
+/* A wish, a death, the time: what changes without an operation's doing. */
+static void came_about(Judge *j, World *w, CutoverEvent event)
 {
+        Saved *s = &w->memory;
+
         switch (event) {
-        case CUTOVER_SWITCH_REQUESTED: /* granted only when the target's window is over */
-                w->memory.target = !w->memory.seat;
-                w->memory.checked = false;
-                w->left[w->memory.target] = LEFT_NO;
-                w->in[w->memory.target] = false;
+        case CUTOVER_SWITCH_REQUESTED:
+                s->target = s->asked;
+                s->checked = false;
                 w->fresh = w->unwell = false;
                 break;
         case CUTOVER_RESTARTED:
-                process_restarted(w);
+                process_restarted(j, w);
                 break;
-        case CUTOVER_CHECK_PASSED:
-                w->memory.checked = true;
+        case CUTOVER_ADMITTED: /* only when the target's window is over */
+                w->left[s->target] = LEFT_NO;
                 break;
-        case CUTOVER_WORKERS_STOPPED:
-                /* Through an open gate the next one starts behind the back of this answer. */
-                if (!j->facts[w->memory.state].gate_open)
-                        w->workers = 0;
+        case CUTOVER_FALL_BACK_DUE: /* only when the cloud's is */
+                w->left[CLOUD] = LEFT_NO;
                 break;
-        case CUTOVER_SPOOLED:
-        case CUTOVER_SPOOLED_HOLD:
-                w->fresh = true;
+        case CUTOVER_SOURCE_DEAD:
+                /* Of all checks only those that need an answer of the source may be missing. */
+                s->checked |= (w->actions & CUTOVER_DO_CHECK) != 0;
+                if (attempt_in_flight(w))
+                        logout_answered(w, left_server(j, s), event);
                 break;
-        case CUTOVER_SPOOL_FAILED:
+        case CUTOVER_LOGIN_TOO_EARLY: /* what is on disk only leads to the same question again */
+                s->stamped[s->target] = false;
+                break;
         case CUTOVER_PROCEED_REQUESTED:
         case CUTOVER_HOLD_TIMED_OUT:
         case CUTOVER_RETRY_DUE_STALE:
                 w->fresh = false;
                 break;
+        default:
+                break;
+        }
+}
+
+static void operation_ended(Judge *j, World *w, CutoverEvent event)
+{
+        const CutoverFacts *facts = &j->facts[w->memory.state];
+
+        switch (event) {
+        case CUTOVER_CHECK_PASSED:
+                w->memory.checked = true;
+                break;
+        case CUTOVER_WORKERS_STOPPED:
+                /* Through an open gate the next one starts behind the back of this answer. */
+                if (!facts->gate_open)
+                        w->workers = 0;
+                break;
+        case CUTOVER_SPOOLED:
+        case CUTOVER_SPOOLED_HOLD:
+                w->fresh = true;
+                w->unserved |= facts->ends_stale;
+                break;
+        case CUTOVER_SPOOL_FAILED:
+                w->fresh = false;
+                break;
         case CUTOVER_LOGOUT_APPLIED ... CUTOVER_LOGOUT_LOST:
-                logout_answered(w, event);
+                logout_answered(w, left_server(j, &w->memory), event);
                 break;
         case CUTOVER_LOGGED_IN:
-                w->in[w->memory.target] = true;
+                w->in[w->memory.target] = IN_YES;
                 w->changed = w->touched = false; /* the source has nothing any more, the unit is in use */
                 break;
         case CUTOVER_SOURCE_RESTORED:
-                w->changed = w->touched = false;
+                w->changed = w->touched = w->unused = false;
                 break;
         case CUTOVER_PUBLISHED:
                 w->published = 1u << w->memory.target;
@@ -181,46 +182,100 @@ static void happened(Judge *j, World *w, CutoverEvent event)
 
 /* ---- the step: new state, notes, the job's result ---- */
 
-static void take_note(Saved *s, CutoverNote note)
+/* The bot goes from the one server, which may keep its session, to the other. */
+static void leave_session(Judge *j, Saved *s, uint8_t server)
+{
+        require(j, server == LOCAL, LAW_ONE_SERVER, "a session in the cloud is left behind");
+        s->stale = true;
+        s->target = !server;
+        s->window[s->target] = WINDOW_OVER;
+        s->place = CUTOVER_AT_NONE;
+}
+
+static void take_note(Judge *j, Saved *s, CutoverNote note)
 {
         switch (note) {
         case CUTOVER_NOTE_MAY_BE_LOGGED_OUT:
-                s->place = CUTOVER_AT_UNKNOWN;
-                s->stamped = true;
-                break;
         case CUTOVER_NOTE_LOGGED_OUT:
-                s->place = CUTOVER_AT_NONE;
-                s->stamped = true;
+                s->place = note == CUTOVER_NOTE_LOGGED_OUT ? CUTOVER_AT_NONE : CUTOVER_AT_UNKNOWN;
+                s->window[s->seat] = WINDOW_RUNNING;
+                s->stamped[s->seat] = true;
                 break;
         case CUTOVER_NOTE_NOT_LOGGED_OUT:
                 s->place = CUTOVER_AT_SEAT;
-                s->stamped = true;
+                s->window[s->seat] = WINDOW_OVER;
+                s->stamped[s->seat] = true;
                 break;
         case CUTOVER_NOTE_LOGGED_IN:
                 s->place = CUTOVER_AT_TARGET;
+                break;
+        case CUTOVER_NOTE_WINDOW_OVER:
+                s->window[s->target] = WINDOW_OVER;
+                break;
+        case CUTOVER_NOTE_WINDOW_LONGER:
+                s->window[s->target] = WINDOW_LONGER;
+                s->stamped[s->target] = true;
+                break;
+        case CUTOVER_NOTE_ABANDONED:
+                if (s->place == CUTOVER_AT_TARGET)
+                        s->seat = s->target;
+                leave_session(j, s, s->seat);
+                break;
+        case CUTOVER_NOTE_TURNED_BACK:
+                leave_session(j, s, s->target);
+                break;
+        case CUTOVER_NOTE_STALE_ENDED:
+                s->stale = false;
+                s->window[LOCAL] = WINDOW_RUNNING;
+                s->stamped[LOCAL] = true;
                 break;
         default:
                 break;
         }
 }
 
-/* Where the bot has to be when a job is given this result. */
-static uint8_t result_place(uint8_t result, uint8_t place)
+static uint8_t server_at(const Saved *s)
+{
+        return s->place == CUTOVER_AT_TARGET ? s->target : s->seat;
+}
+
+static bool in_between(const Saved *s)
+{
+        return s->place == CUTOVER_AT_NONE || s->place == CUTOVER_AT_UNKNOWN;
+}
+
+/* Whether where the bot is, and where it goes, fits this result. */
+static bool result_fits(const Saved *s, uint8_t result)
 {
         switch (result) {
         case JOB_DONE:
-                return CUTOVER_AT_TARGET;
+                return !in_between(s) && server_at(s) == s->asked;
         case JOB_CANCELED:
-                return CUTOVER_AT_SEAT;
+                return s->place == CUTOVER_AT_SEAT;
         default:
-                return place == CUTOVER_AT_TARGET ? CUTOVER_AT_TARGET : CUTOVER_AT_SEAT;
+                return !in_between(s) || s->target != s->asked;
         }
+}
+
+static void job_ends(Judge *j, World *w)
+{
+        bool released = w->actions & CUTOVER_DO_RELEASE_SERVER;
+        Saved *s = &w->memory;
+
+        require(j, s->result > JOB_RUNNING, LAW_RESTORES, "a job ends without a result");
+        require(j, s->result != JOB_DONE || !w->unwell, LAW_RESTORES, "a job is done and a worker did not start");
+        require(j, !w->stopped, LAW_RESTORES, "a job ends and the workers stay stopped");
+        require(j, !w->changed, LAW_RESTORES, "a job ends and the source is not as it was");
+        require(j, !w->touched || released, LAW_RESTORES, "a job fails and the target's unit is not as it was");
+        require(j, !w->unused || s->stale || released, LAW_RESTORES,
+                "a job ends and nobody lets the local server's unit go");
+        require(j, !w->unserved || s->stale, LAW_NO_LOSS, "what a stale session left is handed to nobody");
+        s->result = JOB_NONE;
 }
 
 static void job_step(Judge *j, World *w, unsigned actions)
 {
         uint8_t *result = &w->memory.result;
-        uint8_t place = w->memory.place;
 
         if (actions & CUTOVER_DO_JOB_BEGIN) {
                 require(j, *result == JOB_NONE, LAW_RESTORES, "a job begins while another one runs");
@@ -231,27 +286,31 @@ static void job_step(Judge *j, World *w, unsigned actions)
                           : actions & CUTOVER_DO_JOB_CANCELED ? JOB_CANCELED
                           : actions & CUTOVER_DO_JOB_DONE     ? JOB_DONE
                                                               : JOB_RUNNING;
-                require(j, *result == JOB_RUNNING || place == result_place(*result, place), LAW_RESTORES,
+                require(j, *result == JOB_RUNNING || result_fits(&w->memory, *result), LAW_RESTORES,
                         "a job is given a result that does not fit where the bot is");
         }
-        if (actions & CUTOVER_DO_RELEASE_SERVER)
-                require(j, (actions & CUTOVER_DO_JOB_END) && place == CUTOVER_AT_SEAT, LAW_RESTORES,
-                        "the target's unit is let go and somebody still needs it");
-        if (!(actions & CUTOVER_DO_JOB_END))
-                return;
-
-        require(j, *result > JOB_RUNNING, LAW_RESTORES, "a job ends without a result");
-        require(j, *result != JOB_DONE || !w->unwell, LAW_RESTORES, "a job is done and a worker did not start");
-        require(j, !w->stopped, LAW_RESTORES, "a job ends and the workers stay stopped");
-        require(j, !w->changed, LAW_RESTORES, "a job ends and the source is not as it was");
-        require(j, !w->touched || (actions & CUTOVER_DO_RELEASE_SERVER), LAW_RESTORES,
-                "a job fails and the target's unit is not as it was");
-        *result = JOB_NONE;
+        require(j, !(actions & CUTOVER_DO_RELEASE_SERVER) || (actions & CUTOVER_DO_JOB_END), LAW_RESTORES,
+                "the local server's unit is let go while the job runs");
+        if (actions & CUTOVER_DO_JOB_END)
+                job_ends(j, w);
 }
 
-static uint8_t server_at(const Saved *s)
+static void check_workers(Judge *j, World *w)
 {
-        return s->place == CUTOVER_AT_TARGET ? s->target : s->seat;
+        const CutoverFacts *facts = &j->facts[w->memory.state];
+        const Saved *s = &w->memory;
+
+        if (facts->gate_open) {
+                require(j, !in_between(s), LAW_GATE, "the gate is open and nobody knows where the bot is");
+                w->workers |= w->published;
+                /* These workers are at another server's queue. */
+                if (!facts->ends_stale)
+                        w->fresh = false;
+                require(j, !(w->workers & ~(1u << server_at(s))), LAW_GATE, "workers run with an old endpoint");
+        }
+        for (unsigned i = 0; i < SERVER_MAX; i++)
+                require(j, !(w->workers & (1u << i)) || (w->in[i] == IN_YES && w->left[i] == LEFT_NO), LAW_GATE,
+                        "a worker may run at a server where the bot is not logged in");
 }
 
 static void check_configuration(Judge *j, World *w)
@@ -265,31 +324,40 @@ static void check_configuration(Judge *j, World *w)
         require(j, s->state != CUTOVER_SETTLED || s->result == JOB_NONE, LAW_RESTORES,
                 "the seat is settled and the job has not ended");
         require(j, facts->place == s->place, LAW_GATE, "the place that people see is not the one on record");
-        require(j, s->stamped, LAW_WINDOW,
-                "the window counts from before the last moment at which logOut may have been applied");
-        if (facts->gate_open) {
-                require(j, s->place == CUTOVER_AT_SEAT || s->place == CUTOVER_AT_TARGET, LAW_GATE,
-                        "the gate is open and nobody knows where the bot is");
-                w->workers |= w->published;
-                w->fresh = false;
-        }
-        for (unsigned i = 0; i < 2; i++)
-                require(j, !(w->workers & (1u << i)) || (w->in[i] && w->left[i] == LEFT_NO), LAW_GATE,
-                        "a worker may run at a server where the bot is not logged in");
+        /* While a session is to be ended there, nobody logs in at the local server, whatever its window. */
+        for (unsigned i = 0; i < SERVER_MAX; i++)
+                require(j, s->stamped[i] || (i == LOCAL && s->stale), LAW_WINDOW,
+                        "the window counts from before the last moment at which logOut may have been applied");
+        require(j, s->place != CUTOVER_AT_SEAT || w->in[!s->seat] == IN_NO || s->stale, LAW_ONE_SERVER,
+                "a session is forgotten");
+        check_workers(j, w);
+}
+
+/* The record is written where it says something new. */
+static bool is_news(const CutoverRow *row)
+{
+        return row->to != row->from || row->note != CUTOVER_NOTE_NONE ||
+               (row->actions &
+                (CUTOVER_DO_JOB_DONE | CUTOVER_DO_JOB_FAILED | CUTOVER_DO_JOB_CANCELED | CUTOVER_DO_JOB_END));
 }
 
 void world_step(Judge *j, World *w, const CutoverRow *row)
 {
         bool respooled = w->begun && (w->actions & CUTOVER_DO_SPOOL) && w->memory.place == CUTOVER_AT_UNKNOWN &&
                          (row->event == CUTOVER_SPOOLED || row->event == CUTOVER_SPOOLED_HOLD);
+        bool paid = j->facts[w->memory.state].ends_stale &&
+                    (row->event == CUTOVER_LOGOUT_APPLIED || row->event == CUTOVER_LOGOUT_REVOKED);
 
         require(j, !respooled || (row->actions & CUTOVER_DO_REPEAT_LOG_OUT), LAW_NO_RETURN,
                 "the spool logged the bot in again and no logOut follows");
-        happened(j, w, row->event);
+        came_about(j, w, row->event);
+        operation_ended(j, w, row->event);
         w->memory.state = row->to;
         w->actions = row->actions;
         w->begun = false;
-        take_note(&w->memory, row->note);
+        w->writes = is_news(row);
+        take_note(j, &w->memory, row->note);
+        require(j, !paid || !w->memory.stale, LAW_ARRIVES, "a stale session is ended and stays on record for ever");
         job_step(j, w, row->actions);
         if (row->to == CUTOVER_SETTLED && w->memory.place == CUTOVER_AT_TARGET) {
                 w->memory.seat = w->memory.target;
@@ -298,83 +366,121 @@ void world_step(Judge *j, World *w, const CutoverRow *row)
         check_configuration(j, w);
 }
 
+bool world_waits_for_disk(const Judge *j, const World *w)
+{
+        return w->writes && j->facts[w->memory.state].needs_record;
+}
+
 /* ---- the actions ---- */
 
-/* A request that carries the token. While a logOut may be applied only its repeat may go there, and the
- * spool before it; once it is known to be applied, nothing. */
+/* A request that carries the token. While a logOut may be applied only its repeat may go there, and the spool before
+ * it; once it is known to be applied, nothing. A stale session is asked for nothing else either. */
 static void send_token(Judge *j, const World *w, uint8_t server, unsigned action)
 {
-        bool repeats = (action & (CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_SPOOL)) && server == w->memory.seat &&
-                       w->memory.place == CUTOVER_AT_UNKNOWN;
+        const Saved *s = &w->memory;
+        bool ends = action & (CUTOVER_DO_REPEAT_LOG_OUT | CUTOVER_DO_SPOOL);
 
-        if (repeats)
+        if (ends && server == LOCAL && s->stale)
+                return;
+        if (ends && server == s->seat && s->place == CUTOVER_AT_UNKNOWN)
                 return;
         require(j, w->left[server] == LEFT_NO, LAW_NO_RETURN,
                 "the token goes to a server that a logOut may have closed");
-        require(j, w->in[server], LAW_ONE_SERVER, "the token goes to a server where the bot is not logged in");
+        require(j, w->in[server] == IN_YES, LAW_ONE_SERVER,
+                "the token goes to a server where the bot is not logged in");
+}
+
+/* Every request logs the bot in where it is not, logOut itself too. */
+static void log_in_again(World *w, uint8_t server)
+{
+        w->in[server] = MAX(w->in[server], IN_MAYBE);
+        w->unused &= server != LOCAL;
 }
 
 static void send_logout(Judge *j, World *w, unsigned action)
 {
-        uint8_t source = w->memory.seat;
+        const Saved *s = &w->memory;
+        uint8_t server = left_server(j, s);
 
-        require(j, w->memory.checked, LAW_READY, "logOut without passed checks");
-        require(j, w->memory.result == JOB_RUNNING, LAW_RESTORES, "logOut and the job has its result already");
-        require(j, w->workers == 0, LAW_READY, "logOut while a worker may run");
+        if (j->facts[s->state].ends_stale) {
+                require(j, w->disk.stale, LAW_READY, "logOut and the stale session is not on disk");
+                require(j, !(w->workers & (1u << server)), LAW_READY, "logOut while a worker may run there");
+        } else {
+                require(j, !s->stale, LAW_ONE_SERVER, "the bot goes to where it has a stale session");
+                require(j, s->checked, LAW_READY, "logOut without passed checks");
+                require(j, w->workers == 0, LAW_READY, "logOut while a worker may run");
+                require(j, w->disk.place == CUTOVER_AT_UNKNOWN, LAW_READY, "logOut and the intent is not on disk");
+        }
+        require(j, s->result == JOB_RUNNING, LAW_RESTORES, "logOut and the job has its result already");
         require(j, w->fresh, LAW_READY, "logOut with updates that nobody spooled");
-        require(j, w->disk.place == CUTOVER_AT_UNKNOWN, LAW_READY, "logOut and the intent is not on disk");
-        send_token(j, w, source, action);
-        w->left_before = w->left[source];
-        w->left[source] = MAX(w->left[source], LEFT_MAYBE);
+        send_token(j, w, server, action);
+        w->left_before = w->left[server];
+        w->left[server] = MAX(w->left[server], LEFT_MAYBE);
+        log_in_again(w, server);
+}
+
+static void send_login(Judge *j, World *w)
+{
+        const Saved *s = &w->memory;
+        uint8_t target = s->target;
+
+        require(j, s->checked, LAW_READY, "a login without passed checks");
+        require(j, w->left[target] == LEFT_NO, LAW_NO_RETURN, "a login before the window is over");
+        require(j, s->window[target] != WINDOW_RUNNING, LAW_WINDOW, "a login and the window is not over on record");
+        require(j, s->place == CUTOVER_AT_NONE, LAW_ONE_SERVER, "a login before the logOut is known to be applied");
+        require(j, w->in[!target] == IN_NO || w->disk.stale, LAW_ONE_SERVER,
+                "a login and the session at the other server is not on record");
+        require(j, !(w->workers & ~(1u << target)), LAW_GATE, "a login while a worker may run at the other server");
+        log_in_again(w, target);
 }
 
 static void act(Judge *j, World *w, unsigned action)
 {
-        const CutoverFacts *facts = &j->facts[w->memory.state];
+        const Saved *s = &w->memory;
 
         switch (action) {
         case CUTOVER_DO_CHECK:
-                w->touched = true;
-                send_token(j, w, w->memory.seat, action);
+                w->touched = s->target == LOCAL;
+                send_token(j, w, s->seat, action);
                 break;
         case CUTOVER_DO_STOP_WORKERS:
                 w->stopped = true;
                 break;
         case CUTOVER_DO_SPOOL:
-                w->changed = true;
-                send_token(j, w, w->memory.seat, action);
+                w->changed |= !j->facts[s->state].ends_stale;
+                send_token(j, w, left_server(j, s), action);
+                log_in_again(w, left_server(j, s));
                 break;
         case CUTOVER_DO_DRAIN:
         case CUTOVER_DO_RESTORE_SOURCE:
-                send_token(j, w, w->memory.seat, action);
+                send_token(j, w, s->seat, action);
                 break;
         case CUTOVER_DO_LOG_OUT:
         case CUTOVER_DO_REPEAT_LOG_OUT:
                 send_logout(j, w, action);
                 break;
         case CUTOVER_DO_LOG_IN:
-                require(j, !w->in[w->memory.seat] && w->memory.place == CUTOVER_AT_NONE, LAW_ONE_SERVER,
-                        "a login before the logOut is known to be applied");
+                send_login(j, w);
                 break;
         case CUTOVER_DO_RESTORE_WEBHOOK:
-                send_token(j, w, w->memory.target, action);
+                send_token(j, w, s->target, action);
                 break;
         case CUTOVER_DO_PUBLISH:
-                w->published |= 1u << w->memory.target;
+                w->published |= 1u << s->target;
                 break;
         case CUTOVER_DO_START_WORKERS:
         case CUTOVER_DO_NEXT_SPOOL_PART:
-                require(j, facts->gate_open, LAW_GATE, "workers are started and the gate is closed");
+                require(j, j->facts[s->state].gate_open, LAW_GATE, "workers are started and the gate is closed");
                 require(j, !w->changed, LAW_RESTORES, "workers are started and the source is not as it was");
-                send_token(j, w, server_at(&w->memory), action);
-                w->part_left = false;
+                send_token(j, w, server_at(s), action);
+                w->part_left = w->unserved = false;
                 break;
         case CUTOVER_DO_CONFIRM:
-                require(j, !w->part_left, LAW_NO_LOSS, "the rest of the spool is handed to nobody");
-                send_token(j, w, server_at(&w->memory), action);
+                require(j, !w->part_left && !w->unserved, LAW_NO_LOSS, "the rest of the spool is handed to nobody");
+                send_token(j, w, server_at(s), action);
                 break;
         case CUTOVER_DO_RELEASE_SERVER:
-                w->touched = false;
+                w->touched = w->unused = false;
                 break;
         default:
                 break;
@@ -387,17 +493,6 @@ void world_begin(Judge *j, World *w)
         for (unsigned action = 1; action < CUTOVER_ACTION_ALL; action <<= 1)
                 if (w->actions & action)
                         act(j, w, action);
-}
-
-uint64_t world_results(const World *w)
-{
-        uint64_t results = cutover_results(w->actions, w->memory.place);
-
-        if (!w->fresh)
-                results &= ~EVENT_BIT(CUTOVER_RETRY_DUE);
-        if ((w->actions & CUTOVER_DO_SPOOL) && w->left[w->memory.seat] == LEFT_NO)
-                results &= ~EVENT_BIT(CUTOVER_LOGOUT_APPLIED);
-        return results;
 }
 
 bool world_on_disk(const World *w)

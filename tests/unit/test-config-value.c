@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/parse-util.h"
 #include "io/config-value.h"
 
 /* A value is read as systemd reads it, or not at all. */

@@ -104,6 +104,10 @@ static void test_nothing_is_all_defaults(void **state)
         assert_true(f->config->login_probe);
         assert_int_equal(f->config->state_free_min, 64 << 20);
         assert_int_equal(f->config->connections_max, 512);
+        assert_int_equal(f->config->concurrency, 4);
+        assert_int_equal(f->config->max_failures, 1);
+        assert_true(f->config->stop_when_unused);
+        assert_int_equal(f->config->server_probe_usec, 5 * USEC_PER_SEC);
         assert_int_equal(f->config->n_bots, 0);
 
         scratch_write(f->high, "bots.d/shop.conf", "[Bot]\n");
@@ -124,6 +128,8 @@ static void test_nothing_is_all_defaults(void **state)
         assert_int_equal(b->settle_usec, 5 * USEC_PER_SEC);
         assert_false(b->export_token);
         assert_false(b->webhook_secret_known);
+        assert_int_equal(b->fallback, FALLBACK_MANUAL);
+        assert_int_equal(b->fallback_grace_usec, USEC_PER_MIN);
 }
 
 /* The files that are installed: they say nothing, and what they show is right when the # is taken away. */
@@ -162,6 +168,8 @@ static void test_installed_files(void **state)
         assert_string_equal(f->config->bots[0]->spool_to, "shop.service");
         assert_int_equal(f->config->connections_max, 512);
         assert_int_equal(f->config->bots[0]->hold_timeout_usec, 15 * USEC_PER_MIN);
+        assert_int_equal(f->config->concurrency, 4);
+        assert_int_equal(f->config->bots[0]->fallback_grace_usec, USEC_PER_MIN);
 }
 
 static void test_bot(void **state)
@@ -203,6 +211,30 @@ static void test_bot(void **state)
         assert_int_equal(news->on_undrained, ON_UNDRAINED_WAIT);
         assert_null(news->exports);
         assert_null(config_find_bot(f->config, "notes"));
+}
+
+static void test_many_bots(void **state)
+{
+        Fixture *f = *state;
+
+        scratch_write(f->high, "tgswitch.conf",
+                      "[Manager]\nConcurrency=64\nMaxFailures=1000\nStopWhenUnused=no\nServerProbeSec=5min\n"
+                      "[BotDefaults]\nFallback=auto\nFallbackGraceSec=1h\n");
+        scratch_write(f->high, "bots.d/news.conf", "[Bot]\n");
+        scratch_write(f->high, "bots.d/shop.conf", "[Bot]\nFallback=manual\nFallbackGraceSec=5\n");
+        load_good(f);
+        assert_int_equal(f->config->concurrency, 64);
+        assert_int_equal(f->config->max_failures, 1000);
+        assert_false(f->config->stop_when_unused);
+        assert_int_equal(f->config->server_probe_usec, 5 * USEC_PER_MIN);
+        assert_int_equal(config_find_bot(f->config, "news")->fallback, FALLBACK_AUTO);
+        assert_int_equal(config_find_bot(f->config, "news")->fallback_grace_usec, USEC_PER_HOUR);
+        assert_int_equal(config_find_bot(f->config, "shop")->fallback, FALLBACK_MANUAL);
+        assert_int_equal(config_find_bot(f->config, "shop")->fallback_grace_usec, 5 * USEC_PER_SEC);
+
+        for (Fallback i = 0; i < FALLBACK_MAX; i++)
+                assert_int_equal(fallback_from_string(fallback_to_string(i)), i);
+        assert_int_equal(fallback_from_string("Auto"), FALLBACK_INVALID);
 }
 
 /* One worker that is a glob, two workers, or SpoolTo=none: nobody is chosen. */
@@ -276,6 +308,9 @@ static void test_bad_lines(void **state)
                 { 2, "[Bot]\nExportToken=maybe\n", "expected yes or no" },
                 { 2, "[Bot]\nInitialSeat=none\n", "expected cloud or local" },
                 { 2, "[Bot]\nOnUndrained=drop\n", "expected fail, spool or wait" },
+                { 2, "[Bot]\nFallback=always\n", "expected manual or auto" },
+                { 2, "[Bot]\nFallbackGraceSec=4\n", "a span of time from 5s to 1h" },
+                { 2, "[Bot]\nConcurrency=2\n", "Concurrency= cannot stand in [Bot], only in [Manager]" },
                 { 2, "[Bot]\nExport=A=no-root\n", "expected NAME=TEXT with {root}" },
                 { 2, "[Bot]\nExport=1A={root}\n", "expected NAME=TEXT with {root}" },
                 { 2, "[Bot]\nExport=A=\"{root}\"\n", "expected NAME=TEXT with {root}" },
@@ -304,6 +339,11 @@ static void test_bad_manager(void **state)
                 { 2, "[Manager]\nStateFreeMin=2T\n", "up to 1T" },
                 { 2, "[Manager]\nCredentialConnectionsMax=0\n", "expected a number from 1 to 1000" },
                 { 2, "[Manager]\nCredentialConnectionsMax=99999999999999999999\n", "expected a number from 1 to 1000" },
+                { 2, "[Manager]\nConcurrency=65\n", "expected a number from 1 to 64" },
+                { 2, "[Manager]\nMaxFailures=0\n", "expected a number from 1 to 1000" },
+                { 2, "[Manager]\nStopWhenUnused=later\n", "expected yes or no" },
+                { 2, "[Manager]\nServerProbeSec=500ms\n", "a span of time from 1s to 5min" },
+                { 2, "[Manager]\nFallback=auto\n", "or [BotDefaults]" },
                 { 2, "[Manager]\nWorker=a.service\n", "only in [Bot] of a file in bots.d" },
                 { 2, "[BotDefaults]\nInitialSeat=cloud\n", "only in [Bot] of a file in bots.d" },
                 { 2, "[Manager]\nSettleSec=1\n", "or [BotDefaults]" },
@@ -531,6 +571,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_nothing_is_all_defaults, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_installed_files, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bot, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_many_bots, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_spool_to, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bad_lines, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bad_manager, set_up, tear_down),

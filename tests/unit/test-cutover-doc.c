@@ -23,7 +23,8 @@ static const char intro[] = "<!-- Made of daemon/core/cutover.c by tests/unit/te
                             "A cutover moves one bot from the server where it is logged in, the *source*, to the\n"
                             "other one, the *target*. It is one table of states and events, and this page is that\n"
                             "table: the program looks up its next step here, and so can you. Which of the two\n"
-                            "servers is the cloud makes no difference to it.\n"
+                            "servers is the cloud makes no difference to it, but for this: only the local server\n"
+                            "can die, and only the cloud is fallen back to.\n"
                             "\n"
                             "Three rules hold everywhere:\n"
                             "\n"
@@ -32,8 +33,9 @@ static const char intro[] = "<!-- Made of daemon/core/cutover.c by tests/unit/te
                             "  `restarted` and goes on.\n"
                             "- **Up to `log-out` everything can be put back.** Any failure there ends as if nothing\n"
                             "  had happened.\n"
-                            "- **From `log-out` on there is only forward**, but for one case: it is certain that\n"
-                            "  the first attempt was not carried out.\n"
+                            "- **From `log-out` on there is only forward**, but for two cases: it is certain that\n"
+                            "  the first attempt was not carried out; or the target does not take the bot, and the\n"
+                            "  cloud, which it came from, does again (`turn-back`).\n"
                             "\n"
                             "`tgswitchctl status` shows the phase of a bot; `journalctl -u tgswitchd` has a line\n"
                             "for each step, with the event and the reason given below. A wish that has no row in a\n"
@@ -43,6 +45,15 @@ static const char intro[] = "<!-- Made of daemon/core/cutover.c by tests/unit/te
 
 static const char *const state_texts[CUTOVER_STATE_MAX] = {
         [CUTOVER_SETTLED] = "No cutover is under way. The workers run where the bot is logged in.",
+        [CUTOVER_QUEUED] = "The job waits: until the target takes the bot again, until it is its turn among others, "
+                           "until the pace of logins allows it, or until a server that holds a stale session "
+                           "answers. The bot works where it is.",
+        [CUTOVER_STALE_SPOOL] = "The local server died, the bot was moved to the cloud without a logOut there, and now "
+                                "that server is back with a session of the bot: a *stale* one. Before it is ended, "
+                                "the daemon takes the updates that it still has.",
+        [CUTOVER_STALE_LOG_OUT] = "The stale session is being ended. The bot goes on in the cloud.",
+        [CUTOVER_STALE_HAND_OVER] = "The stale session is ended, and the workers in the cloud get what was spooled of "
+                                    "it.",
         [CUTOVER_CHECK] = "Everything that could go wrong later is looked at now, and the target's server "
                           "is made to run. The workers notice nothing.",
         [CUTOVER_DRAIN] = "The workers empty the queue of updates at the source, as they always do; nothing "
@@ -55,6 +66,8 @@ static const char *const state_texts[CUTOVER_STATE_MAX] = {
                                  "put back. The workers are stopped.",
         [CUTOVER_LOG_OUT_WAIT] = "The source could not be reached, or asked for patience. The bot is still logged "
                                  "in there.",
+        [CUTOVER_ABANDON] = "The local server is dead, and the bot goes to the cloud without it. Its session is put "
+                            "down as stale once no worker runs that could use it.",
         [CUTOVER_RESTORE_SOURCE] = "The cutover is given up. Webhook, spool and server unit become what they were.",
         [CUTOVER_RESTART_WORKERS] = "The cutover is given up, and the workers start again where they were.",
         [CUTOVER_LOG_OUT] = "The point of no return: logOut is on its way to the source.",
@@ -66,6 +79,10 @@ static const char *const state_texts[CUTOVER_STATE_MAX] = {
         [CUTOVER_LOG_OUT_REPEAT] = "logOut is on its way again.",
         [CUTOVER_LOG_IN] = "The bot is logged in nowhere. An update sent to it now is lost at Telegram, so "
                            "this is kept as short as one request.",
+        [CUTOVER_TURN_BACK] = "The local server does not take the bot, and the cloud does again: the bot goes back. "
+                              "First, no worker may run that was started for the local server.",
+        [CUTOVER_LOG_IN_ABANDONED] = "The bot is logged in at the cloud, while the local server may hold a session of "
+                                     "it. That is on disk before the cloud is asked.",
         [CUTOVER_RESTORE_WEBHOOK] = "The bot is at the target. Its webhook, if it had one, is set there.",
         [CUTOVER_PUBLISH] = "The environment file of the workers gets the new endpoint.",
         [CUTOVER_START_WORKERS] = "The downtime ends: the workers start with the new endpoint, and one of them "
@@ -79,8 +96,15 @@ static const char *const event_texts[CUTOVER_EVENT_MAX] = {
         [CUTOVER_CANCEL_REQUESTED] = "`tgswitchctl cancel`",
         [CUTOVER_RESTARTED] = "the daemon has just started and found this state on disk",
         [CUTOVER_WRITE_FAILED] = "the state could not be written to disk; its actions were not begun",
+        [CUTOVER_ADMITTED] = "the target's window is over, and it is this job's turn",
+        [CUTOVER_ADMITTED_STALE] = "the server that holds a stale session answers again",
+        [CUTOVER_ARRIVED] = "the bot is at the target already, and no stale session is left",
+        [CUTOVER_CALLED_OFF] = "the job is not to begin: too many others of its call have failed, the caller did not "
+                               "want to wait, or there is no reason for it any more",
         [CUTOVER_CHECK_PASSED] = "every check passed",
         [CUTOVER_CHECK_FAILED] = "a check failed; the job's error says which and what to do",
+        [CUTOVER_SOURCE_DEAD] = "the local server, which the bot is to leave, has not answered for "
+                                "`FallbackGraceSec=`",
         [CUTOVER_DRAINED] = "the queue is empty, or the time is up and what is left may be spooled",
         [CUTOVER_DRAINED_HOLD] = "the same, and the caller wants to hold here",
         [CUTOVER_DRAIN_FAILED] = "updates are left and may not be spooled",
@@ -97,6 +121,7 @@ static const char *const event_texts[CUTOVER_EVENT_MAX] = {
         [CUTOVER_LOGOUT_LOST] = "no answer, or one that proves nothing",
         [CUTOVER_LOGGED_IN] = "the target answers for this bot",
         [CUTOVER_LOGIN_FAILED] = "it does not",
+        [CUTOVER_LOGIN_TOO_EARLY] = "it says that the bot is still locked out",
         [CUTOVER_SOURCE_RESTORED] = "webhook, spool and server unit are what they were",
         [CUTOVER_SOURCE_NOT_RESTORED] = "the source could not be reached",
         [CUTOVER_WEBHOOK_RESTORED] = "the webhook is set, or there is none",
@@ -110,6 +135,7 @@ static const char *const event_texts[CUTOVER_EVENT_MAX] = {
         [CUTOVER_NOT_CONFIRMED] = "a worker has failed since, or updates pile up",
         [CUTOVER_RETRY_DUE] = "time to try again",
         [CUTOVER_RETRY_DUE_STALE] = "the same, and the queue was last emptied more than 5 seconds ago",
+        [CUTOVER_FALL_BACK_DUE] = "time to try again, and the cloud is to be asked instead: its window is over",
 };
 
 static const char *const note_texts[CUTOVER_NOTE_MAX] = {
@@ -119,12 +145,19 @@ static const char *const note_texts[CUTOVER_NOTE_MAX] = {
         [CUTOVER_NOTE_LOGGED_OUT] = "the bot is logged out of the source; the window counts from now",
         [CUTOVER_NOTE_NOT_LOGGED_OUT] = "the bot is not logged out after all",
         [CUTOVER_NOTE_LOGGED_IN] = "the bot's seat is the target",
+        [CUTOVER_NOTE_WINDOW_OVER] = "the target's window is over, whatever a clock says later",
+        [CUTOVER_NOTE_WINDOW_LONGER] = "the target's window is longer than promised; it counts from now once more",
+        [CUTOVER_NOTE_ABANDONED] = "the server where the bot was holds a stale session; the target is the cloud",
+        [CUTOVER_NOTE_TURNED_BACK] = "the target may hold a stale session; the new target is the cloud",
+        [CUTOVER_NOTE_AGAIN] = "nothing new: what could not be written before",
+        [CUTOVER_NOTE_STALE_ENDED] = "there is no stale session any more; that server's window counts from now",
 };
 
 /* ---- groups: which side of the point of no return a state is on ---- */
 
 typedef enum Group {
         GROUP_NONE,
+        GROUP_STALE,
         GROUP_REVERSIBLE,
         GROUP_WAY_BACK,
         GROUP_FORWARD,
@@ -135,6 +168,7 @@ static const struct {
         const char *id;
         const char *title;
 } groups[GROUP_MAX] = {
+        [GROUP_STALE] = { "stale", "A stale session is ended" },
         [GROUP_REVERSIBLE] = { "reversible", "Everything can be put back" },
         [GROUP_WAY_BACK] = { "way_back", "The way back" },
         [GROUP_FORWARD] = { "forward", "Forward only" },
@@ -144,8 +178,10 @@ static Group group_of(CutoverState state)
 {
         const CutoverFacts *facts = cutover_facts(state);
 
-        if (state == CUTOVER_SETTLED)
+        if (state == CUTOVER_SETTLED || state == CUTOVER_QUEUED)
                 return GROUP_NONE;
+        if (streq(facts->phase, "stale-session"))
+                return GROUP_STALE;
         if (facts->cancellable)
                 return GROUP_REVERSIBLE;
         return facts->place == CUTOVER_AT_SEAT ? GROUP_WAY_BACK : GROUP_FORWARD;
@@ -197,7 +233,7 @@ static void print_arrows(FILE *f)
 static void print_diagram(FILE *f)
 {
         fputs("```mermaid\nstateDiagram-v2\n    direction TB\n    [*] --> settled\n", f);
-        for (Group g = GROUP_REVERSIBLE; g < GROUP_MAX; g++) {
+        for (Group g = GROUP_NONE + 1; g < GROUP_MAX; g++) {
                 fprintf(f, "    state \"%s\" as %s {\n", groups[g].title, groups[g].id);
                 for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++) {
                         if (group_of(s) != g)
@@ -225,19 +261,21 @@ static void print_facts(FILE *f)
               "\n"
               "The *bot is* where people see it: at the source or the target, nowhere (`none`), or\n"
               "nobody knows (`unknown`). Where the gate is closed, a worker that somebody starts waits\n"
-              "until it opens. Where a state *needs its record*, nothing is done before it is safely\n"
-              "on disk; elsewhere a failed write is reported and the way goes on.\n"
+              "until it opens. Where a state *ends a stale session*, requests go to the server that\n"
+              "holds it, besides those to the bot's seat. Where a state *needs its record*, nothing is\n"
+              "done before it is safely on disk; elsewhere a failed write is reported and the way goes\n"
+              "on.\n"
               "\n"
-              "| State | Phase shown | The bot is | Gate | Can be cancelled | Needs its record |\n"
-              "|---|---|---|---|---|---|\n",
+              "| State | Phase shown | The bot is | Gate | Can be cancelled | Ends a stale session | Needs its record |\n"
+              "|---|---|---|---|---|---|---|\n",
               f);
         for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++) {
                 const CutoverFacts *facts = cutover_facts(s);
 
-                fprintf(f, "| [`%s`](#%s) | %s | %s | %s | %s | %s |\n", facts->name, facts->name,
+                fprintf(f, "| [`%s`](#%s) | %s | %s | %s | %s | %s | %s |\n", facts->name, facts->name,
                         isempty(facts->phase) ? "–" : facts->phase, cutover_place_to_string(facts->place),
                         facts->gate_open ? "open" : "closed", facts->cancellable ? "yes" : "no",
-                        facts->needs_record ? "yes" : "no");
+                        facts->ends_stale ? "yes" : "no", facts->needs_record ? "yes" : "no");
         }
         fputc('\n', f);
 }

@@ -102,10 +102,10 @@ static void test_operations_end_in_rows(void **state)
 
                 assert_int_equal(operations, rows[i].to != CUTOVER_SETTLED);
                 assert_true(__builtin_popcount(rows[i].actions & RESULTS) <= 1);
-                awaited[rows[i].to] |= cutover_results(rows[i].actions, cutover_facts(rows[i].to)->place);
+                awaited[rows[i].to] |= cutover_results(rows[i].to, rows[i].actions);
         }
         for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++)
-                for (CutoverEvent e = CUTOVER_CHECK_PASSED; e < CUTOVER_EVENT_MAX; e++)
+                for (CutoverEvent e = CUTOVER_WRITE_FAILED + 1; e < CUTOVER_EVENT_MAX; e++)
                         if (!!find_row(s, e) != !!(awaited[s] & EVENT_BIT(e)))
                                 fail_msg("%s + %s: %s", cutover_state_to_string(s), cutover_event_to_string(e),
                                          find_row(s, e) ? "nothing can end in it" : "a dead end");
@@ -302,13 +302,43 @@ static const struct {
           LAW_NO_RETURN },
         { ROW(LOG_OUT_REPEAT, LOGOUT_REJECTED, LOG_OUT_WAIT, DO(RETRY_TIMER), NOT_LOGGED_OUT), LAW_NO_RETURN },
         { ROW(LOG_OUT_RESPOOL, SPOOLED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_NO_RETURN },
-        { ROW(LOG_IN, LOGIN_FAILED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
-          LAW_NO_RETURN },
+        { ROW(LOG_IN, RESTARTED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT), LAW_NO_RETURN },
+
+        /* into a window */
+        { ROW(SETTLED, SWITCH_REQUESTED, CHECK, DO(JOB_BEGIN) | DO(CHECK), NONE), LAW_NO_RETURN },
+        { ROW(QUEUED, RESTARTED, CHECK, DO(CHECK), WINDOW_OVER), LAW_NO_RETURN },
+        { ROW(STALE_HAND_OVER, CONFIRMED, CHECK, DO(CHECK), WINDOW_OVER), LAW_NO_RETURN },
 
         /* at the target too early */
         { ROW(LOG_OUT, LOGOUT_LOST, LOG_IN, DO(LOG_IN), LOGGED_OUT), LAW_ONE_SERVER },
         { ROW(LOG_OUT_RECHECK, WORKERS_STOPPED, LOG_IN, DO(LOG_IN), LOGGED_OUT), LAW_ONE_SERVER },
         { ROW(LOG_IN, RESTARTED, RESTORE_WEBHOOK, DO(RESTORE_WEBHOOK), LOGGED_IN), LAW_ONE_SERVER },
+
+        /* a session that nobody remembers */
+        { ROW(LOG_IN, LOGIN_FAILED, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
+          LAW_ONE_SERVER },
+        { ROW(LOG_OUT_REPEAT, SOURCE_DEAD, LOG_IN, DO(LOG_IN), LOGGED_OUT), LAW_ONE_SERVER },
+        { ROW(LOG_OUT_REPEAT, SOURCE_DEAD, LOG_IN, DO(LOG_IN), ABANDONED), LAW_ONE_SERVER },
+        { ROW(LOG_OUT_RESPOOL, SOURCE_DEAD, LOG_IN_ABANDONED, DO(LOG_IN), LOGGED_OUT), LAW_ONE_SERVER },
+        { ROW(ABANDON, WORKERS_STOPPED, LOG_IN, DO(LOG_IN), ABANDONED), LAW_ONE_SERVER },
+        { ROW(ABANDON, WORKERS_STOPPED, LOG_IN_ABANDONED, DO(LOG_IN), LOGGED_OUT), LAW_ONE_SERVER },
+        { ROW(LOG_IN, FALL_BACK_DUE, RESTORE_SOURCE, DO(JOB_FAILED) | DO(RESTORE_SOURCE), NOT_LOGGED_OUT),
+          LAW_ONE_SERVER },
+        { ROW(TURN_BACK, WORKERS_STOPPED, LOG_IN, DO(LOG_IN), NONE), LAW_ONE_SERVER },
+        { ROW(LOG_IN_ABANDONED, WRITE_FAILED, LOG_IN, DO(RETRY_TIMER), NONE), LAW_ONE_SERVER },
+        { ROW(LOG_IN_ABANDONED, WRITE_FAILED, LOG_IN_ABANDONED, DO(LOG_IN), NONE), LAW_ONE_SERVER },
+        { ROW(LOG_IN_ABANDONED, RETRY_DUE, LOG_IN_ABANDONED, DO(LOG_IN), NONE), LAW_ONE_SERVER },
+        { ROW(LOG_IN_ABANDONED, RETRY_DUE_STALE, LOG_IN_ABANDONED, DO(LOG_IN), NONE), LAW_ONE_SERVER },
+        { ROW(STALE_SPOOL, SPOOLED, STALE_HAND_OVER, DO(NEXT_SPOOL_PART) | DO(CONFIRM), STALE_ENDED), LAW_ONE_SERVER },
+        { ROW(STALE_LOG_OUT, LOGOUT_LOST, STALE_HAND_OVER, DO(NEXT_SPOOL_PART) | DO(CONFIRM), STALE_ENDED),
+          LAW_ONE_SERVER },
+        { ROW(STALE_SPOOL, SPOOL_FAILED, SETTLED, DO(JOB_FAILED) | DO(JOB_END), STALE_ENDED), LAW_ONE_SERVER },
+        { ROW(QUEUED, ADMITTED_STALE, STALE_HAND_OVER, DO(NEXT_SPOOL_PART) | DO(CONFIRM), STALE_ENDED),
+          LAW_ONE_SERVER },
+        { ROW(QUEUED, ADMITTED_STALE, CHECK, DO(CHECK), WINDOW_OVER), LAW_ONE_SERVER },
+
+        /* one that nobody may leave behind: the cloud's */
+        { ROW(LOG_OUT, LOGOUT_LOST, LOG_IN_ABANDONED, DO(LOG_IN), ABANDONED), LAW_ONE_SERVER },
 
         /* logOut with something left undone */
         { ROW(SETTLED, SWITCH_REQUESTED, DRAIN, DO(JOB_BEGIN) | DO(DRAIN), NONE), LAW_READY },
@@ -324,6 +354,11 @@ static const struct {
         { ROW(LOG_OUT_RECHECK, WORKERS_NOT_STOPPED, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_READY },
         { ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT), LAW_READY },
         { ROW(LOG_OUT_RESPOOL, SPOOL_FAILED, LOG_OUT_REPEAT, DO(REPEAT_LOG_OUT), MAY_BE_LOGGED_OUT), LAW_READY },
+        { ROW(QUEUED, ADMITTED, DRAIN, DO(DRAIN), WINDOW_OVER), LAW_READY },
+        { ROW(QUEUED, ADMITTED_STALE, STALE_LOG_OUT, DO(REPEAT_LOG_OUT), NONE), LAW_READY },
+        { ROW(STALE_SPOOL, SPOOL_FAILED, STALE_LOG_OUT, DO(REPEAT_LOG_OUT), NONE), LAW_READY },
+        { ROW(STALE_LOG_OUT, RETRY_DUE_STALE, STALE_LOG_OUT, DO(REPEAT_LOG_OUT), NONE), LAW_READY },
+        { ROW(STALE_LOG_OUT, RESTARTED, STALE_LOG_OUT, DO(REPEAT_LOG_OUT), NONE), LAW_READY },
 
         /* workers at the wrong door, or people told the wrong place */
         { ROW(SPOOL, SPOOLED, LOG_OUT, DO(LOG_OUT), NONE), LAW_GATE },
@@ -331,19 +366,40 @@ static const struct {
         { ROW(RESTORE_WEBHOOK, WEBHOOK_RESTORED, START_WORKERS, DO(START_WORKERS), NONE), LAW_GATE },
         { ROW(PUBLISH, PUBLISHED, PUBLISH, DO(START_WORKERS), NONE), LAW_GATE },
         { ROW(LOG_OUT, LOGOUT_APPLIED, START_WORKERS, DO(START_WORKERS), LOGGED_OUT), LAW_GATE },
+        { ROW(CHECK, SOURCE_DEAD, LOG_IN_ABANDONED, DO(LOG_IN), ABANDONED), LAW_GATE },
+        { ROW(ABANDON, WORKERS_NOT_STOPPED, LOG_IN_ABANDONED, DO(LOG_IN), ABANDONED), LAW_GATE },
+        { ROW(ABANDON, RESTARTED, LOG_IN_ABANDONED, DO(LOG_IN), ABANDONED), LAW_GATE },
+        { ROW(LOG_IN, FALL_BACK_DUE, LOG_IN_ABANDONED, DO(JOB_FAILED) | DO(LOG_IN), TURNED_BACK), LAW_GATE },
+        { ROW(RESTORE_WEBHOOK, FALL_BACK_DUE, LOG_IN_ABANDONED, DO(JOB_FAILED) | DO(LOG_IN), ABANDONED), LAW_GATE },
+        { ROW(TURN_BACK, WORKERS_NOT_STOPPED, LOG_IN_ABANDONED, DO(LOG_IN), NONE), LAW_GATE },
 
         /* no way on */
         { ROW(LOG_IN, LOGIN_FAILED, LOG_IN, 0, NONE), LAW_ARRIVES },
         { ROW(LOG_IN, LOGGED_IN, LOG_IN, DO(LOG_IN), NONE), LAW_ARRIVES },
         { ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE, LOG_OUT_RECHECK, DO(STOP_WORKERS), NONE), LAW_ARRIVES },
+        { ROW(QUEUED, ADMITTED, QUEUED, DO(QUEUE), NONE), LAW_ARRIVES },
+        { ROW(STALE_LOG_OUT, LOGOUT_APPLIED, STALE_HAND_OVER, DO(NEXT_SPOOL_PART) | DO(CONFIRM), NONE), LAW_ARRIVES },
 
+        /* waiting for a server that is dead */
+        { ROW(RESTORE_SOURCE, SOURCE_DEAD, RESTORE_SOURCE, DO(RETRY_TIMER), NONE), LAW_ARRIVES },
+        { ROW(LOG_IN, FALL_BACK_DUE, LOG_IN, DO(RETRY_TIMER), NONE), LAW_ARRIVES },
+        { ROW(RESTORE_WEBHOOK, FALL_BACK_DUE, RESTORE_WEBHOOK, DO(RETRY_TIMER), NONE), LAW_ARRIVES },
+
+        /* spooled, and handed to nobody */
         { ROW(CONFIRM, SPOOL_LEFT, CONFIRM, DO(CONFIRM), NONE), LAW_NO_LOSS },
+        { ROW(STALE_HAND_OVER, SPOOL_LEFT, STALE_HAND_OVER, DO(CONFIRM), NONE), LAW_NO_LOSS },
+        { ROW(STALE_LOG_OUT, LOGOUT_APPLIED, QUEUED, DO(QUEUE), STALE_ENDED), LAW_NO_LOSS },
+        { ROW(STALE_HAND_OVER, RESTARTED, STALE_HAND_OVER, DO(CONFIRM), NONE), LAW_NO_LOSS },
 
         /* a window that begins too early */
         { ROW(LOG_OUT, LOGOUT_LOST, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_WINDOW },
         { ROW(LOG_OUT_REPEAT, LOGOUT_LOST, LOG_OUT_UNKNOWN, DO(RETRY_TIMER), NONE), LAW_WINDOW },
         { ROW(LOG_OUT, RESTARTED, LOG_OUT_RECHECK, DO(STOP_WORKERS), NONE), LAW_WINDOW },
         { ROW(LOG_OUT, LOGOUT_APPLIED, RESTORE_WEBHOOK, DO(RESTORE_WEBHOOK), LOGGED_IN), LAW_WINDOW },
+        { ROW(LOG_IN, LOGIN_TOO_EARLY, LOG_IN, DO(RETRY_TIMER), NONE), LAW_WINDOW },
+        { ROW(LOG_IN_ABANDONED, LOGIN_TOO_EARLY, LOG_IN, DO(RETRY_TIMER), NONE), LAW_WINDOW },
+        /* and one that a clock could open again */
+        { ROW(QUEUED, ADMITTED, CHECK, DO(CHECK), NONE), LAW_WINDOW },
 
         /* something not put back, or a result that is not true */
         { ROW(CHECK, CHECK_FAILED, SETTLED, DO(JOB_FAILED) | DO(JOB_END), NONE), LAW_RESTORES },
@@ -352,7 +408,12 @@ static const struct {
         { ROW(SPOOL, CANCEL_REQUESTED, RESTART_WORKERS, DO(JOB_CANCELED) | DO(START_WORKERS), NONE), LAW_RESTORES },
         { ROW(RESTORE_SOURCE, SOURCE_RESTORED, SETTLED, DO(JOB_END), NONE), LAW_RESTORES },
         { ROW(START_WORKERS, WORKERS_NOT_STARTED, CONFIRM, DO(CONFIRM), NONE), LAW_RESTORES },
-        { ROW(CONFIRM, CONFIRMED, SETTLED, DO(RELEASE_SERVER) | DO(JOB_DONE) | DO(JOB_END), NONE), LAW_RESTORES },
+        { ROW(CONFIRM, CONFIRMED, SETTLED, DO(JOB_DONE) | DO(JOB_END), NONE), LAW_RESTORES },
+        { ROW(START_WORKERS, WORKERS_STARTED, CONFIRM, DO(RELEASE_SERVER) | DO(CONFIRM), NONE), LAW_RESTORES },
+        { ROW(QUEUED, ARRIVED, SETTLED, DO(JOB_DONE) | DO(JOB_END), NONE), LAW_RESTORES },
+        { ROW(QUEUED, CALLED_OFF, SETTLED, DO(RELEASE_SERVER) | DO(JOB_DONE) | DO(JOB_END), NONE), LAW_RESTORES },
+        { ROW(ABANDON, CANCEL_REQUESTED, SETTLED, DO(JOB_CANCELED) | DO(JOB_END), NONE), LAW_RESTORES },
+        { ROW(LOG_IN, FALL_BACK_DUE, TURN_BACK, DO(STOP_WORKERS), TURNED_BACK), LAW_RESTORES },
         { ROW(LOG_IN, LOGIN_FAILED, LOG_IN, DO(JOB_FAILED) | DO(RETRY_TIMER), NONE), LAW_RESTORES },
 };
 
@@ -420,15 +481,37 @@ static void test_planted_wrong_places_are_caught(void **state)
                 }
 }
 
-static void test_planted_logout_without_record_is_caught(void **state)
+static void assert_record_is_needed(CutoverState state, Law law)
 {
         Draft d = draft_of_table();
         CutoverWalk w;
 
-        d.facts[CUTOVER_LOG_OUT].needs_record = false;
+        d.facts[state].needs_record = false;
         w = walk(&d);
-        assert_int_equal(w.law, LAW_READY);
+        assert_int_equal(w.law, law);
         cutover_walk_done(&w);
+}
+
+static void test_planted_actions_without_record_are_caught(void **state)
+{
+        assert_record_is_needed(CUTOVER_LOG_OUT, LAW_READY);
+        assert_record_is_needed(CUTOVER_LOG_IN_ABANDONED, LAW_ONE_SERVER);
+}
+
+/* A state in which requests go to the server that holds a stale session says so. */
+static void test_planted_wrong_debts_are_caught(void **state)
+{
+        for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++) {
+                Draft d = draft_of_table();
+                CutoverWalk w;
+
+                if (!d.facts[s].ends_stale)
+                        continue;
+                d.facts[s].ends_stale = false;
+                w = walk(&d);
+                assert_int_not_equal(w.law, LAW_NONE);
+                cutover_walk_done(&w);
+        }
 }
 
 /* There is nothing in the table that the laws do not ask for: without any one action, some law is broken. */
@@ -454,6 +537,30 @@ static void test_no_action_is_superfluous(void **state)
                 }
 }
 
+/* And nothing is noted in vain. A repeat of logOut is on record before it goes out, for people to read; the window is
+ * safe without that, since the next process notes it, too. */
+static void test_no_note_is_superfluous(void **state)
+{
+        Draft d = draft_of_table();
+
+        for (size_t i = 0; i < d.n_rows; i++) {
+                CutoverRow *row = &d.rows[i];
+                CutoverNote note = row->note;
+                CutoverWalk w;
+
+                if (note == CUTOVER_NOTE_NONE || (row->actions & CUTOVER_DO_REPEAT_LOG_OUT) ||
+                    row->to == CUTOVER_LOG_OUT_RESPOOL)
+                        continue;
+                row->note = CUTOVER_NOTE_NONE;
+                w = walk(&d);
+                row->note = note;
+                if (w.law == LAW_NONE)
+                        fail_msg("%s + %s does not need its note", cutover_state_to_string(row->from),
+                                 cutover_event_to_string(row->event));
+                cutover_walk_done(&w);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -470,8 +577,10 @@ int main(void)
                 cmocka_unit_test(test_planted_rows_are_caught),
                 cmocka_unit_test(test_planted_open_gates_are_caught),
                 cmocka_unit_test(test_planted_wrong_places_are_caught),
-                cmocka_unit_test(test_planted_logout_without_record_is_caught),
+                cmocka_unit_test(test_planted_actions_without_record_are_caught),
+                cmocka_unit_test(test_planted_wrong_debts_are_caught),
                 cmocka_unit_test(test_no_action_is_superfluous),
+                cmocka_unit_test(test_no_note_is_superfluous),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

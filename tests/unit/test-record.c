@@ -79,6 +79,15 @@ static Moment random_moment(void)
         return m;
 }
 
+static Window random_window(void)
+{
+        return (Window){
+                .since = random_moment(),
+                .seen = random_moment(),
+                .length_usec = random_number(UINT64_MAX),
+        };
+}
+
 static json_object *random_strings(void)
 {
         json_object *array = json_object_new_array();
@@ -95,6 +104,7 @@ static RecordJob random_job(void)
 {
         return (RecordJob){
                 .id = (uint32_t) random_number(UINT32_MAX),
+                .batch = (uint32_t) random_number(UINT32_MAX),
                 .target = below(2) ? SEAT_CLOUD : SEAT_LOCAL,
                 .result = (JobResult) below(JOB_RESULT_MAX),
                 .reason = random_string(),
@@ -102,6 +112,8 @@ static RecordJob random_job(void)
                 .on_undrained = (OnUndrained) below(ON_UNDRAINED_MAX),
                 .hold_at = (HoldAt) below(HOLD_AT_MAX),
                 .proceeded = below(2),
+                .when_allowed = below(2),
+                .automatic = below(2),
                 .started_usec = random_number(UINT64_MAX),
                 .phase_started_usec = random_number(UINT64_MAX),
                 .ended_usec = random_number(UINT64_MAX),
@@ -117,7 +129,7 @@ static RecordJob random_job(void)
 
 static Record random_record(void)
 {
-        return (Record) {
+        Record r = {
                 .bot_id = (int64_t) random_number(INT64_MAX),
                 .seat = (Seat) below(SEAT_LOCAL + 1),
                 .state = (CutoverState) below(CUTOVER_STATE_MAX),
@@ -136,12 +148,19 @@ static Record random_record(void)
                 },
                 .webhook_deleted = below(2),
                 .part_served = below(2),
-                .logged_out_valid = below(2),
-                .logged_out = random_moment(),
-                .logged_out_long = below(2),
+                .cloud_window = random_window(),
+                .local_window = random_window(),
                 .logout_attempts = (uint32_t) random_number(UINT32_MAX),
                 .logged_in = random_moment(),
+                .stale = below(2),
+                .stale_logged_in = random_moment(),
+                .held_until_usec = random_number(UINT64_MAX),
+                .held_reason = random_string(),
         };
+
+        for (size_t i = 0; i < sizeof(r.local_window_server); i++)
+                r.local_window_server[i] = (uint8_t) next_random();
+        return r;
 }
 
 static void assert_same_moment(const Moment *a, const Moment *b)
@@ -152,9 +171,17 @@ static void assert_same_moment(const Moment *a, const Moment *b)
         assert_int_equal(a->synchronised, b->synchronised);
 }
 
+static void assert_same_window(const Window *a, const Window *b)
+{
+        assert_same_moment(&a->since, &b->since);
+        assert_same_moment(&a->seen, &b->seen);
+        assert_int_equal(a->length_usec, b->length_usec);
+}
+
 static void assert_same_job(const RecordJob *a, const RecordJob *b)
 {
         assert_int_equal(a->id, b->id);
+        assert_int_equal(a->batch, b->batch);
         assert_int_equal(a->target, b->target);
         assert_int_equal(a->result, b->result);
         assert_string_equal(a->reason, b->reason);
@@ -162,6 +189,8 @@ static void assert_same_job(const RecordJob *a, const RecordJob *b)
         assert_int_equal(a->on_undrained, b->on_undrained);
         assert_int_equal(a->hold_at, b->hold_at);
         assert_int_equal(a->proceeded, b->proceeded);
+        assert_int_equal(a->when_allowed, b->when_allowed);
+        assert_int_equal(a->automatic, b->automatic);
         assert_int_equal(a->started_usec, b->started_usec);
         assert_int_equal(a->phase_started_usec, b->phase_started_usec);
         assert_int_equal(a->ended_usec, b->ended_usec);
@@ -194,11 +223,15 @@ static void assert_same(const Record *a, const Record *b)
         assert_true(json_object_equal(a->webhook.allowed_updates, b->webhook.allowed_updates));
         assert_int_equal(a->webhook_deleted, b->webhook_deleted);
         assert_int_equal(a->part_served, b->part_served);
-        assert_int_equal(a->logged_out_valid, b->logged_out_valid);
-        assert_same_moment(&a->logged_out, &b->logged_out);
-        assert_int_equal(a->logged_out_long, b->logged_out_long);
+        assert_same_window(&a->cloud_window, &b->cloud_window);
+        assert_same_window(&a->local_window, &b->local_window);
+        assert_memory_equal(a->local_window_server, b->local_window_server, sizeof(a->local_window_server));
         assert_int_equal(a->logout_attempts, b->logout_attempts);
         assert_same_moment(&a->logged_in, &b->logged_in);
+        assert_int_equal(a->stale, b->stale);
+        assert_same_moment(&a->stale_logged_in, &b->stale_logged_in);
+        assert_int_equal(a->held_until_usec, b->held_until_usec);
+        assert_string_equal(a->held_reason, b->held_reason);
 }
 
 static void test_round_trip(void **state)
@@ -235,7 +268,11 @@ static void test_empty(void **state)
         assert_int_equal(decoded.seat, SEAT_UNDECLARED);
         assert_string_equal(decoded.job.reason, "");
         assert_string_equal(decoded.job.error, "");
+        assert_string_equal(decoded.held_reason, "");
         assert_null(decoded.webhook.url);
+        assert_false(decoded.stale);
+        assert_int_equal(decoded.cloud_window.length_usec, 0);
+        assert_int_equal(decoded.local_window.length_usec, 0);
         assert_int_equal(record_decode(bytes, size, "news", &decoded, &why), -EBADMSG);
         assert_string_equal(why, "it is the record of another bot");
 }
@@ -277,7 +314,7 @@ static int decode_json(const char *json, const char **ret_why)
         _cleanup_free_ char *bytes = NULL;
         uLong crc = crc32_z(0, (const Bytef *) json, strlen(json));
 
-        assert_true(asprintf(&bytes, "tgswitch-record 1 %zu %08lx\n%s\n", strlen(json), crc, json) > 0);
+        assert_true(asprintf(&bytes, "tgswitch-record 2 %zu %08lx\n%s\n", strlen(json), crc, json) > 0);
         return record_decode(bytes, strlen(bytes), "shop", &r, ret_why);
 }
 
@@ -317,6 +354,13 @@ static void test_strict(void **state)
                 { "\"job.reason\":\"\"", "\"job.reason\":\"a\\u0000b\"" },
                 { "\"job.proceeded\":false", "\"job.proceeded\":0" },
                 { "\"job.proceeded\":false", "\"job.proceeded\":\"false\"" },
+                { "\"stale\":false", "\"stale\":0" },
+                { "\"stale\":false,", "" },
+                { "\"held-until-usec\":0", "\"held-until-usec\":\"forever\"" },
+                { "\"held-reason\":\"\"", "\"held-reason\":null" },
+                { "\"cloud-window.length-usec\":0", "\"cloud-window.length-usec\":-1" },
+                { "\"local-window.since.synchronised\":false", "\"local-window.since.synchronised\":null" },
+                { "\"local-window.seen.boottime-usec\":0,", "" },
                 { "\"workers\":[]", "\"workers\":null" },
                 { "\"workers\":[]", "\"workers\":{}" },
                 { "\"workers\":[]", "\"workers\":[\"\"]" },
@@ -350,14 +394,16 @@ static void test_strict(void **state)
         }
 }
 
+/* Neither an older nor a newer one is guessed at. */
 static void test_versions(void **state)
 {
         _cleanup_(record_done) Record decoded = {};
         const char *why = NULL;
 
-        assert_int_equal(record_decode("tgswitch-record 2 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
+        assert_int_equal(record_decode("tgswitch-record 1 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
+        assert_int_equal(record_decode("tgswitch-record 3 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
         assert_int_equal(record_decode("tgswitch-record 99999 0\n", 24, "shop", &decoded, &why), -EBADMSG);
-        assert_int_equal(record_decode("tgswitch-record  1 0\n", 21, "shop", &decoded, &why), -EBADMSG);
+        assert_int_equal(record_decode("tgswitch-record  2 0\n", 21, "shop", &decoded, &why), -EBADMSG);
         assert_int_equal(record_decode("", 0, "shop", &decoded, &why), -EBADMSG);
 }
 

@@ -63,6 +63,15 @@ static void step_clock(World *w)
         w->synchronised = false;
 }
 
+static void reboot(World *w)
+{
+        w->boot++;
+        /* A container that boots anew goes on with its host's CLOCK_BOOTTIME. */
+        if (below(w, 2))
+                w->boot_began = w->truth;
+        w->synchronised = false;
+}
+
 static void change(World *w)
 {
         pass_time(w); /* suspended or not: CLOCK_BOOTTIME goes on */
@@ -75,12 +84,59 @@ static void change(World *w)
                 w->synchronised = true;
                 break;
         case 2:
-                w->boot++;
-                w->boot_began = w->truth;
-                w->synchronised = false;
+                reboot(w);
                 break;
         default:
                 break;
+        }
+}
+
+static World random_world(uint64_t seed)
+{
+        World w = { .random = seed, .truth = 1700000000 * USEC_PER_SEC };
+
+        w.boot_began = w.truth - below(&w, USEC_PER_HOUR);
+        w.synchronised = below(&w, 2);
+        for (unsigned k = below(&w, 3); k > 0; k--)
+                change(&w);
+        return w;
+}
+
+static usec_t random_length(World *w)
+{
+        static const usec_t lengths[] = { WINDOW_LOCAL_USEC, WINDOW_CLOUD_USEC, WINDOW_LONG_USEC };
+
+        return lengths[below(w, ELEMENTSOF(lengths))];
+}
+
+static void live_through_window(uint64_t seed)
+{
+        World w = random_world(seed);
+        usec_t length = random_length(&w), whole = length + WINDOW_MARGIN_USEC, began = w.truth, seen = 0;
+        Moment logged_out = look(&w);
+        uint8_t boot = w.boot;
+        Window window;
+
+        window_begin(&window, &logged_out, length);
+        for (unsigned k = below(&w, 12); k > 0; k--) {
+                usec_t left, owed;
+                Moment now;
+
+                change(&w);
+                now = look(&w);
+                /* A process that has just started looks; but it may start late, or crash before that is on disk. */
+                if (below(&w, 2) && window_look(&window, &now))
+                        seen = w.truth;
+                left = window_left(&window, &now);
+                owed = usec_sub(whole, w.truth - began);
+                if (left < owed || left > whole)
+                        fail_msg("seed %" PRIu64 ": left %" PRIu64 ", owed %" PRIu64, seed, left, owed);
+                /* In one boot it is measured to the microsecond, and in a later one it gets on. */
+                if (w.boot == boot)
+                        assert_int_equal(left, owed);
+                else if (seen > 0 && window.seen.boot_id[0] == w.boot)
+                        assert_true(left <= usec_sub(whole, w.truth - seen));
+                assert_int_equal(window_end_realtime(&window, &now), left > 0 ? now.realtime_usec + left : 0);
         }
 }
 
@@ -90,91 +146,169 @@ static void test_never_early(void **state)
         uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL) * 2654435761u | 1;
 
         print_message("SEED=%" PRIu64 "\n", seed);
-        for (unsigned i = 0; i < 20000; i++) {
-                World w = { .random = seed + i * UINT64_C(0x9e3779b97f4a7c15) + 1, .truth = 1700000000 * USEC_PER_SEC };
-                usec_t length = below(&w, 2) ? WINDOW_USEC : WINDOW_LONG_USEC, left, owed, since;
-                Moment logged_out, now;
-
-                w.boot_began = w.truth - below(&w, USEC_PER_HOUR);
-                w.synchronised = below(&w, 2);
-                for (unsigned k = below(&w, 3); k > 0; k--)
-                        change(&w);
-                logged_out = look(&w);
-                since = w.truth;
-                for (unsigned k = below(&w, 8); k > 0; k--) {
-                        change(&w);
-                        now = look(&w);
-                        left = window_left(&logged_out, length, &now);
-                        owed = usec_sub(length + WINDOW_MARGIN_USEC, w.truth - since);
-                        if (left < owed || left > length + WINDOW_MARGIN_USEC)
-                                fail_msg("SEED=%" PRIu64 " world %u: left %" PRIu64 ", owed %" PRIu64, seed, i, left,
-                                         owed);
-                        /* The same boot is measured to the microsecond. */
-                        if (now.boot_id[0] == logged_out.boot_id[0])
-                                assert_int_equal(left, owed);
-                        assert_int_equal(window_end_realtime(&logged_out, length, &now),
-                                         left > 0 ? now.realtime_usec + left : 0);
-                }
-        }
+        for (unsigned i = 0; i < 30000; i++)
+                live_through_window(seed + i * UINT64_C(0x9e3779b97f4a7c15) ?: 1);
 }
 
-/* One row a situation: what `now` shows where the logOut was at boottime 1000 s, realtime 5000 s of boot 1. */
+#define YEAR_SEC (365u * 24 * 3600)
+
+/* One row a situation: what `now` shows where the logOut was at boottime 1000 s of boot 1, realtime year 50. */
 static void test_situations(void **state)
 {
+        const uint64_t then_sec = UINT64_C(50) * YEAR_SEC;
         static const struct {
                 const char *what;
-                unsigned boottime_sec, realtime_sec;
+                unsigned boottime_sec;
+                int64_t realtime_later_sec; /* than at the logOut */
                 uint8_t boot;
                 bool then_synchronised, synchronised;
+                uint8_t seen_boot; /* 0: never seen */
+                unsigned seen_boottime_sec;
                 unsigned left_sec; /* of 600 s and the margin */
         } rows[] = {
-                { "at once", 1000, 5000, 1, true, true, 605 },
-                { "half over", 1300, 5300, 1, true, true, 305 },
-                { "over by the length, not by the margin", 1600, 5600, 1, true, true, 5 },
-                { "over", 1605, 5605, 1, true, true, 0 },
-                { "clock stepped ahead", 1010, 999999, 1, true, true, 595 },
-                { "clock stepped back", 1610, 100, 1, true, true, 0 },
-                { "a stamp from this boot's own future", 500, 5000, 1, true, true, 605 },
-                { "rebooted, both synchronised", 30, 5200, 2, true, true, 405 },
-                { "rebooted long ago, both synchronised", 30, 9000, 2, true, true, 0 },
-                { "rebooted, not synchronised at the logOut", 30, 9000, 2, false, true, 575 },
-                { "rebooted, not synchronised yet", 30, 9000, 2, true, false, 575 },
-                { "rebooted, a stamp from the future", 30, 4000, 2, true, true, 575 },
-                { "rebooted, the boot is older than the clock says", 700, 5100, 2, true, true, 0 },
-                { "rebooted, unsynchronised for the whole window", 605, 0, 2, false, false, 0 },
+                { "at once", 1000, 0, 1, true, true, 0, 0, 605 },
+                { "half over", 1300, 300, 1, true, true, 0, 0, 305 },
+                { "over by the length, not by the margin", 1600, 600, 1, true, true, 0, 0, 5 },
+                { "over", 1605, 605, 1, true, true, 0, 0, 0 },
+                { "suspended in between", 2605, 1605, 1, true, true, 0, 0, 0 },
+                { "clock a year ahead", 1010, YEAR_SEC, 1, true, true, 0, 0, 595 },
+                { "clock a year back", 1605, -(int64_t) YEAR_SEC, 1, true, true, 0, 0, 0 },
+                { "a stamp from this boot's own future", 500, 0, 1, true, true, 0, 0, 605 },
+                { "the same boot, whatever was seen of another", 1300, 300, 1, true, true, 2, 5, 305 },
+                { "rebooted, both synchronised", 30, 200, 2, true, true, 0, 0, 405 },
+                { "rebooted, both synchronised and seen", 30, 200, 2, true, true, 2, 20, 405 },
+                { "rebooted long ago, both synchronised", 30, 4000, 2, true, true, 0, 0, 0 },
+                { "rebooted, not synchronised at the logOut", 30, 4000, 2, false, true, 0, 0, 605 },
+                { "the same, seen 20 s ago", 30, 4000, 2, false, true, 2, 10, 585 },
+                { "rebooted, not synchronised yet", 30, 4000, 2, true, false, 0, 0, 605 },
+                { "rebooted, clock a year ahead and not synchronised", 30, YEAR_SEC, 2, true, false, 2, 30, 605 },
+                { "rebooted, a stamp from the future", 30, -1000, 2, true, true, 2, 10, 585 },
+                { "rebooted, clock a year back", 30, -(int64_t) YEAR_SEC, 2, true, false, 2, 10, 585 },
+                { "rebooted, seen for longer than the clock tells", 700, 100, 2, true, true, 2, 90, 0 },
+                { "rebooted, not synchronised for the whole window", 635, 0, 2, false, false, 2, 30, 0 },
+                { "a container that is younger than its CLOCK_BOOTTIME", 90000, 60, 2, false, false, 2, 89999, 604 },
+                { "the same, not seen yet", 90000, 60, 2, false, false, 0, 0, 605 },
+                { "rebooted twice, seen in the first", 5000, 60, 3, false, false, 2, 10, 605 },
         };
 
         FOREACH_ELEMENT(row, rows) {
                 Moment then = {
                         .boottime_usec = 1000 * USEC_PER_SEC,
-                        .realtime_usec = 5000 * USEC_PER_SEC,
+                        .realtime_usec = then_sec * USEC_PER_SEC,
                         .boot_id = { 1 },
                         .synchronised = row->then_synchronised,
                 };
                 Moment now = {
                         .boottime_usec = row->boottime_sec * USEC_PER_SEC,
-                        .realtime_usec = row->realtime_sec * USEC_PER_SEC,
+                        .realtime_usec = (usec_t) ((int64_t) then_sec + row->realtime_later_sec) * USEC_PER_SEC,
                         .boot_id = { row->boot },
                         .synchronised = row->synchronised,
                 };
-                usec_t left = window_left(&then, WINDOW_USEC, &now);
+                Window window;
 
-                if (left != row->left_sec * USEC_PER_SEC)
-                        fail_msg("%s: %" PRIu64 " us left, expected %u s", row->what, left, row->left_sec);
+                window_begin(&window, &then, WINDOW_CLOUD_USEC);
+                if (row->seen_boot > 0)
+                        window.seen = (Moment){
+                                .boottime_usec = row->seen_boottime_sec * USEC_PER_SEC,
+                                .boot_id = { row->seen_boot },
+                        };
+                if (window_left(&window, &now) != row->left_sec * USEC_PER_SEC)
+                        fail_msg("%s: %" PRIu64 " us left, expected %u s", row->what, window_left(&window, &now),
+                                 row->left_sec);
         }
+}
+
+/* What is looked at, and when that has to be written. */
+static void test_look(void **state)
+{
+        Moment then = { .boottime_usec = 1000 * USEC_PER_SEC, .boot_id = { 1 } };
+        Moment later = { .boottime_usec = 10 * USEC_PER_SEC, .boot_id = { 2 } };
+        Moment much_later = { .boottime_usec = 100 * USEC_PER_SEC, .boot_id = { 2 } };
+        Moment another_boot = { .boottime_usec = 20 * USEC_PER_SEC, .boot_id = { 3 } };
+        Window w = {};
+
+        assert_false(window_look(&w, &then));
+        window_begin(&w, &then, WINDOW_CLOUD_USEC);
+        assert_false(window_look(&w, &then));
+        assert_false(moment_is_set(&w.seen));
+
+        assert_true(window_look(&w, &later));
+        assert_memory_equal(&w.seen, &later, sizeof(later));
+        /* Only the first look counts, or the window would never end. */
+        assert_false(window_look(&w, &much_later));
+        assert_memory_equal(&w.seen, &later, sizeof(later));
+        assert_int_equal(window_left(&w, &much_later), WINDOW_CLOUD_USEC + WINDOW_MARGIN_USEC - 90 * USEC_PER_SEC);
+
+        assert_true(window_look(&w, &another_boot));
+        assert_memory_equal(&w.seen, &another_boot, sizeof(another_boot));
+
+        window_begin(&w, &another_boot, WINDOW_LONG_USEC);
+        assert_false(moment_is_set(&w.seen));
+        assert_int_equal(window_left(&w, &another_boot), WINDOW_LONG_USEC + WINDOW_MARGIN_USEC);
+}
+
+/* Over is over: what the daemon has acted upon no clock takes back. */
+static void test_close(void **state)
+{
+        Moment then = { .boottime_usec = 1000 * USEC_PER_SEC, .realtime_usec = 7, .boot_id = { 1 } };
+        Moment other = { .boottime_usec = 1, .boot_id = { 2 } };
+        Window w;
+
+        window_begin(&w, &then, WINDOW_CLOUD_USEC);
+        assert_true(window_left(&w, &then) > 0);
+        window_close(&w);
+        assert_int_equal(window_left(&w, &then), 0);
+        assert_int_equal(window_left(&w, &other), 0);
+        assert_int_equal(window_end_realtime(&w, &other), 0);
+        assert_false(window_look(&w, &other));
+        assert_memory_equal(&w.since, &then, sizeof(then));
+}
+
+static void test_never_was(void **state)
+{
+        Moment now = { .boottime_usec = 1, .realtime_usec = 1 };
+        Window w = {};
+
+        assert_int_equal(window_left(&w, &now), 0);
+        assert_int_equal(window_end_realtime(&w, &now), 0);
+        assert_false(moment_is_set(&w.since));
+        assert_true(moment_is_set(&now));
+}
+
+/* A session is taken for young while that can be true; one that nobody saw begin is not. */
+static void test_young_session(void **state)
+{
+        const usec_t limit = WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
+        Moment in = { .boottime_usec = 5, .realtime_usec = 5, .boot_id = { 1 }, .synchronised = true };
+        Moment now = in;
+
+        assert_true(window_session_is_young(&in, &now));
+        now.boottime_usec = in.boottime_usec + limit - 1;
+        assert_true(window_session_is_young(&in, &now));
+        now.boottime_usec++;
+        assert_false(window_session_is_young(&in, &now));
+
+        now.boot_id[0] = 2;
+        assert_true(window_session_is_young(&in, &now));
+        now.realtime_usec = in.realtime_usec + limit;
+        assert_false(window_session_is_young(&in, &now));
+        now.synchronised = false;
+        assert_true(window_session_is_young(&in, &now));
+        assert_false(window_session_is_young(&(Moment){ 0 }, &now));
 }
 
 /* The last byte counts as much as the first. */
 static void test_boot_id_is_compared_whole(void **state)
 {
-        Moment then = { .boottime_usec = 0, .synchronised = false };
+        Moment then = { .boottime_usec = 0 };
         Moment now = { .boottime_usec = USEC_PER_HOUR };
 
-        assert_int_equal(window_left(&then, 2 * USEC_PER_HOUR, &now), USEC_PER_HOUR + WINDOW_MARGIN_USEC);
-        then.boottime_usec = USEC_PER_HOUR;
-        assert_int_equal(window_left(&then, 2 * USEC_PER_HOUR, &now), 2 * USEC_PER_HOUR + WINDOW_MARGIN_USEC);
+        assert_int_equal(moment_age(&then, NULL, &now), USEC_PER_HOUR);
         now.boot_id[15] = 1;
-        assert_int_equal(window_left(&then, 2 * USEC_PER_HOUR, &now), USEC_PER_HOUR + WINDOW_MARGIN_USEC);
+        assert_int_equal(moment_age(&then, NULL, &now), 0);
+        assert_int_equal(moment_age(&then, &(Moment){ .boottime_usec = 1 }, &now), 0);
+        assert_int_equal(moment_age(&then, &(Moment){ .boottime_usec = 1, .boot_id = { [15] = 1 } }, &now),
+                         USEC_PER_HOUR - 1);
 }
 
 int main(void)
@@ -182,6 +316,10 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_never_early),
                 cmocka_unit_test(test_situations),
+                cmocka_unit_test(test_look),
+                cmocka_unit_test(test_close),
+                cmocka_unit_test(test_never_was),
+                cmocka_unit_test(test_young_session),
                 cmocka_unit_test(test_boot_id_is_compared_whole),
         };
 

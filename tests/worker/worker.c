@@ -212,7 +212,8 @@ static int handle_answer(Worker *worker, long status, json_object *answer)
             json_object_is_type(result, json_type_array)) {
                 int r = handle_batch(worker, result);
 
-                return r < 0 && arg_oneshot ? 0 : r;
+                /* The poll that finds nothing more has confirmed what came before it. */
+                return r < 0 && arg_oneshot && json_object_array_length(result) == 0 ? 0 : r;
         }
         if (json_object_object_get_ex(answer, "description", &description))
                 text = json_object_get_string(description);

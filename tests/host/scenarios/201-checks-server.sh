@@ -53,7 +53,6 @@ host_create
 host_install
 telegram_start
 bot_add shop <<<"SettleSec=1"
-printf '[Manager]\nServerStartTimeoutSec=2\n' | host_put /etc/tgswitch/tgswitch.conf.d/10-test.conf
 host_boot
 bus_watch
 telegram_inject shop 20
@@ -84,6 +83,9 @@ spoil_server $'[Service]\nExecStart=\nExecStart=/bin/false'
 check_refused "a program that fails" "was started and is not running" "systemctl status $SERVER"
 mend_server
 
+# What never comes need not be awaited for long.
+printf '[Manager]\nServerStartTimeoutSec=2\n' | host_put /etc/tgswitch/tgswitch.conf.d/10-test.conf
+host_run systemctl reload tgswitchd.service
 spoil_server $'[Service]\nExecStart=\nExecStart=/bin/sleep infinity'
 check_refused "a program that does not listen" "is running, but nothing that is a Bot API server answers" \
         "LocalServer=http://127.0.0.1:8081" "--http-port"
@@ -95,6 +97,8 @@ check_refused "a server that is silent" "is running, but nothing that is a Bot A
         "journalctl -u $SERVER"
 telegram DELETE /faults >/dev/null
 check "the administrator stops it" host_run systemctl stop "$SERVER"
+rm "$HOST_ROOT/etc/tgswitch/tgswitch.conf.d/10-test.conf"
+host_run systemctl reload tgswitchd.service
 
 # ---- its way to Telegram ----
 

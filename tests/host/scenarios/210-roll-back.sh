@@ -30,10 +30,8 @@ telegram_start
 host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOF'
 [BotDefaults]
 DrainTimeoutSec=1
-StopTimeoutSec=1
-StartTimeoutSec=1
 EOF
-bot_add denied </dev/null
+bot_add denied <<<"StopTimeoutSec=1"
 bot_add mute </dev/null
 bot_add slow <<<"OnUndrained=fail"
 # hold-at=stop-workers and hold-at=log-out; the latter with a timer and a worker that does not run.
@@ -43,7 +41,7 @@ printf '[Timer]\nOnCalendar=yearly\n[Install]\nWantedBy=timers.target\n' |
         host_put /etc/systemd/system/paused-worker.timer
 chroot "$HOST_ROOT" systemctl --quiet enable paused-worker.timer
 chroot "$HOST_ROOT" systemctl --quiet disable paused-spare.service
-bot_add stubborn </dev/null
+bot_add stubborn <<<$'StopTimeoutSec=1\nStartTimeoutSec=1'
 bot_worker_add stubborn stubborn-worker.service --ignore-sigterm
 printf '[Service]\nTimeoutStopSec=infinity\n' |
         host_put /etc/systemd/system/stubborn-worker.service.d/60-test.conf

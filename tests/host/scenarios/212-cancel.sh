@@ -77,7 +77,8 @@ begin waiting
 check "waiting: the cloud wants no logOut now" telegram_wait event=answer method=logout code=429
 check "waiting: it can be taken back again" job_becomes "$mark" "${job[waiting]}" Cancellable true
 
-for bot in draining drained stopping spooled spooling waiting; do
+# First those that do not wait for ever.
+for bot in waiting spooling draining drained stopping spooled; do
         [[ $bot == draining ]] || telegram_inject "$bot" 0 5
         if [[ $bot == stopping ]]; then
                 check "stopping: the move is cancelled" host_run tgswitchctl cancel "${job[stopping]}"

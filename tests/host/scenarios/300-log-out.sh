@@ -53,7 +53,7 @@ row_check()
         local name=$1 seat=local seq=0
 
         check_equal "$name: the job ends as ${expected_result[$name]}" "${expected_result[$name]}" \
-                "$(job_wait 0 "$name" 60)"
+                "$(job_wait 0 "$name" 120)"
         if [[ ${expected_result[$name]} == failed ]]; then
                 seat=cloud
                 seq=$(telegram_seq)

@@ -27,10 +27,9 @@ host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOF'
 DrainTimeoutSec=500ms
 SettleSec=200ms
 SpoolTimeoutSec=10
-LogOutTimeoutSec=3
 EOF
 bot_add again </dev/null
-bot_add back </dev/null
+bot_add back <<<"LogOutTimeoutSec=3"
 host_boot
 bus_watch
 # Their connections have to be there before connections are counted.

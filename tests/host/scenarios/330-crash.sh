@@ -41,7 +41,7 @@ interrupt()
 
         slow_down "$bot"
         mark=$(bus_mark)
-        bot_switch "$bot"
+        check "$bot: its move begins" bot_switch "$bot"
         check "$bot: its phase is reached" phase_wait "$mark" "$bot" "$(phase_of "$bot")" &&
                 "$@"
 }

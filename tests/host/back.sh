@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # TARGET is read by points.sh.
+#
+# The way back: windows, and the time that has to pass until they are over. Sourced after points.sh, by scenarios that
+# call faults_install, for clocks that need not be waited for.
+
+TIME_PASSED_SEC=0       # for Telegram, and on both clocks of the daemon
+CLOCK_WRONG_SEC=0       # what the daemon's CLOCK_REALTIME shows besides
+
+# time_pass SECONDS: at once, for Telegram and for a daemon that runs. First for Telegram: what the daemon then sends is not
+# early.
+time_pass()
+{
+        TIME_PASSED_SEC=$((TIME_PASSED_SEC + $1))
+        telegram POST /settings "{\"ahead_ms\":$((TIME_PASSED_SEC * 1000))}" >/dev/null
+        fault_put clock "$((TIME_PASSED_SEC + CLOCK_WRONG_SEC)) $TIME_PASSED_SEC"
+}
+
+# clock_set SECONDS: the daemon's CLOCK_REALTIME is wrong by so much, from now on and from its next start.
+clock_set()
+{
+        CLOCK_WRONG_SEC=$1
+        fault_put clock "$((TIME_PASSED_SEC + CLOCK_WRONG_SEC)) $TIME_PASSED_SEC"
+}
+
+# daemon_now_usec: its CLOCK_REALTIME.
+daemon_now_usec()
+{
+        echo $((${EPOCHREALTIME/./} + (TIME_PASSED_SEC + CLOCK_WRONG_SEC) * 1000000))
+}
+
+# window_left BOT cloud|local: seconds, as published.
+window_left()
+{
+        local until
+
+        until=$(bot_property "$1" "${2^}AllowedUSec")
+        echo $((until == 0 ? 0 : (until - $(daemon_now_usec)) / 1000000))
+}
+
+# check_window BOT cloud|local FROM TO: the window that is published ends in so many seconds.
+check_window()
+{
+        local left
+
+        left=$(window_left "$1" "$2")
+        check "$1: the $2 server takes it again in $left s, from $3 to $4 were expected" test "$left" -ge "$3" -a "$left" -le "$4"
+}
+
+# move_to cloud|local BOT [N KEY TYPE VALUE…]: as move_begin, to either server.
+move_to()
+{
+        local TARGET=$1
+        shift
+
+        move_begin "$@"
+}
+
+# check_arrived BOT cloud|local [SECONDS]: the bot gets there by itself, its job done and nothing left in the spool, and
+# its worker handles what comes in there.
+check_arrived()
+{
+        local TARGET=$2 seq
+
+        check "$1: arrives at the $2 server" move_arrives "$1" "${3:-30}"
+        seq=$(telegram_seq)
+        telegram_inject "$1" 0 1
+        check "$1: what comes in is handled there" telegram_wait "event=${HANDLED_BY[$1]:-worker-handled}" \
+                bot="${BOT_IDS[$1]}" since="$seq"
+        [[ -n ${HANDLED_BY[$1]:-} ]] || check_equal "$1: by its worker" "${SEAT_ROOT[$2]}" "$(telegram GET \
+                "/ledger?event=worker-handled&bot=${BOT_IDS[$1]}&since=$seq" | tail -n 1 | json root)"
+}
+
+# Bots whose updates are not handled by what a worker reports, but by their server's update-delivered.
+declare -A HANDLED_BY=()
+
+# bot_add_webhook NAME [SEAT [UNIT…]]: whose updates go to an address that takes them all. The local server has to run
+# with --local, or it would not take plain HTTP.
+bot_add_webhook()
+{
+        HANDLED_BY[$1]=update-delivered
+        bot_add "$@" <<<"WebhookSecret=no"
+        telegram POST /webhook-settings "{\"bot\":${BOT_IDS[$1]},\"url\":\"$WEBHOOK_URL\",\"max_connections\":7}" >/dev/null
+}
+WEBHOOK_URL=http://$TELEGRAM_CONTROL/mark
+
+# webhook_at BOT cloud|local: the address that is set there.
+webhook_at()
+{
+        telegram GET "/ledger?bot=${BOT_IDS[$1]}" | jq -s -r --arg role "$2" \
+                'map(select(.role == $role and (.event | startswith("webhook-")))) | last | .event // "none"'
+}
+
+# cloud_requests SEQ [BOT]: how many the cloud got since.
+cloud_requests()
+{
+        telegram_count event=request role=cloud since="$1" ${2:+"bot=${BOT_IDS[$2]}"}
+}
+
+# check_away BOT FROM_MS TO_MS: how long the bot was last away from the cloud, on Telegram's clock, as the ledger has it.
+check_away()
+{
+        local away
+
+        away=$(telegram GET /verdict | jq --argjson bot "${BOT_IDS[$1]}" \
+                '[.. | objects | select(.bot? == $bot and has("away_ms"))][0].away_ms | last // -1')
+        check "$1: was away from the cloud for $away ms, from $2 to $3 were expected" test "$away" -ge "$2" -a "$away" -le "$3"
+}

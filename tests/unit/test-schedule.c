@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "core/schedule.h"
+
+/* A mistake that hits every bot hits one first; the others wait for its end, and after too many bad ones they stay
+ * where they are. And no address ever sends more logins than the cloud takes. */
+
+static uint64_t rng;
+
+static uint64_t below(uint64_t n)
+{
+        rng ^= rng << 13;
+        rng ^= rng >> 7;
+        rng ^= rng << 17;
+        return rng % n;
+}
+
+/* ---- turns ---- */
+
+#define QUEUED     SCHEDULE_QUEUED
+#define NOT_READY  SCHEDULE_NOT_READY
+#define MOVING     SCHEDULE_MOVING
+#define STRUGGLING SCHEDULE_STRUGGLING
+#define ARRIVED    SCHEDULE_ARRIVED
+#define STRANDED   SCHEDULE_STRANDED
+#define RETURNED   SCHEDULE_RETURNED
+
+static const struct {
+        const char *what;
+        ScheduleJob jobs[6]; /* the first is asked for; id 0: no more */
+        ScheduleLimits limits;
+        ScheduleVerdict verdict;
+} situations[] = {
+        { "alone", { { 5, 5, QUEUED } }, { 1, 1 }, SCHEDULE_START },
+        { "somebody else's call moves too", { { 5, 5, QUEUED }, { 1, 1, MOVING } }, { 2, 1 }, SCHEDULE_START },
+        { "and that is all that may", { { 5, 5, QUEUED }, { 1, 1, MOVING } }, { 1, 1 }, SCHEDULE_WAIT_CONCURRENCY },
+        { "one that struggles moves still",
+          { { 5, 5, QUEUED }, { 1, 1, STRUGGLING } },
+          { 1, 1 },
+          SCHEDULE_WAIT_CONCURRENCY },
+        { "the first of its call", { { 5, 5, QUEUED }, { 6, 5, QUEUED } }, { 4, 1 }, SCHEDULE_START },
+        { "the second, before the first", { { 6, 5, QUEUED }, { 5, 5, QUEUED } }, { 4, 1 }, SCHEDULE_WAIT_FIRST },
+        { "while the first moves", { { 6, 5, QUEUED }, { 5, 5, MOVING } }, { 4, 1 }, SCHEDULE_WAIT_FIRST },
+        { "after it has arrived", { { 6, 5, QUEUED }, { 5, 5, ARRIVED } }, { 4, 1 }, SCHEDULE_START },
+        { "after it has arrived, beside others",
+          { { 7, 5, QUEUED }, { 5, 5, ARRIVED }, { 6, 5, MOVING } },
+          { 4, 1 },
+          SCHEDULE_START },
+        { "as many as may",
+          { { 9, 5, QUEUED }, { 5, 5, ARRIVED }, { 6, 5, MOVING }, { 7, 5, MOVING } },
+          { 2, 1 },
+          SCHEDULE_WAIT_CONCURRENCY },
+        { "the first was put back: this one is the first now",
+          { { 6, 5, QUEUED }, { 5, 5, RETURNED } },
+          { 4, 1 },
+          SCHEDULE_START },
+        { "and the next one waits for it",
+          { { 7, 5, QUEUED }, { 5, 5, RETURNED }, { 6, 5, MOVING } },
+          { 4, 1 },
+          SCHEDULE_WAIT_FIRST },
+        { "the first waits for its window, in nobody's way",
+          { { 6, 5, QUEUED }, { 5, 5, NOT_READY } },
+          { 4, 1 },
+          SCHEDULE_START },
+        { "the first got stuck half-way", { { 6, 5, QUEUED }, { 5, 5, STRANDED } }, { 4, 1 }, SCHEDULE_CALL_OFF },
+        { "or is about to", { { 6, 5, QUEUED }, { 5, 5, STRUGGLING } }, { 4, 1 }, SCHEDULE_CALL_OFF },
+        { "one failure of two that may be",
+          { { 7, 5, QUEUED }, { 5, 5, ARRIVED }, { 6, 5, STRANDED } },
+          { 4, 2 },
+          SCHEDULE_START },
+        { "two of two",
+          { { 8, 5, QUEUED }, { 5, 5, ARRIVED }, { 6, 5, STRANDED }, { 7, 5, STRUGGLING } },
+          { 4, 2 },
+          SCHEDULE_CALL_OFF },
+        { "of another call", { { 6, 6, QUEUED }, { 5, 5, STRANDED } }, { 4, 1 }, SCHEDULE_START },
+        { "what arrived in another call proves nothing for this one",
+          { { 8, 7, QUEUED }, { 7, 7, MOVING }, { 5, 5, ARRIVED } },
+          { 4, 1 },
+          SCHEDULE_WAIT_FIRST },
+};
+
+static void test_situations(void **state)
+{
+        FOREACH_ELEMENT(row, situations) {
+                size_t n = 0;
+
+                while (n < ELEMENTSOF(row->jobs) && row->jobs[n].id > 0)
+                        n++;
+                /* Wherever in the list it stands. */
+                for (size_t place = 0; place < n; place++) {
+                        ScheduleJob jobs[ELEMENTSOF(row->jobs)];
+                        ScheduleVerdict found;
+
+                        memcpy(jobs, row->jobs, sizeof(jobs));
+                        jobs[0] = row->jobs[place];
+                        jobs[place] = row->jobs[0];
+                        found = schedule_verdict(jobs, n, place, &row->limits);
+                        if (found != row->verdict)
+                                fail_msg("%s: %d, expected %d", row->what, found, row->verdict);
+                }
+        }
+}
+
+#define JOBS 40
+
+typedef struct Fleet {
+        ScheduleJob jobs[JOBS];
+        ScheduleLimits limits;
+        ScheduleVerdict verdicts[JOBS]; /* of the last round */
+} Fleet;
+
+static unsigned count(const Fleet *f, uint32_t batch, unsigned stages)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < JOBS; i++)
+                n += (batch == 0 || f->jobs[i].batch == batch) && (stages & 1u << f->jobs[i].stage);
+        return n;
+}
+
+static void check_start(const Fleet *f, size_t i)
+{
+        const unsigned moves = 1u << MOVING | 1u << STRUGGLING, fails = 1u << STRUGGLING | 1u << STRANDED;
+        uint32_t batch = f->jobs[i].batch;
+
+        assert_true(count(f, 0, moves) < f->limits.concurrency);
+        assert_true(count(f, batch, fails) < f->limits.max_failures);
+        if (count(f, batch, 1u << ARRIVED) == 0)
+                assert_int_equal(count(f, batch, moves), 0);
+        /* First come, first served: whoever came before and is still here has to wait for its own kind. */
+        for (size_t k = 0; k < i; k++)
+                if (f->jobs[k].stage == QUEUED)
+                        assert_int_equal(f->verdicts[k], SCHEDULE_WAIT_FIRST);
+}
+
+/* One question to each that waits, in the order of ids. */
+static void ask_all(Fleet *f)
+{
+        for (size_t i = 0; i < JOBS; i++) {
+                if (f->jobs[i].stage != QUEUED)
+                        continue;
+                f->verdicts[i] = schedule_verdict(f->jobs, JOBS, i, &f->limits);
+                if (f->verdicts[i] == SCHEDULE_START) {
+                        check_start(f, i);
+                        f->jobs[i].stage = MOVING;
+                } else if (f->verdicts[i] == SCHEDULE_CALL_OFF) {
+                        f->jobs[i].stage = RETURNED;
+                }
+        }
+}
+
+static void happen(ScheduleJob *job)
+{
+        static const ScheduleStage from_moving[] = { ARRIVED, ARRIVED, ARRIVED, RETURNED, STRUGGLING, STRANDED };
+
+        if (job->stage == NOT_READY)
+                job->stage = QUEUED;
+        else if (job->stage == QUEUED && below(8) == 0)
+                job->stage = below(2) ? NOT_READY : RETURNED;
+        else if (job->stage == MOVING)
+                job->stage = from_moving[below(ELEMENTSOF(from_moving))];
+        else if (job->stage == STRUGGLING)
+                job->stage = below(2) ? ARRIVED : STRANDED;
+}
+
+static void test_random_fleets(void **state)
+{
+        const unsigned under_way = 1u << QUEUED | 1u << NOT_READY | 1u << MOVING | 1u << STRUGGLING;
+
+        for (unsigned k = 0; k < 500; k++) {
+                Fleet f = { .limits = { .concurrency = 1 + below(6), .max_failures = 1 + below(4) } };
+                uint32_t batch = 1;
+
+                for (uint32_t i = 0; i < JOBS; i++) {
+                        if (below(8) == 0)
+                                batch = i + 1;
+                        f.jobs[i] = (ScheduleJob){ i + 1, batch, QUEUED };
+                }
+                for (unsigned rounds = 0; count(&f, 0, under_way) > 0; rounds++) {
+                        assert_true(rounds < 10000);
+                        ask_all(&f);
+                        /* Somebody is always on the way, or about to be ready: nobody waits for nothing. */
+                        assert_true(count(&f, 0, 1u << QUEUED) == 0 || count(&f, 0, under_way & ~(1u << QUEUED)) > 0);
+                        happen(&f.jobs[below(JOBS)]);
+                }
+        }
+}
+
+/* ---- the pace ---- */
+
+static void test_pace_in_numbers(void **state)
+{
+        Pace p = {};
+
+        assert_int_equal(pace_left(&p, 0, 0), 0);
+        assert_int_equal(pace_left(&p, PACE_MINUTE_MAX - 1, 0), 0);
+        assert_int_equal(pace_left(&p, PACE_MINUTE_MAX, 0), USEC_INFINITY);
+
+        for (unsigned i = 0; i < PACE_MINUTE_MAX; i++)
+                pace_add(&p, (int64_t) (i * USEC_PER_SEC));
+        assert_int_equal(pace_left(&p, 0, 19 * (int64_t) USEC_PER_SEC), 41 * USEC_PER_SEC);
+        assert_int_equal(pace_left(&p, 0, 60 * (int64_t) USEC_PER_SEC - 1), 1);
+        assert_int_equal(pace_left(&p, 0, 60 * (int64_t) USEC_PER_SEC), 0);
+        assert_int_equal(pace_left(&p, 1, 60 * (int64_t) USEC_PER_SEC), USEC_PER_SEC);
+        assert_int_equal(pace_left(&p, PACE_MINUTE_MAX - 1, 60 * (int64_t) USEC_PER_SEC), 19 * USEC_PER_SEC);
+        assert_int_equal(pace_left(&p, PACE_MINUTE_MAX - 1, 79 * (int64_t) USEC_PER_SEC), 0);
+}
+
+/* The hour counts too, over the boundary of a boot, and in whatever order the logins become known. */
+static void test_pace_of_an_hour(void **state)
+{
+        const int64_t gap = 5 * (int64_t) USEC_PER_SEC;
+        Pace p = {};
+
+        for (unsigned i = 0; i < PACE_HOUR_MAX; i++)
+                pace_add(&p, -gap * (int64_t) (i * 7 % PACE_HOUR_MAX));
+        assert_int_equal(p.n, PACE_HOUR_MAX);
+        for (size_t i = 1; i < p.n; i++)
+                assert_int_equal(p.logins_usec[i] - p.logins_usec[i - 1], gap);
+        assert_int_equal(pace_left(&p, 0, gap), USEC_PER_HOUR - PACE_HOUR_MAX * (usec_t) gap);
+
+        /* One that is older than all that count changes nothing; a newer one takes the place of the oldest. */
+        pace_add(&p, -(int64_t) USEC_PER_HOUR);
+        assert_int_equal(p.logins_usec[0], -gap * (PACE_HOUR_MAX - 1));
+        pace_add(&p, gap);
+        assert_int_equal(p.n, PACE_HOUR_MAX);
+        assert_int_equal(p.logins_usec[0], -gap * (PACE_HOUR_MAX - 2));
+        assert_int_equal(p.logins_usec[p.n - 1], gap);
+}
+
+#define LOGINS       1500
+#define RESERVED_MAX 64
+
+typedef struct Traffic {
+        Pace pace;
+        int64_t now_usec;
+        int64_t due_usec[RESERVED_MAX]; /* when each that was let begin will send its login */
+        unsigned n_reserved;
+        int64_t sent_usec[LOGINS];
+        size_t n_sent;
+} Traffic;
+
+static void forget_reserved(Traffic *t, unsigned i)
+{
+        t->due_usec[i] = t->due_usec[--t->n_reserved];
+}
+
+static void send_due(Traffic *t)
+{
+        for (unsigned i = t->n_reserved; i-- > 0 && t->n_sent < LOGINS;) {
+                if (t->due_usec[i] > t->now_usec)
+                        continue;
+                forget_reserved(t, i);
+                pace_add(&t->pace, t->now_usec);
+                t->sent_usec[t->n_sent++] = t->now_usec;
+        }
+}
+
+static void check_spans(const Traffic *t)
+{
+        for (size_t i = PACE_MINUTE_MAX; i < t->n_sent; i++)
+                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_MINUTE_MAX] >= (int64_t) USEC_PER_MIN);
+        for (size_t i = PACE_HOUR_MAX; i < t->n_sent; i++)
+                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_HOUR_MAX] >= (int64_t) USEC_PER_HOUR);
+}
+
+/* Whatever lies between a bot's being let begin and its login, and whether it comes to that at all. */
+static void test_pace_is_kept(void **state)
+{
+        static const usec_t delays[] = { 1, USEC_PER_SEC, USEC_PER_MIN, 20 * USEC_PER_MIN };
+
+        for (unsigned k = 0; k < 40; k++) {
+                usec_t delay = delays[below(ELEMENTSOF(delays))];
+                Traffic t = { .now_usec = -(int64_t) below(USEC_PER_HOUR) };
+
+                while (t.n_sent < LOGINS) {
+                        usec_t left = pace_left(&t.pace, t.n_reserved, t.now_usec);
+
+                        if (left == 0) {
+                                assert_true(t.n_reserved < RESERVED_MAX);
+                                t.due_usec[t.n_reserved++] = t.now_usec + (int64_t) below(delay);
+                        }
+                        if (t.n_reserved > 0 && below(20) == 0)
+                                forget_reserved(&t, below(t.n_reserved));
+                        t.now_usec += (int64_t) below(left == 0 ? USEC_PER_SEC : 5 * USEC_PER_SEC);
+                        send_due(&t);
+                }
+                check_spans(&t);
+        }
+}
+
+/* It is not slower than it has to be: what the estimate says is enough, to the microsecond. */
+static void test_pace_is_the_fastest(void **state)
+{
+        Traffic t = {};
+
+        while (t.n_sent < LOGINS) {
+                t.now_usec += (int64_t) pace_left(&t.pace, 0, t.now_usec);
+                t.due_usec[t.n_reserved++] = t.now_usec;
+                send_due(&t);
+        }
+        check_spans(&t);
+        for (size_t i = PACE_MINUTE_MAX; i < PACE_HOUR_MAX; i++)
+                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_MINUTE_MAX], USEC_PER_MIN);
+        for (size_t i = PACE_HOUR_MAX; i < LOGINS; i++)
+                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_HOUR_MAX], USEC_PER_HOUR);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_situations),      cmocka_unit_test(test_random_fleets),
+                cmocka_unit_test(test_pace_in_numbers), cmocka_unit_test(test_pace_of_an_hour),
+                cmocka_unit_test(test_pace_is_kept),    cmocka_unit_test(test_pace_is_the_fastest),
+        };
+        const char *given = getenv("SEED");
+
+        rng = given ? strtoull(given, NULL, 10) : (uint64_t) time(NULL) * 2654435761u | 1;
+        print_message("SEED=%" PRIu64 "\n", rng);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
