@@ -208,7 +208,7 @@ static const CutoverRow table[] = {
         ROW(CONFIRM,         CONFIRMED,           SETTLED,         RELEASE | DONE,          NONE,           "the workers run at the target"),
         ROW(CONFIRM,         SPOOL_LEFT,          CONFIRM,         NEXT_PART | CONFIRM,     NONE,           "a worker takes one part at each start"),
         ROW(CONFIRM,         NOT_CONFIRMED,       SETTLED,         RELEASE | FAILED | END,  NONE,           "the bot is at the target, its workers are not well"),
-        ROW(CONFIRM,         RESTARTED,           CONFIRM,         CONFIRM,                 NONE,           "watched anew"),
+        ROW(CONFIRM,         RESTARTED,           START_WORKERS,   START,                   NONE,           "after a boot they are still being started"),
 
         ROW(RESTORE_SOURCE,  SOURCE_RESTORED,     RESTART_WORKERS, START,                   NONE,           "the same workers at the same endpoint"),
         ROW(RESTORE_SOURCE,  SOURCE_NOT_RESTORED, RESTORE_SOURCE,  TIMER,                   NONE,           "the workers would find a changed bot"),

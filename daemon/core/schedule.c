@@ -14,7 +14,8 @@ ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t 
         assert(i < n_jobs && jobs[i].stage == SCHEDULE_QUEUED);
 
         for (size_t k = 0; k < n_jobs; k++) {
-                moving += is_moving(jobs[k].stage);
+                /* One that struggles may do so for hours: others need not wait for that. */
+                moving += jobs[k].stage == SCHEDULE_MOVING;
                 if (jobs[k].batch != jobs[i].batch || k == i)
                         continue;
                 batch_moving += is_moving(jobs[k].stage);
@@ -64,8 +65,8 @@ static usec_t span_left(const Pace *p, unsigned reserved, unsigned max, usec_t s
 
 usec_t pace_left(const Pace *p, unsigned reserved, int64_t now_usec)
 {
-        usec_t minute = span_left(p, reserved, PACE_MINUTE_MAX, USEC_PER_MIN, now_usec);
-        usec_t hour = span_left(p, reserved, PACE_HOUR_MAX, USEC_PER_HOUR, now_usec);
+        usec_t minute = span_left(p, reserved, PACE_MINUTE_MAX, PACE_MINUTE_USEC, now_usec);
+        usec_t hour = span_left(p, reserved, PACE_HOUR_MAX, PACE_HOUR_USEC, now_usec);
 
         return MAX(minute, hour);
 }

@@ -51,6 +51,10 @@ ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t 
 /* The server takes so many new logins from one address (ClientManager.cpp). */
 #define PACE_MINUTE_MAX 20u
 #define PACE_HOUR_MAX   600u
+/* … counted from when they arrive, not from when they are sent: what is sent first may arrive later. */
+#define PACE_MARGIN_USEC (5 * USEC_PER_SEC)
+#define PACE_MINUTE_USEC (USEC_PER_MIN + PACE_MARGIN_USEC)
+#define PACE_HOUR_USEC   (USEC_PER_HOUR + PACE_MARGIN_USEC)
 
 /* When logins went out; oldest first. CLOCK_BOOTTIME, or negative values before this boot: signed, therefore. */
 typedef struct Pace {

@@ -218,7 +218,7 @@ AskResult bot_cancel(Bot *b, char **ret_message)
                 return answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.", b->name,
                               step.why);
         if (b->record.job.automatic)
-                b->automatic_due_usec = usec_add(clock_boottime_usec(), CANCELED_USEC);
+                b->automatic_due_usec = b->stale_due_usec = usec_add(clock_boottime_usec(), CANCELED_USEC);
         bot_post(b, CUTOVER_CANCEL_REQUESTED);
         bot_dispatch(b);
         return ASK_OK;

@@ -26,9 +26,6 @@ static const struct RetryWait {
         [CUTOVER_RESTORE_SOURCE] = { 1 * USEC_PER_SEC, 30 * USEC_PER_SEC },
 };
 
-/* A getUpdates older than this is repeated before logOut is (L1). */
-#define GET_UPDATES_FRESH_USEC (5 * USEC_PER_SEC)
-
 static int on_dispatch(sd_event_source *s, void *userdata)
 {
         bot_dispatch(userdata);
@@ -197,11 +194,51 @@ static void bot_act(Bot *b)
         bot_changed(b);
 }
 
+/* ---- a record that could not be written ---- */
+
+#define RECORD_FIRST_USEC   (1 * USEC_PER_SEC)
+#define RECORD_LONGEST_USEC (30 * USEC_PER_SEC)
+
+static void on_record_timer(void *userdata)
+{
+        Bot *b = userdata;
+
+        b->record_timer = clock_timer_free(b->record_timer);
+        bot_record_aside(b);
+}
+
+/* What is on disk is an earlier state, which the next process would go on from, however long ago that was: it is written
+ * again until it is there, above all once the bot is settled. */
+static void record_written(Bot *b, int r)
+{
+        usec_t wait = RECORD_FIRST_USEC;
+
+        b->record_timer = clock_timer_free(b->record_timer);
+        if (r >= 0) {
+                if (b->unrecorded)
+                        log_bot(LOG_NOTICE, b->name, "The record is written again.");
+                b->unrecorded = false;
+                b->record_retries = 0;
+                return;
+        }
+        if (!b->unrecorded)
+                bot_set_error(b, "The record cannot be written: %s. Look after the file system of the state directory.",
+                              strerror(-r));
+        b->unrecorded = true;
+        for (unsigned i = 0; i < b->record_retries && wait < RECORD_LONGEST_USEC; i++)
+                wait *= 2;
+        b->record_retries++;
+        if (clock_timer_new(&b->record_timer, b->manager->event, MIN(wait, RECORD_LONGEST_USEC), on_record_timer, b) < 0)
+                log_bot(LOG_ERR, b->name, "Failed to arm a timer; the record is written at the next step.");
+}
+
 static void on_saved(DiskJob *job, int r, void *userdata)
 {
         Bot *b = userdata;
 
         b->saving = disk_job_free(b->saving);
+        if (r >= 0 || !cutover_facts(b->record.state)->needs_record)
+                record_written(b, r);
         if (r < 0) {
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to write the record of state %s: %m",
                               cutover_state_to_string(b->record.state));
@@ -231,8 +268,10 @@ static void on_recorded_aside(DiskJob *job, int r, void *userdata)
         Bot *b = userdata;
 
         b->aside_job = disk_job_free(b->aside_job);
-        if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to write the record, which is written again later: %m");
+        if (r < 0 && !b->unrecorded)
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to write the record, which is tried again: %m");
+        record_written(b, r);
+        bot_changed(b);
 }
 
 void bot_record_aside(Bot *b)

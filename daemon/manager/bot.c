@@ -45,6 +45,7 @@ Bot *bot_free(Bot *b)
         bot_watch_cancel(b);
         clock_timer_free(b->retry_timer);
         clock_timer_free(b->window_timer);
+        clock_timer_free(b->record_timer);
         disk_job_free(b->aside_job);
         sd_event_source_disable_unref(b->dispatch_source);
         disk_job_free(b->saving);

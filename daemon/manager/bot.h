@@ -112,7 +112,8 @@ struct Bot {
         usec_t webhook_error_usec; /* CLOCK_REALTIME of the last delivery that failed, as last seen */
         usec_t webhook_due_usec;   /* CLOCK_BOOTTIME of the next look at the webhook */
         BotApiCall *webhook_call;
-        usec_t automatic_due_usec; /* CLOCK_BOOTTIME before which no further automatic job begins */
+        usec_t automatic_due_usec; /* CLOCK_BOOTTIME before which no further automatic move begins */
+        usec_t stale_due_usec;     /* the same for the end of a stale session */
 
         /* the request that leaves: op-log-out.c */
         BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
@@ -127,6 +128,7 @@ struct Bot {
         void (*late_poll_waiter)(Bot *b); /* told when nothing is pending any more */
         int blank_offset;                 /* 0 or 1: see get_updates_arguments() */
         usec_t last_get_updates_usec;     /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
+        unsigned respools;                /* since the last repeat of logOut was sent */
         usec_t log_out_began_usec;        /* first attempt of this job; 0: none by this process */
         bool log_out_lengthens;           /* the attempt that was answered logged in again first */
         usec_t workers_stopped_usec;
@@ -145,6 +147,9 @@ struct Bot {
         unsigned n_checks;      /* Check() calls under way */
         DiskJob *asked_job;     /* of a wish that is no move: seat, spool */
         DiskJob *aside_job;     /* of what nobody waits for: window, hold, webhook */
+        bool unrecorded;        /* the last write failed, and what is on disk is not how it is */
+        unsigned record_retries;
+        ClockTimer *record_timer; /* tries to write it again */
         UnitCall *release_call; /* the stop of a server that check had started */
 
         uint64_t pending_updates;
@@ -190,14 +195,17 @@ usec_t bot_window_left(const Bot *b, Seat server);
 void bot_window_watch(Bot *b);
 /* Has windows of an earlier boot count from now on. */
 void bot_window_load(Bot *b);
-/* The time of day of `usec_from_now`, as people read it, and the span: "14:05:10 (in 432 s)". */
+/* The time of day of `usec_from_now`, as people read it, without and with the span: "14:05:10 (in 432 s)". */
 #define WHEN_MAX 64u
+const char *format_clock(char buffer[static WHEN_MAX], usec_t usec_from_now);
 const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now);
 
 /* ---- queue.c ---- */
 int op_queue_start(Bot *b, Operation **ret) _must_check_;
 /* Somebody's turn may have come: looked at from the event loop. */
 void manager_schedule(Manager *m);
+/* How long until one more bot may be let begin that will log in to the cloud. */
+usec_t manager_pace_left(const Manager *m);
 /* A login goes out to the cloud now. */
 void manager_pace_login(Manager *m);
 /* What the records tell of the logins before this process. */
@@ -243,6 +251,8 @@ void warm_up_cancel(Bot *b);
 /* The long poll of the logOut is still to be answered or written. */
 bool late_poll_pending(const Bot *b);
 void late_poll_drop(Bot *b);
+/* A getUpdates older than this is repeated before logOut is (L1). */
+#define GET_UPDATES_FRESH_USEC (5 * USEC_PER_SEC)
 /* getUpdates' arguments for the next request: see the comment there. */
 json_object *get_updates_arguments(Bot *b, unsigned timeout_sec);
 
@@ -253,6 +263,7 @@ typedef enum ServerAnswer {
         SERVER_READY,
         SERVER_NOT_RUNNING, /* and was not to be started */
         SERVER_FAILED,
+        SERVER_SHUTDOWN, /* the host goes down, and starts nothing any more */
 } ServerAnswer;
 
 typedef enum ServerFlags {
@@ -266,6 +277,8 @@ int server_call(Manager *m, unsigned flags, server_handler_t handler, void *user
 ServerCall *server_call_free(ServerCall *c);
 /* Whether the unit, which did not run, runs now or will soon because of this call, answered or not. */
 bool server_call_has_started(const ServerCall *c) _pure_;
+/* Where the host goes down, nothing follows from an answer: the record keeps the phase for the next boot. */
+bool server_waits_for_boot(Bot *b, ServerAnswer answer);
 int server_watch(Manager *m) _must_check_;
 /* GET /bot0:x/getMe at the cloud. */
 int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;

@@ -374,6 +374,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         Check *c = userdata;
         const char *unit = c->bot->manager->config->server_unit;
 
+        c->findings.shutting_down = answer == SERVER_SHUTDOWN;
         if (answer == SERVER_READY)
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers and can log bots in.", unit);
         else
@@ -446,6 +447,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
                 look_at_old_spool(c);
                 look_at_token(c);
         } else {
+                c->findings.shutting_down = answer == SERVER_SHUTDOWN;
                 c->findings.source_dead = true;
                 check_list_add(&c->list, "server", unit, CHECK_SKIPPED,
                                "The bot is left there without a logOut, which is made up for when the server answers "

@@ -22,7 +22,8 @@ char *check_list_complaint(const CheckList *l);
 /* What the checks found out besides. */
 typedef struct CheckFindings {
         WebhookInfo webhook;
-        bool source_dead; /* the server that the bot is to leave; then nothing is known of the webhook */
+        bool shutting_down; /* the host: nothing of this means anything */
+        bool source_dead;   /* the server that the bot is to leave; then nothing is known of the webhook */
 } CheckFindings;
 
 typedef struct Check Check;

@@ -53,6 +53,8 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
         Bot *b = o->base.bot;
         _cleanup_free_ char *complaint = NULL;
 
+        if (server_waits_for_boot(b, findings->shutting_down ? SERVER_SHUTDOWN : SERVER_READY))
+                return;
         if (!check_list_passed(list)) {
                 complaint = check_list_complaint(list);
                 bot_set_error(b, "%s", complaint ?: "A check failed.");
@@ -238,7 +240,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
 
         if (answer == SERVER_READY) {
                 not_yet_drained(o, "the server had to be started first");
-        } else {
+        } else if (!server_waits_for_boot(o->base.bot, answer)) {
                 bot_set_error(o->base.bot, "The local server died: %s", why);
                 bot_post(o->base.bot, CUTOVER_SOURCE_DEAD);
         }

@@ -137,13 +137,15 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         _cleanup_free_ char *said = NULL;
         WebhookInfo info = {};
         bool growing, complains;
+        char what[512];
         int r;
 
         r = botapi_webhook_info(reply, &info);
         said = botapi_reply_describe(reply);
         o->call = botapi_call_free(o->call);
         if (r < 0) {
-                another_round(o, said ?: "the server does not answer.");
+                snprintf(what, sizeof(what), "the server does not answer (%s): look at its journal.", said ?: "no memory");
+                another_round(o, what);
                 return;
         }
         growing = o->round > 1 && info.pending_update_count > o->pending_updates + GROWTH_MIN;

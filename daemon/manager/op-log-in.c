@@ -208,6 +208,8 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
                     b->record.job.target == SEAT_CLOUD && bot_window_left(b, SEAT_CLOUD) == 0;
 
         o->server_call = server_call_free(o->server_call);
+        if (server_waits_for_boot(b, answer))
+                return;
         bot_post(b, dead ? CUTOVER_SOURCE_DEAD : o->bad);
 }
 

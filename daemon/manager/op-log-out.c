@@ -282,6 +282,8 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         Bot *b = o->base.bot;
 
         o->server_call = server_call_free(o->server_call);
+        if (server_waits_for_boot(b, answer))
+                return;
         if (answer != SERVER_READY)
                 bot_set_error(b, "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",
                               why);
@@ -323,9 +325,13 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
 static void send_log_out(LogOutOperation *o)
 {
         Bot *b = o->base.bot;
-        int r;
+        /* With arguments it is a POST, which no proxy in front of the server repeats of its own accord. */
+        json_object *arguments = json_object_new_object();
+        int r = -ENOMEM;
 
-        r = bot_call(b, bot_source(b), BOTAPI_LOG_OUT, NULL, 0, NULL, on_logged_out, o, &o->call);
+        if (arguments)
+                r = bot_call(b, bot_source(b), BOTAPI_LOG_OUT, arguments, 0, NULL, on_logged_out, o, &o->call);
+        json_object_put(arguments);
         if (r < 0) {
                 errno = -r;
                 bot_set_error(b, "logOut could not be sent: %m.");
@@ -357,7 +363,19 @@ int op_log_out_start(Bot *b, Operation **ret)
         return begin(b, send_long_poll, ret);
 }
 
+/* A host that slept, or a slow disk, may have put the time between the spool and this: then the spool is repeated, too,
+ * but not for ever, for the sake of a disk that is always that slow. */
+#define RESPOOLS_MAX 3u
+
 int op_repeat_log_out_start(Bot *b, Operation **ret)
 {
+        usec_t age = usec_sub(clock_boottime_usec(), b->last_get_updates_usec);
+
+        if (b->last_get_updates_usec > 0 && age > GET_UPDATES_FRESH_USEC && b->respools++ < RESPOOLS_MAX) {
+                b->last_get_updates_usec = 0;
+                bot_post(b, CUTOVER_LOGOUT_REJECTED);
+                return 0;
+        }
+        b->respools = 0;
         return begin(b, send_log_out, ret);
 }

@@ -231,7 +231,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
 
         if (answer == SERVER_READY) {
                 again_or_fail(o, RETRY_USEC, "the local server had to be started first.");
-        } else {
+        } else if (!server_waits_for_boot(b, answer)) {
                 bot_set_error(b, "The local server died, and its session of the bot with it: %s", why);
                 bot_post(b, CUTOVER_SOURCE_DEAD);
         }
@@ -316,7 +316,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         if (answer == SERVER_READY) {
                 o->server_ready = true;
                 maybe_finished(o);
-        } else {
+        } else if (!server_waits_for_boot(o->base.bot, answer)) {
                 spool_failed(o, why);
         }
         o->server_call = server_call_free(o->server_call);
@@ -406,14 +406,18 @@ static void on_discarded(DiskJob *job, int r, void *userdata)
         o->saving = disk_job_free(o->saving);
         b->record.next_offset = b->record.confirmed_offset;
         b->record.job.spooled = spool_count(b->spool);
-        if (r >= 0 && (isempty(b->record.webhook.url) || b->record.webhook_deleted)) {
+        if (r >= 0 && isempty(b->record.webhook.url)) {
                 begin_polling(o);
                 return;
         }
-        /* On record first: a roll-back has to set the webhook again even if this process does not live to see it. */
-        b->record.webhook_deleted = true;
-        if (r >= 0)
+        /* On record first: a roll-back has to set the webhook again even if this process does not live to see it. One
+         * that did not may not have come to delete it. */
+        if (r >= 0 && b->record.webhook_deleted) {
+                r = delete_webhook(o);
+        } else if (r >= 0) {
+                b->record.webhook_deleted = true;
                 r = bot_save(b, on_deletion_recorded, o, &o->saving);
+        }
         if (r < 0)
                 spool_failed(o, strerror(-r));
 }

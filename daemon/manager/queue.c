@@ -49,6 +49,8 @@ static void on_stale_server(ServerAnswer answer, bool started, const char *why, 
 
         o->server_call = server_call_free(o->server_call);
         o->server_ready = answer == SERVER_READY;
+        if (server_waits_for_boot(b, answer))
+                return;
         if (!o->server_ready) {
                 bot_set_error(b, "The local server still holds a session of the bot, which has to be ended first. %s", why);
                 let_go(b, CUTOVER_CALLED_OFF);
@@ -102,8 +104,24 @@ static bool has_login_reserved(const Bot *b)
 {
         CutoverPlace place = cutover_facts(b->record.state)->place;
 
-        return bot_job_running(b) && b->record.job.target == SEAT_CLOUD && b->record.seat != SEAT_CLOUD &&
-               b->record.state != CUTOVER_QUEUED && place != CUTOVER_AT_TARGET;
+        if (!bot_job_running(b) || b->record.job.target != SEAT_CLOUD || b->record.state == CUTOVER_QUEUED)
+                return false;
+        /* Where it turned back, the seat has been the cloud all the time. */
+        return place == CUTOVER_AT_NONE || (b->record.seat != SEAT_CLOUD && place != CUTOVER_AT_TARGET);
+}
+
+static unsigned reserved_logins(const Manager *m)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < m->n_bots; i++)
+                n += has_login_reserved(m->bots[i]);
+        return n;
+}
+
+usec_t manager_pace_left(const Manager *m)
+{
+        return pace_left(&m->pace, reserved_logins(m), (int64_t) clock_boottime_usec());
 }
 
 /* ---- whose turn it is ---- */
@@ -165,10 +183,11 @@ static void say_what_for(Bot *b, usec_t window, usec_t left)
         b->not_before_usec = not_before;
         if (window > 0)
                 bot_set_error(b, "Waits for the %s server, which does not take the bot before %s.",
-                              seat_to_string(b->record.job.target), format_when(when, left));
+                              seat_to_string(b->record.job.target), format_clock(when, left));
         else if (left > 0)
-                bot_set_error(b, "Waits for its turn: the cloud takes 20 new logins a minute and 600 an hour; not before %s.",
-                              format_when(when, left));
+                bot_set_error(b,
+                              "Waits for its turn: the cloud takes 20 new logins a minute and 600 an hour; not before %s.",
+                              format_clock(when, left));
         else
                 bot_set_error(b, "Waits for its turn: other bots are being moved.");
 }
@@ -236,7 +255,8 @@ static usec_t admit(Manager *m, Bot **bots, ScheduleJob *jobs, usec_t *lefts)
                 Bot *b = bots[i];
                 ScheduleVerdict verdict = SCHEDULE_WAIT_CONCURRENCY;
 
-                if (!waiting(b))
+                /* Whose time is not known waits for something else than others. */
+                if (!waiting(b) || lefts[i] == USEC_INFINITY)
                         continue;
                 if (jobs[i].stage == SCHEDULE_QUEUED)
                         verdict = schedule_verdict(jobs, m->n_bots, i, &limits);
@@ -262,16 +282,15 @@ static int schedule(Manager *m)
         _cleanup_free_ Bot **bots = sorted_bots(m);
         _cleanup_free_ ScheduleJob *jobs = calloc(m->n_bots + 1, sizeof(ScheduleJob));
         _cleanup_free_ usec_t *lefts = calloc(m->n_bots + 1, sizeof(usec_t));
-        unsigned ahead = 0;
+        unsigned ahead = reserved_logins(m);
         usec_t next;
 
         if (!bots || !jobs || !lefts)
                 return -ENOMEM;
-        for (size_t i = 0; i < m->n_bots; i++)
-                ahead += has_login_reserved(bots[i]);
         for (size_t i = 0; i < m->n_bots; i++) {
                 const RecordJob *job = &bots[i]->record.job;
 
+                lefts[i] = USEC_INFINITY;
                 if (waits_on(bots[i])) {
                         lefts[i] = wait_left(m, bots[i], ahead);
                         ahead += job->target == SEAT_CLOUD;

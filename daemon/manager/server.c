@@ -175,6 +175,7 @@ static void probe(ServerCall *c)
 static void on_started(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         ServerCall *c = userdata;
+        ServerAnswer answer = result == UNIT_JOB_SHUTDOWN ? SERVER_SHUTDOWN : SERVER_FAILED;
         char why[512];
 
         /* Also where it failed: systemd may be trying again by itself (Restart=), which has to be ended, too. */
@@ -186,10 +187,10 @@ static void on_started(UnitCall *call, UnitJobResult result, const char *error, 
                 return;
         }
         snprintf(why, sizeof(why), "%s did not start (%s). %s%sSee 'systemctl status %s'.",
-                 c->manager->config->server_unit, unit_job_result_to_string(result), error ?: "", error ? " " : "",
+                 c->manager->config->server_unit, unit_job_result_to_string(result), error ?: "", error ? ". " : "",
                  c->manager->config->server_unit);
         c->unit_call = unit_call_free(c->unit_call);
-        finish(c, SERVER_FAILED, why);
+        finish(c, answer, why);
 }
 
 static void start_unit(ServerCall *c)
@@ -289,6 +290,14 @@ int server_call(Manager *m, unsigned flags, server_handler_t handler, void *user
         }
         *ret = c;
         return 0;
+}
+
+bool server_waits_for_boot(Bot *b, ServerAnswer answer)
+{
+        if (answer != SERVER_SHUTDOWN)
+                return false;
+        bot_set_error(b, "The host is shutting down: the cutover goes on at the next boot.");
+        return true;
 }
 
 /* Whether anything answers there at all: nobody's token, so nobody is logged in. */

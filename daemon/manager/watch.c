@@ -8,7 +8,7 @@
 /* Moves that nobody asks for: away from a local server that stays dead (Fallback=auto), and the end of the session that
  * such a server still holds, once it is back. The server is only asked where a bot depends on the answer. */
 
-/* So long a server that was bad has to be good without a break. */
+/* So long at most a server that was bad has to be good without a break. */
 #define STABLE_USEC (30 * USEC_PER_SEC)
 /* So long an automatic move that did not come about is not begun again. */
 #define AGAIN_USEC (60 * USEC_PER_SEC)
@@ -48,7 +48,7 @@ bool bot_falls_back(const Bot *b)
         const Record *r = &b->record;
 
         if (r->job.target != SEAT_LOCAL || !bot_may_fall_back(b) || bot_window_left(b, SEAT_CLOUD) > 0 ||
-            pace_left(&b->manager->pace, 0, (int64_t) clock_boottime_usec()) > 0)
+            manager_pace_left(b->manager) > 0)
                 return false;
         if (r->state == CUTOVER_LOG_IN)
                 return r->seat == SEAT_CLOUD;
@@ -101,13 +101,13 @@ void bot_watch_cancel(Bot *b)
 
 /* ---- what follows from an answer ---- */
 
-static void begin(Bot *b, const char *reason)
+static void begin(Bot *b, usec_t *due_usec, const char *reason)
 {
         int r;
 
-        if (clock_boottime_usec() < b->automatic_due_usec)
+        if (clock_boottime_usec() < *due_usec)
                 return;
-        b->automatic_due_usec = usec_add(clock_boottime_usec(), AGAIN_USEC);
+        *due_usec = usec_add(clock_boottime_usec(), AGAIN_USEC);
         r = bot_begin_automatic(b, SEAT_CLOUD, reason);
         if (r < 0)
                 log_bot_errno(LOG_WARNING, b->name, r, "Failed to begin a move by itself, it is tried again: %m");
@@ -118,9 +118,9 @@ static void consider_fallback(Bot *b)
         usec_t now = clock_boottime_usec(), grace = b->config->fallback_grace_usec;
 
         if (health_is_dead(&b->manager->health, now, grace))
-                begin(b, "fallback: the local server is dead");
+                begin(b, &b->automatic_due_usec, "fallback: the local server is dead");
         else if (health_is_dead(&b->webhook_health, now, grace))
-                begin(b, "fallback: the local server cannot deliver to the webhook");
+                begin(b, &b->automatic_due_usec, "fallback: the local server cannot deliver to the webhook");
         else
                 look_at_webhook(b);
 }
@@ -135,9 +135,20 @@ static void consider(Bot *b, bool good)
         if (!is_idle(b))
                 return;
         if (b->record.stale && good)
-                begin(b, "the local server still holds a session of the bot");
+                begin(b, &b->stale_due_usec, "the local server still holds a session of the bot");
         else if (b->record.seat == SEAT_LOCAL && bot_may_fall_back(b))
                 consider_fallback(b);
+}
+
+/* Less than any bot's grace, or two short breaks within it would pass for one long one. */
+static usec_t stable_usec(const Manager *m)
+{
+        usec_t stable = STABLE_USEC;
+
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (m->bots[i]->config && m->bots[i]->config->fallback == FALLBACK_AUTO)
+                        stable = MIN(stable, m->bots[i]->config->fallback_grace_usec / 2);
+        return stable;
 }
 
 static void on_answer(ServerAnswer answer, bool started, const char *why, void *userdata)
@@ -146,7 +157,7 @@ static void on_answer(ServerAnswer answer, bool started, const char *why, void *
         usec_t now = clock_boottime_usec();
         bool good = answer == SERVER_READY, was_bad = m->health.bad_since_usec > 0;
 
-        health_note(&m->health, good, now, STABLE_USEC);
+        health_note(&m->health, good, now, stable_usec(m));
         if (!good && !was_bad)
                 log_warning("The local server does not answer. %s", why);
         else if (was_bad && m->health.bad_since_usec == 0)

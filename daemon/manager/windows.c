@@ -125,17 +125,26 @@ void bot_window_load(Bot *b)
         bot_window_watch(b);
 }
 
-const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now)
+const char *format_clock(char buffer[static WHEN_MAX], usec_t usec_from_now)
 {
         time_t at = (time_t) (usec_add(clock_realtime_usec(), usec_from_now) / USEC_PER_SEC);
-        unsigned long sec = (unsigned long) ((usec_from_now + USEC_PER_SEC - 1) / USEC_PER_SEC);
-        char clock[16];
         struct tm tm;
 
         if (usec_from_now == USEC_INFINITY || !localtime_r(&at, &tm) ||
-            strftime(clock, sizeof(clock), "%H:%M:%S", &tm) == 0)
+            strftime(buffer, WHEN_MAX, "%H:%M:%S", &tm) == 0)
                 snprintf(buffer, WHEN_MAX, "a time that is not known yet");
+        return buffer;
+}
+
+const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now)
+{
+        uint64_t sec = (usec_from_now + USEC_PER_SEC - 1) / USEC_PER_SEC;
+        char clock[WHEN_MAX];
+
+        format_clock(clock, usec_from_now);
+        if (usec_from_now == USEC_INFINITY)
+                memcpy(buffer, clock, sizeof(clock));
         else
-                snprintf(buffer, WHEN_MAX, "%s (in %lu s)", clock, sec);
+                snprintf(buffer, WHEN_MAX, "%.20s (in %" PRIu64 " s)", clock, sec);
         return buffer;
 }
