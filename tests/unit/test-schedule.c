@@ -222,7 +222,7 @@ static void test_pace_of_an_hour(void **state)
         assert_int_equal(p.n, PACE_HOUR_MAX);
         for (size_t i = 1; i < p.n; i++)
                 assert_int_equal(p.logins_usec[i] - p.logins_usec[i - 1], gap);
-        assert_int_equal(pace_left(&p, 0, gap), USEC_PER_HOUR - PACE_HOUR_MAX * (usec_t) gap);
+        assert_int_equal(pace_left(&p, 0, gap), PACE_HOUR_USEC - PACE_HOUR_MAX * (usec_t) gap);
 
         /* One that is older than all that count changes nothing; a newer one takes the place of the oldest. */
         pace_add(&p, -(int64_t) USEC_PER_HOUR);
@@ -264,9 +264,9 @@ static void send_due(Traffic *t)
 static void check_spans(const Traffic *t)
 {
         for (size_t i = PACE_MINUTE_MAX; i < t->n_sent; i++)
-                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_MINUTE_MAX] >= (int64_t) USEC_PER_MIN);
+                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_MINUTE_MAX] >= (int64_t) PACE_MINUTE_USEC);
         for (size_t i = PACE_HOUR_MAX; i < t->n_sent; i++)
-                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_HOUR_MAX] >= (int64_t) USEC_PER_HOUR);
+                assert_true(t->sent_usec[i] - t->sent_usec[i - PACE_HOUR_MAX] >= (int64_t) PACE_HOUR_USEC);
 }
 
 /* Whatever lies between a bot's being let begin and its login, and whether it comes to that at all. */
@@ -306,9 +306,9 @@ static void test_pace_is_the_fastest(void **state)
         }
         check_spans(&t);
         for (size_t i = PACE_MINUTE_MAX; i < PACE_HOUR_MAX; i++)
-                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_MINUTE_MAX], USEC_PER_MIN);
+                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_MINUTE_MAX], PACE_MINUTE_USEC);
         for (size_t i = PACE_HOUR_MAX; i < LOGINS; i++)
-                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_HOUR_MAX], USEC_PER_HOUR);
+                assert_int_equal(t.sent_usec[i] - t.sent_usec[i - PACE_HOUR_MAX], PACE_HOUR_USEC);
 }
 
 int main(void)
