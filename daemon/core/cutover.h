@@ -75,7 +75,7 @@ typedef enum CutoverEvent {
         /* results of actions */
         CUTOVER_CHECK_PASSED,
         CUTOVER_CHECK_FAILED,
-        CUTOVER_SOURCE_DEAD, /* the server that the bot is to leave cannot be asked and cannot be started */
+        CUTOVER_SOURCE_DEAD,  /* the server that the bot is to leave cannot be asked and cannot be started */
         CUTOVER_DRAINED,      /* nothing is pending, or on-undrained=spool and the time is up */
         CUTOVER_DRAINED_HOLD, /* the same, and the caller asked to hold here */
         CUTOVER_DRAIN_FAILED,
@@ -151,9 +151,9 @@ typedef enum CutoverNote {
         CUTOVER_NOTE_WINDOW_OVER,    /* the target's window is over for good, whatever a clock says later */
         CUTOVER_NOTE_WINDOW_LONGER,  /* it was not: the target's window counts from now once more */
         CUTOVER_NOTE_ABANDONED,      /* the seat's server holds a stale session; the target is the other one */
-        CUTOVER_NOTE_TURNED_BACK,    /* the target may hold one, if a login could arrive there; the target is the seat */
-        CUTOVER_NOTE_AGAIN,          /* nothing new: what could not be written is written now */
-        CUTOVER_NOTE_STALE_ENDED,    /* the stale session is gone: its server's window counts from now */
+        CUTOVER_NOTE_TURNED_BACK, /* the target may hold one, if a login could arrive there; the target is the seat */
+        CUTOVER_NOTE_AGAIN,       /* nothing new: what could not be written is written now */
+        CUTOVER_NOTE_STALE_ENDED, /* the stale session is gone: its server's window counts from now */
         CUTOVER_NOTE_MAX,
         CUTOVER_NOTE_INVALID = -EINVAL,
 } CutoverNote;

@@ -6,15 +6,15 @@
 /* The one description of a record that writing, reading, copying and freeing share: FIELD(name on disk, kind, member).
  * Order is the order on disk. */
 
-#define RECORD_MOMENT(FIELD, name, member)                           \
-        FIELD(name ".boottime-usec", UINT64, member.boottime_usec)   \
-        FIELD(name ".realtime-usec", UINT64, member.realtime_usec)   \
-        FIELD(name ".boot-id", ID128, member.boot_id)                \
+#define RECORD_MOMENT(FIELD, name, member)                         \
+        FIELD(name ".boottime-usec", UINT64, member.boottime_usec) \
+        FIELD(name ".realtime-usec", UINT64, member.realtime_usec) \
+        FIELD(name ".boot-id", ID128, member.boot_id)              \
         FIELD(name ".synchronised", BOOL, member.synchronised)
 
-#define RECORD_WINDOW(FIELD, name, member)                           \
-        RECORD_MOMENT(FIELD, name ".since", member.since)            \
-        RECORD_MOMENT(FIELD, name ".seen", member.seen)              \
+#define RECORD_WINDOW(FIELD, name, member)                \
+        RECORD_MOMENT(FIELD, name ".since", member.since) \
+        RECORD_MOMENT(FIELD, name ".seen", member.seen)   \
         FIELD(name ".length-usec", UINT64, member.length_usec)
 
 #define RECORD_FIELDS(FIELD)                                                          \
@@ -64,7 +64,6 @@
         FIELD("held-until-usec", UINT64, held_until_usec)                             \
         FIELD("held-reason", STRING, held_reason)
 
-
 typedef enum FieldKind {
         FIELD_BOOL,
         FIELD_COUNT, /* int, not negative */
@@ -75,7 +74,7 @@ typedef enum FieldKind {
         FIELD_OPTIONAL_STRING, /* NULL is null */
         FIELD_UNITS,           /* char ** */
         FIELD_STRING_ARRAY,    /* json_object *, an array of strings, or NULL */
-        FIELD_ID128,         /* uint8_t[16], as hexadecimal digits */
+        FIELD_ID128,           /* uint8_t[16], as hexadecimal digits */
         FIELD_SETTLED_SEAT,    /* Seat, and from here on words of an enum */
         FIELD_STATE,
         FIELD_JOB_RESULT,

@@ -43,8 +43,7 @@ typedef enum ScheduleVerdict {
 
 /* What becomes of jobs[i], which is SCHEDULE_QUEUED. The caller asks again whenever something has changed, in the order
  * of ids, and tells every job's stage anew: so a START counts as moving in the next question. */
-ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t i,
-                                 const ScheduleLimits *limits) _pure_;
+ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t i, const ScheduleLimits *limits) _pure_;
 
 /* ---- the pace of logins to the cloud ---- */
 

@@ -61,6 +61,5 @@ usec_t window_end_realtime(const Window *w, const Moment *now)
 
 bool window_session_is_young(const Moment *logged_in, const Moment *now)
 {
-        return moment_is_set(logged_in) &&
-               moment_age(logged_in, NULL, now) < WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
+        return moment_is_set(logged_in) && moment_age(logged_in, NULL, now) < WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
 }

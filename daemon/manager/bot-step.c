@@ -207,8 +207,8 @@ static void on_record_timer(void *userdata)
         bot_record_aside(b);
 }
 
-/* What is on disk is an earlier state, which the next process would go on from, however long ago that was: it is written
- * again until it is there, above all once the bot is settled. */
+/* What is on disk is an earlier state, which the next process would go on from, however long ago that was: it is
+ * written again until it is there, above all once the bot is settled. */
 static void record_written(Bot *b, int r)
 {
         usec_t wait = RECORD_FIRST_USEC;
@@ -228,7 +228,8 @@ static void record_written(Bot *b, int r)
         for (unsigned i = 0; i < b->record_retries && wait < RECORD_LONGEST_USEC; i++)
                 wait *= 2;
         b->record_retries++;
-        if (clock_timer_new(&b->record_timer, b->manager->event, MIN(wait, RECORD_LONGEST_USEC), on_record_timer, b) < 0)
+        if (clock_timer_new(&b->record_timer, b->manager->event, MIN(wait, RECORD_LONGEST_USEC), on_record_timer, b) <
+            0)
                 log_bot(LOG_ERR, b->name, "Failed to arm a timer; the record is written at the next step.");
 }
 
@@ -333,7 +334,8 @@ static void note_log_out(Bot *b, CutoverState from, CutoverNote note, const Mome
         usec_t length = record_window(&b->record, r->seat)->length_usec;
         /* A repeat may have logged the bot in first: a young session, and a long lock. Of one that was answered we
          * know. */
-        bool repeated = from == CUTOVER_LOG_OUT_REPEAT && (note == CUTOVER_NOTE_MAY_BE_LOGGED_OUT || b->log_out_lengthens);
+        bool repeated = from == CUTOVER_LOG_OUT_REPEAT &&
+                        (note == CUTOVER_NOTE_MAY_BE_LOGGED_OUT || b->log_out_lengthens);
 
         if (repeated)
                 length = WINDOW_LONG_USEC;

@@ -138,8 +138,8 @@ static bool may_send(const Bot *b, Seat seat, BotApiMethod method)
         CutoverPlace place = facts->place;
 
         if (facts->ends_stale && seat == bot_source(b))
-                return r->stale && (method == BOTAPI_LOG_OUT || method == BOTAPI_GET_UPDATES ||
-                                    method == BOTAPI_DELETE_WEBHOOK);
+                return r->stale &&
+                       (method == BOTAPI_LOG_OUT || method == BOTAPI_GET_UPDATES || method == BOTAPI_DELETE_WEBHOOK);
         if (place != CUTOVER_AT_UNKNOWN && seat == SEAT_CLOUD && bot_window_left(b, SEAT_CLOUD) > 0)
                 return false;
         switch (place) {

@@ -102,9 +102,9 @@ struct Bot {
         /* what keeps the bot out of a server: windows.c, log-in */
         ClockTimer *window_timer;
 
-        bool stale_asked; /* a logOut for the stale session may have gone out before */
-        bool webhook_seen; /* its settings at the seat, by this process */
-        bool login_sent; /* a login may have arrived at the target of this job */
+        bool stale_asked;       /* a logOut for the stale session may have gone out before */
+        bool webhook_seen;      /* its settings at the seat, by this process */
+        bool login_sent;        /* a login may have arrived at the target of this job */
         usec_t not_before_usec; /* of a queued job, CLOCK_REALTIME; 0: not known */
 
         /* watch.c */
@@ -144,13 +144,13 @@ struct Bot {
         UnitCall *part_call;
         void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
 
-        unsigned n_checks;      /* Check() calls under way */
-        DiskJob *asked_job;     /* of a wish that is no move: seat, spool */
-        DiskJob *aside_job;     /* of what nobody waits for: window, hold, webhook */
-        bool unrecorded;        /* the last write failed, and what is on disk is not how it is */
+        unsigned n_checks;  /* Check() calls under way */
+        DiskJob *asked_job; /* of a wish that is no move: seat, spool */
+        DiskJob *aside_job; /* of what nobody waits for: window, hold, webhook */
+        bool unrecorded;    /* the last write failed, and what is on disk is not how it is */
         unsigned record_retries;
         ClockTimer *record_timer; /* tries to write it again */
-        UnitCall *release_call; /* the stop of a server that check had started */
+        UnitCall *release_call;   /* the stop of a server that check had started */
 
         uint64_t pending_updates;
         usec_t pending_updates_usec;

@@ -31,7 +31,8 @@ typedef void (*check_handler_t)(Check *c, const CheckList *list, const CheckFind
 
 /* One callback, from the event loop; the call may be freed in it. On the way to the cloud the local server is the
  * source: it is started, where that is allowed, to be asked. */
-int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret) _must_check_;
+int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata,
+                Check **ret) _must_check_;
 Check *check_free(Check *c);
 DEFINE_CLEANUP(Check *, check_free);
 

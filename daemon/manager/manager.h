@@ -85,7 +85,7 @@ usec_t bot_cloud_allowed_usec(const Bot *b);
 usec_t bot_local_allowed_usec(const Bot *b); /* the same for the local server */
 /* The local server was left without a logOut and holds a session of the bot, which is ended when it answers again. */
 bool bot_stale_session(const Bot *b);
-usec_t bot_held_until_usec(const Bot *b); /* CLOCK_REALTIME; 0: automatic moves are allowed, USEC_INFINITY: for good */
+usec_t bot_held_until_usec(const Bot *b);  /* CLOCK_REALTIME; 0: automatic moves are allowed, USEC_INFINITY: for good */
 const char *bot_held_reason(const Bot *b); /* "" if none */
 /* Of a queued job: CLOCK_REALTIME before which it will not begin, by what is known now; 0: no such time is known. */
 usec_t bot_job_not_before_usec(const Bot *b);
@@ -108,7 +108,7 @@ typedef enum AskResult {
         ASK_UNDECLARED,
         ASK_BAD_RECORD,
         ASK_BAD_CONFIG,
-        ASK_JOB_RUNNING, /* for the other target, or it is in the way */
+        ASK_JOB_RUNNING,     /* for the other target, or it is in the way */
         ASK_FALLBACK_WINDOW, /* the target does not take the bot yet, and the caller does not want to wait */
         ASK_HELD,            /* an automatic move, and those are not allowed now */
         ASK_NOT_CANCELLABLE,

@@ -144,7 +144,8 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         said = botapi_reply_describe(reply);
         o->call = botapi_call_free(o->call);
         if (r < 0) {
-                snprintf(what, sizeof(what), "the server does not answer (%s): look at its journal.", said ?: "no memory");
+                snprintf(what, sizeof(what), "the server does not answer (%s): look at its journal.",
+                         said ?: "no memory");
                 another_round(o, what);
                 return;
         }

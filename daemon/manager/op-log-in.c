@@ -127,7 +127,8 @@ static bool wait_for_window(Bot *b)
 
         if (left == 0)
                 return false;
-        bot_set_error(b, "The bot is logged out, and the cloud does not take it back before %s.", format_when(when, left));
+        bot_set_error(b, "The bot is logged out, and the cloud does not take it back before %s.",
+                      format_when(when, left));
         b->retry_after_usec = left;
         bot_post(b, CUTOVER_LOGIN_FAILED);
         return true;

@@ -285,7 +285,8 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         if (server_waits_for_boot(b, answer))
                 return;
         if (answer != SERVER_READY)
-                bot_set_error(b, "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",
+                bot_set_error(b,
+                              "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",
                               why);
         bot_post(b, answer == SERVER_READY ? CUTOVER_LOGOUT_REJECTED : CUTOVER_SOURCE_DEAD);
 }

@@ -52,7 +52,8 @@ static void on_stale_server(ServerAnswer answer, bool started, const char *why, 
         if (server_waits_for_boot(b, answer))
                 return;
         if (!o->server_ready) {
-                bot_set_error(b, "The local server still holds a session of the bot, which has to be ended first. %s", why);
+                bot_set_error(b, "The local server still holds a session of the bot, which has to be ended first. %s",
+                              why);
                 let_go(b, CUTOVER_CALLED_OFF);
                 return;
         }
@@ -165,8 +166,9 @@ static void refuse_window(Bot *b, usec_t left)
 {
         char when[WHEN_MAX];
 
-        bot_set_error(b, "The %s server does not take the bot before %s. Start the cutover again then, or now with "
-                         "--when-allowed.",
+        bot_set_error(b,
+                      "The %s server does not take the bot before %s. Start the cutover again then, or now with "
+                      "--when-allowed.",
                       seat_to_string(b->record.job.target), format_when(when, left));
         let_go(b, CUTOVER_CALLED_OFF);
 }
@@ -265,8 +267,9 @@ static usec_t admit(Manager *m, Bot **bots, ScheduleJob *jobs, usec_t *lefts)
                         let_go(b, CUTOVER_ADMITTED);
                 } else if (verdict == SCHEDULE_CALL_OFF) {
                         jobs[i].stage = SCHEDULE_RETURNED;
-                        bot_set_error(b, "Not begun: MaxFailures=%u of the bots that were to move before it did not get "
-                                         "well there. See 'tgswitchctl status', then start the cutover again.",
+                        bot_set_error(b,
+                                      "Not begun: MaxFailures=%u of the bots that were to move before it did not get "
+                                      "well there. See 'tgswitchctl status', then start the cutover again.",
                                       m->config->max_failures);
                         let_go(b, CUTOVER_CALLED_OFF);
                 } else {

@@ -381,9 +381,8 @@ static void on_done_with(UnitCall *call, UnitJobResult result, const char *error
 /* Where this bot's job had started the unit and is over without having moved there, or the bot has just left it. */
 static bool is_to_stop(const Bot *b)
 {
-        return b->record.server_started ||
-               (b->manager->config->stop_when_unused && b->record.seat == SEAT_CLOUD &&
-                b->record.job.target == SEAT_CLOUD);
+        return b->record.server_started || (b->manager->config->stop_when_unused && b->record.seat == SEAT_CLOUD &&
+                                            b->record.job.target == SEAT_CLOUD);
 }
 
 void server_release(Bot *b)

@@ -14,6 +14,8 @@
 #define AGAIN_USEC (60 * USEC_PER_SEC)
 /* So often a webhook bot's deliveries are looked at. */
 #define WEBHOOK_USEC (30 * USEC_PER_SEC)
+/* A delivery that fails may be the fault of the web server, whom a move would not help: it is given more time. */
+#define WEBHOOK_GRACES 5
 
 static bool is_idle(const Bot *b)
 {
@@ -97,6 +99,8 @@ static void look_at_webhook(Bot *b)
 void bot_watch_cancel(Bot *b)
 {
         b->webhook_call = botapi_call_free(b->webhook_call);
+        /* What was seen before a move says nothing of after it. */
+        b->webhook_health = (Health){};
 }
 
 /* ---- what follows from an answer ---- */
@@ -119,7 +123,7 @@ static void consider_fallback(Bot *b)
 
         if (health_is_dead(&b->manager->health, now, grace))
                 begin(b, &b->automatic_due_usec, "fallback: the local server is dead");
-        else if (health_is_dead(&b->webhook_health, now, grace))
+        else if (health_is_dead(&b->webhook_health, now, WEBHOOK_GRACES * grace))
                 begin(b, &b->automatic_due_usec, "fallback: the local server cannot deliver to the webhook");
         else
                 look_at_webhook(b);
@@ -127,8 +131,7 @@ static void consider_fallback(Bot *b)
 
 static void consider(Bot *b, bool good)
 {
-        if (waits_to_fall_back(b) && b->manager->health.bad_since_usec == 0 &&
-            b->webhook_health.bad_since_usec == 0) {
+        if (waits_to_fall_back(b) && b->manager->health.bad_since_usec == 0 && b->webhook_health.bad_since_usec == 0) {
                 bot_set_error(b, "The local server is well again, so the bot stays there.");
                 bot_post(b, CUTOVER_CALLED_OFF);
         }
