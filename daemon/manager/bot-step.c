@@ -472,11 +472,16 @@ static bool step_needs_writing(CutoverState from, const CutoverStep *step)
                 (CUTOVER_DO_JOB_DONE | CUTOVER_DO_JOB_FAILED | CUTOVER_DO_JOB_CANCELED | CUTOVER_DO_JOB_END));
 }
 
+/* Who stops finishes what cannot be undone, and begins nothing of the kind. A logOut in flight is cut off by nobody. */
+static bool may_be_left(CutoverState state)
+{
+        return cutover_facts(state)->cancellable && state != CUTOVER_STALE_LOG_OUT;
+}
+
 void bot_dispatch(Bot *b)
 {
-        /* Who stops finishes what cannot be undone, and begins nothing of the kind. */
         while (b->n_events > 0 && !b->saving &&
-               !(b->manager->stopping && cutover_facts(b->record.state)->cancellable)) {
+               !(b->manager->stopping && may_be_left(b->record.state))) {
                 CutoverEvent event = b->events[0];
                 CutoverState from = b->record.state;
                 CutoverStep step = cutover_step(from, event);

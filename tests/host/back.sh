@@ -107,3 +107,53 @@ check_away()
                 '[.. | objects | select(.bot? == $bot and has("away_ms"))][0].away_ms | last // -1')
         check "$1: was away from the cloud for $away ms, from $2 to $3 were expected" test "$away" -ge "$2" -a "$away" -le "$3"
 }
+
+# ---- the local server ----
+
+SERVER="telegram-bot-api.service"
+
+# server_dies: at once and for good.
+server_dies()
+{
+        local since
+
+        since=$(telegram_seq)
+        host_run systemctl mask --runtime --quiet "$SERVER"
+        host_run systemctl kill --signal=KILL "$SERVER"
+        telegram_wait event=server-stop since="$since" >/dev/null || host_bail "the local server does not die"
+}
+
+server_returns()
+{
+        host_run systemctl unmask --runtime --quiet "$SERVER"
+        host_run systemctl reset-failed "$SERVER"
+        host_run systemctl start "$SERVER"
+}
+
+# server_restarts: killed, and started again by systemd.
+server_restarts()
+{
+        local since
+
+        since=$(telegram_seq)
+        host_run systemctl kill --signal=KILL "$SERVER" && telegram_wait event=server-start since="$since" >/dev/null
+}
+
+# server_probed N: returns when the daemon begins to look after the server for the N-th time from now; what it saw the times
+# before, it has considered.
+server_probed()
+{
+        bus_messages "$(bus_mark)" "$1" '"member":"LoadUnit".*"telegram-bot-api\.service"' >/dev/null
+}
+
+# bus_messages MARK N REGEX [SECONDS]: prints the first N messages after MARK that match, once they are there; fails where
+# they don't come.
+bus_messages()
+{
+        local found
+
+        found=$(timeout "${4:-60}" grep -m "$2" -E -e "$3" \
+                < <(exec tail -n "+$(($1 + 1))" -f "$HOST_DISK/bus.log" 2>/dev/null))
+        printf '%s\n' "$found"
+        (($(wc -l <<<"$found") == $2))
+}

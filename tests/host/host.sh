@@ -143,7 +143,9 @@ host_put()
         install -D -m "${2:-644}" /dev/stdin "$path"
 }
 
-# Installs the project as it was built, into a host that is on or off, and does what a package would do after it.
+# Installs the project as it was built, into a host that is on or off, and does what a package would do after it. All the
+# bots of a scenario that are to move begin at once; what Concurrency= says about that is the matter of a scenario of its
+# own, whose drop-in comes after this one.
 host_install()
 {
         if ! {
@@ -153,6 +155,7 @@ host_install()
         } >"$HOST_DISK/install.log" 2>&1; then
                 host_bail "installation failed: $(tail -n 5 "$HOST_DISK/install.log")"
         fi
+        host_put /etc/tgswitch/tgswitch.conf.d/10-host.conf <<<$'[Manager]\nConcurrency=64'
 }
 
 # Shuts the host down in good order, services and all.
