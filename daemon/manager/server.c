@@ -385,6 +385,31 @@ static bool is_to_stop(const Bot *b)
                                             b->record.job.target == SEAT_CLOUD);
 }
 
+static bool server_is_used(const Manager *m)
+{
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (uses_server(m->bots[i]))
+                        return true;
+        return false;
+}
+
+/* A unit that does not run is left alone: the stop of it would stop those that require it. */
+static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        Bot *b = userdata;
+        Manager *m = b->manager;
+        bool runs = r < 0 || unit_active_state_may_run(info->active_state) || info->job_id != 0;
+
+        b->release_call = unit_call_free(b->release_call);
+        /* Somebody may have begun to use it meanwhile. */
+        if (!runs || server_is_used(m))
+                return;
+        r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
+                            &b->release_call);
+        if (r < 0)
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s, ignoring: %m", m->config->server_unit);
+}
+
 void server_release(Bot *b)
 {
         Manager *m = b->manager;
@@ -392,21 +417,19 @@ void server_release(Bot *b)
         int r;
 
         b->record.server_started = false;
-        for (size_t i = 0; i < m->n_bots && stop; i++) {
-                if (!uses_server(m->bots[i]))
-                        continue;
-                /* Whoever uses it now has to put it back then. */
-                if (started && m->bots[i] != b)
-                        m->bots[i]->record.server_started = bot_job_running(m->bots[i]);
-                stop = false;
-        }
         if (!stop)
                 return;
+        if (server_is_used(m)) {
+                /* Whoever is on the way there has to put it back then. */
+                for (size_t i = 0; i < m->n_bots && started; i++)
+                        if (m->bots[i] != b && bot_job_running(m->bots[i]) && uses_server(m->bots[i]))
+                                m->bots[i]->record.server_started = true;
+                return;
+        }
         b->release_call = unit_call_free(b->release_call);
-        r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
-                            &b->release_call);
+        r = unit_client_get(m->units, m->config->server_unit, on_release_looked, b, &b->release_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s, ignoring: %m", m->config->server_unit);
+                log_bot_errno(LOG_WARNING, b->name, r, "Failed to look at %s, ignoring: %m", m->config->server_unit);
 }
 
 static void on_used(ServerAnswer answer, bool started, const char *why, void *userdata)
