@@ -236,6 +236,8 @@ const char *bot_last_error(const Bot *b)
                 return b->config_error;
         if (b->error)
                 return b->error;
+        if (b->record.state == CUTOVER_SETTLED && b->record.seat == SEAT_LOCAL && b->manager->server_complaint)
+                return b->manager->server_complaint;
         return b->record.job.error ? b->record.job.error : "";
 }
 

@@ -52,6 +52,7 @@ struct Manager {
         UnitCall *server_watch;
         struct ServerCall *server_call; /* at start-up, where bots live there: their workers wait for it */
         UnitActiveState server_state;
+        char *server_complaint;        /* it does not run, and bots are logged in there; NULL: it runs */
         UnitCall *server_look;         /* of which invocation it is, after it has become active */
         uint8_t server_invocation[16]; /* as last seen */
         uint8_t server_proven[16];     /* invocation of the server's unit whose login path has been seen to work */

@@ -93,6 +93,7 @@ Manager *manager_free(Manager *m)
         free(m->runtime_directory);
         free(m->credentials_directory);
         free(m->status);
+        free(m->server_complaint);
         free(m);
         return NULL;
 }

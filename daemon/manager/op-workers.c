@@ -380,6 +380,7 @@ int op_stop_workers_start(Bot *b, Operation **ret)
 
 typedef struct StartOperation {
         Operation base;
+        bool again; /* the second time */
         UnitJobs workers;
         UnitJobs triggers;
 } StartOperation;
@@ -421,18 +422,35 @@ static void on_triggers_started(void *userdata)
         start_finished(userdata);
 }
 
+static int start_workers(StartOperation *o);
+
 static void on_workers_started(void *userdata)
 {
         StartOperation *o = userdata;
         Bot *b = o->base.bot;
         int r;
 
+        if (o->workers.complaint && !o->again && !o->workers.timed_out) {
+                /* A start that was held while the process before this one died got no credential and failed. For those
+                 * that run this does nothing. */
+                o->again = true;
+                if (start_workers(o) >= 0)
+                        return;
+        }
         r = unit_jobs_start(&o->triggers, b->manager, b->record.triggers, UNIT_START, start_timeout_usec(b),
                             on_triggers_started, o);
         if (r < 0) {
                 complain(&o->triggers, "a trigger", strerror(-r), NULL);
                 start_finished(o);
         }
+}
+
+static int start_workers(StartOperation *o)
+{
+        Bot *b = o->base.bot;
+
+        return unit_jobs_start(&o->workers, b->manager, b->record.workers, UNIT_START, start_timeout_usec(b),
+                               on_workers_started, o);
 }
 
 int op_start_workers_start(Bot *b, Operation **ret)
@@ -445,8 +463,7 @@ int op_start_workers_start(Bot *b, Operation **ret)
                 return -ENOMEM;
         o->base = (Operation){ start_operation_free, b };
         b->part_dropped = false;
-        r = unit_jobs_start(&o->workers, b->manager, b->record.workers, UNIT_START, start_timeout_usec(b),
-                            on_workers_started, o);
+        r = start_workers(o);
         if (r < 0) {
                 start_operation_free(&o->base);
                 return r;

@@ -321,6 +321,22 @@ static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdat
         manager_schedule(m);
 }
 
+/* For the bots that are logged in there: with Fallback=manual nobody else will say it. */
+static void complain_of_server(Manager *m)
+{
+        free(m->server_complaint);
+        m->server_complaint = NULL;
+        if ((m->server_state == UNIT_FAILED || m->server_state == UNIT_INACTIVE) &&
+            asprintf(&m->server_complaint,
+                     "The bot is logged in at the local server, and %s does not run (%s): see 'systemctl status %s' and "
+                     "start it, or move the bot with 'tgswitchctl switch cloud'.",
+                     m->config->server_unit, unit_active_state_to_string(m->server_state), m->config->server_unit) < 0)
+                m->server_complaint = NULL;
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (m->bots[i]->record.seat == SEAT_LOCAL)
+                        bot_changed(m->bots[i]);
+}
+
 static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_state, void *userdata)
 {
         Manager *m = userdata;
@@ -328,6 +344,7 @@ static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_sta
         if (m->server_state == active)
                 return;
         m->server_state = active;
+        complain_of_server(m);
         m->server_look = unit_call_free(m->server_look);
         if (unit_client_get(m->units, m->config->server_unit, on_looked, m, &m->server_look) < 0)
                 log_warning("Failed to look at %s, ignoring.", m->config->server_unit);

@@ -131,7 +131,7 @@ static void consider_fallback(Bot *b)
 
 static void consider(Bot *b, bool good)
 {
-        if (waits_to_fall_back(b) && b->manager->health.bad_since_usec == 0 && b->webhook_health.bad_since_usec == 0) {
+        if (waits_to_fall_back(b) && health_is_well(&b->manager->health) && health_is_well(&b->webhook_health)) {
                 bot_set_error(b, "The local server is well again, so the bot stays there.");
                 bot_post(b, CUTOVER_CALLED_OFF);
         }
@@ -158,12 +158,12 @@ static void on_answer(ServerAnswer answer, bool started, const char *why, void *
 {
         Manager *m = userdata;
         usec_t now = clock_boottime_usec();
-        bool good = answer == SERVER_READY, was_bad = m->health.bad_since_usec > 0;
+        bool good = answer == SERVER_READY, was_bad = !health_is_well(&m->health);
 
         health_note(&m->health, good, now, stable_usec(m));
         if (!good && !was_bad)
                 log_warning("The local server does not answer. %s", why);
-        else if (was_bad && m->health.bad_since_usec == 0)
+        else if (was_bad && health_is_well(&m->health))
                 log_info("The local server is well again.");
         m->watch_call = server_call_free(m->watch_call);
         for (size_t i = 0; i < m->n_bots; i++)
