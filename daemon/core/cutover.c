@@ -75,7 +75,7 @@ static const CutoverRow table[] = {
         ROW(STALE_LOG_OUT,   RESTARTED,           QUEUED,          QUEUE,                   NONE,           "the server may be gone again"),
 
         ROW(STALE_HAND_OVER, CONFIRMED,           QUEUED,          QUEUE,                   NONE,           "now the job can have its turn"),
-        ROW(STALE_HAND_OVER, NOT_CONFIRMED,       QUEUED,          QUEUE,                   NONE,           "what was not taken is kept"),
+        ROW(STALE_HAND_OVER, NOT_CONFIRMED,       SETTLED,         RELEASE | FAILED | END,  NONE,           "what was not taken is kept"),
         ROW(STALE_HAND_OVER, SPOOL_LEFT,          STALE_HAND_OVER, NEXT_PART | CONFIRM,     NONE,           "a worker takes one part at each start"),
         ROW(STALE_HAND_OVER, CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "what was not taken is kept"),
         ROW(STALE_HAND_OVER, RESTARTED,           STALE_HAND_OVER, NEXT_PART | CONFIRM,     NONE,           "handed over twice is better than never"),

@@ -180,7 +180,8 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
 
 int bot_begin_automatic(Bot *b, Seat target, const char *reason)
 {
-        SwitchOptions options = { .on_undrained = ON_UNDRAINED_INVALID, .reason = reason, .requester = "tgswitchd" };
+        /* Where nobody takes the updates any more, waiting for them to be taken would never end. */
+        SwitchOptions options = { .on_undrained = ON_UNDRAINED_SPOOL, .reason = reason, .requester = "tgswitchd" };
         int r;
 
         if (bot_job_running(b) || b->saving || b->asked_job || b->manager->stopping)
@@ -252,7 +253,7 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
 
         b->asked_job = disk_job_free(b->asked_job);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to record the seat; after a restart the old one counts: %m");
+                bot_record_aside(b);
         if (bot_gate_open(b))
                 credential_socket_reconsider(b->manager->gate);
 }

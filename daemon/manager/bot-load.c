@@ -79,7 +79,7 @@ static void on_declared(DiskJob *job, int r, void *userdata)
 
         b->asked_job = disk_job_free(b->asked_job);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to record where the bot is logged in, ignoring: %m");
+                bot_record_aside(b);
         if (bot_gate_open(b))
                 credential_socket_reconsider(b->manager->gate);
 }
@@ -128,6 +128,14 @@ static void check_token_is_ours(Bot *b)
         b->token = bot_token_free(b->token);
 }
 
+/* A worker that reads it does not start without it. */
+#define PUBLISH_AGAIN_USEC (10 * USEC_PER_SEC)
+
+static void on_publish_timer(void *userdata)
+{
+        bot_publish_environment(userdata);
+}
+
 /* The environment file of a bot that is logged in somewhere, also where the gate is still closed: /run may be new. */
 void bot_publish_environment(Bot *b)
 {
@@ -136,9 +144,14 @@ void bot_publish_environment(Bot *b)
 
         if (!b->record_ok || !b->token || (seat != SEAT_CLOUD && seat != SEAT_LOCAL))
                 return;
+        b->publish_timer = clock_timer_free(b->publish_timer);
         r = publish_environment(b, seat);
+        if (r >= 0)
+                return;
+        log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file, which is tried again: %m");
+        r = clock_timer_new(&b->publish_timer, b->manager->event, PUBLISH_AGAIN_USEC, on_publish_timer, b);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file: %m");
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer; it is written at the next reload: %m");
 }
 
 int bot_load(Bot *b)

@@ -46,6 +46,7 @@ Bot *bot_free(Bot *b)
         clock_timer_free(b->retry_timer);
         clock_timer_free(b->window_timer);
         clock_timer_free(b->record_timer);
+        clock_timer_free(b->publish_timer);
         disk_job_free(b->aside_job);
         sd_event_source_disable_unref(b->dispatch_source);
         disk_job_free(b->saving);

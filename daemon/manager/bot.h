@@ -150,8 +150,9 @@ struct Bot {
         DiskJob *aside_job; /* of what nobody waits for: window, hold, webhook */
         bool unrecorded;    /* the last write failed, and what is on disk is not how it is */
         unsigned record_retries;
-        ClockTimer *record_timer; /* tries to write it again */
-        UnitCall *release_call;   /* the stop of a server that check had started */
+        ClockTimer *record_timer;  /* tries to write it again */
+        ClockTimer *publish_timer; /* the same for the environment file */
+        UnitCall *release_call;    /* the stop of a server that check had started */
 
         uint64_t pending_updates;
         usec_t pending_updates_usec;
@@ -264,6 +265,7 @@ typedef enum ServerAnswer {
         SERVER_READY,
         SERVER_NOT_RUNNING, /* and was not to be started */
         SERVER_FAILED,
+        SERVER_UNKNOWN,  /* systemd could not be asked, or did not obey: that says nothing of the server */
         SERVER_SHUTDOWN, /* the host goes down, and starts nothing any more */
 } ServerAnswer;
 

@@ -378,8 +378,8 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         if (answer == SERVER_READY)
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers and can log bots in.", unit);
         else
-                check_list_add(&c->list, "server", unit, answer == SERVER_FAILED ? CHECK_FAIL : CHECK_SKIPPED, "%s",
-                               why);
+                check_list_add(&c->list, "server", unit, answer == SERVER_NOT_RUNNING ? CHECK_SKIPPED : CHECK_FAIL,
+                               "%s", why);
         c->server_call = server_call_free(c->server_call);
         look_done(c);
 }
@@ -446,6 +446,9 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers.", unit);
                 look_at_old_spool(c);
                 look_at_token(c);
+        } else if (answer == SERVER_UNKNOWN) {
+                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Whether %s is well could not be found out. %s",
+                               unit, why);
         } else {
                 c->findings.shutting_down = answer == SERVER_SHUTDOWN;
                 c->findings.source_dead = true;

@@ -238,8 +238,8 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
 {
         DrainOperation *o = userdata;
 
-        if (answer == SERVER_READY) {
-                not_yet_drained(o, "the server had to be started first");
+        if (answer == SERVER_READY || answer == SERVER_UNKNOWN) {
+                not_yet_drained(o, why ?: "the server had to be started first");
         } else if (!server_waits_for_boot(o->base.bot, answer)) {
                 bot_set_error(o->base.bot, "The local server died: %s", why);
                 bot_post(o->base.bot, CUTOVER_SOURCE_DEAD);

@@ -205,7 +205,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
 {
         WebhookOperation *o = userdata;
         Bot *b = o->base.bot;
-        bool dead = answer != SERVER_READY && o->good == CUTOVER_SOURCE_RESTORED && bot_may_fall_back(b) &&
+        bool dead = answer == SERVER_FAILED && o->good == CUTOVER_SOURCE_RESTORED && bot_may_fall_back(b) &&
                     b->record.job.target == SEAT_CLOUD && bot_window_left(b, SEAT_CLOUD) == 0;
 
         o->server_call = server_call_free(o->server_call);

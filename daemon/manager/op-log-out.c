@@ -284,6 +284,8 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         o->server_call = server_call_free(o->server_call);
         if (server_waits_for_boot(b, answer))
                 return;
+        if (answer == SERVER_UNKNOWN)
+                answer = SERVER_READY;
         if (answer != SERVER_READY)
                 bot_set_error(b,
                               "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",

@@ -229,8 +229,8 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
         SpoolOperation *o = userdata;
         Bot *b = o->base.bot;
 
-        if (answer == SERVER_READY) {
-                again_or_fail(o, RETRY_USEC, "the local server had to be started first.");
+        if (answer == SERVER_READY || answer == SERVER_UNKNOWN) {
+                again_or_fail(o, RETRY_USEC, why ?: "the local server had to be started first.");
         } else if (!server_waits_for_boot(b, answer)) {
                 bot_set_error(b, "The local server died, and its session of the bot with it: %s", why);
                 bot_post(b, CUTOVER_SOURCE_DEAD);

@@ -13,6 +13,8 @@
 #define PROBE_FIRST_USEC         (50 * USEC_PER_MSEC)
 #define PROBE_LONGEST_USEC       (1 * USEC_PER_SEC)
 #define PROBE_LOGIN_TIMEOUT_USEC (20 * USEC_PER_SEC)
+/* One that is lost proves nothing, where something hangs on it. */
+#define PROBES_MIN 3u
 
 struct ServerCall {
         Manager *manager;
@@ -24,6 +26,7 @@ struct ServerCall {
         bool started;
         usec_t deadline_usec; /* CLOCK_BOOTTIME */
         usec_t wait_usec;
+        unsigned probes; /* that were not answered */
         uint8_t invocation[16];
         BotToken *token;
 
@@ -60,7 +63,7 @@ static void fail_errno(ServerCall *c, int r, const char *what)
         char why[256];
 
         snprintf(why, sizeof(why), "Failed to %s: %s.", what, strerror(-r));
-        finish(c, SERVER_FAILED, why);
+        finish(c, SERVER_UNKNOWN, why);
 }
 
 static void on_login_probed(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -143,7 +146,8 @@ static void on_probed(BotApiCall *call, const BotApiReply *reply, void *userdata
                 return;
         }
 
-        if ((c->flags & SERVER_START) && clock_boottime_usec() < c->deadline_usec) {
+        c->probes++;
+        if ((c->flags & SERVER_START) && (c->probes < PROBES_MIN || clock_boottime_usec() < c->deadline_usec)) {
                 c->api_call = botapi_call_free(c->api_call);
                 r = clock_timer_new(&c->timer, c->manager->event, c->wait_usec, on_probe_timer, c);
                 c->wait_usec = MIN(c->wait_usec * 2, PROBE_LONGEST_USEC);
@@ -172,10 +176,24 @@ static void probe(ServerCall *c)
                 fail_errno(c, r, "probe the local server");
 }
 
+static ServerAnswer answer_of(UnitJobResult result)
+{
+        switch (result) {
+        case UNIT_JOB_SHUTDOWN:
+                return SERVER_SHUTDOWN;
+        case UNIT_JOB_REFUSED:
+        case UNIT_JOB_DENIED:
+        case UNIT_JOB_CANCELED:
+                return SERVER_UNKNOWN;
+        default:
+                return SERVER_FAILED;
+        }
+}
+
 static void on_started(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         ServerCall *c = userdata;
-        ServerAnswer answer = result == UNIT_JOB_SHUTDOWN ? SERVER_SHUTDOWN : SERVER_FAILED;
+        ServerAnswer answer = answer_of(result);
         char why[512];
 
         /* Also where it failed: systemd may be trying again by itself (Restart=), which has to be ended, too. */

@@ -41,7 +41,9 @@ static bool depends(const Bot *b)
                 return false;
         if (b->record.stale || waits_to_fall_back(b))
                 return true;
-        return b->record.seat == SEAT_LOCAL && bot_may_fall_back(b) &&
+        /* Also while it is held for a time: nobody tells when that is over. */
+        return b->record.seat == SEAT_LOCAL && b->config && b->config->fallback == FALLBACK_AUTO &&
+               b->record.held_until_usec != USEC_INFINITY &&
                (b->record.state == CUTOVER_SETTLED || b->record.state == CUTOVER_RESTORE_WEBHOOK);
 }
 
@@ -160,6 +162,11 @@ static void on_answer(ServerAnswer answer, bool started, const char *why, void *
         usec_t now = clock_boottime_usec();
         bool good = answer == SERVER_READY, was_bad = !health_is_well(&m->health);
 
+        if (answer == SERVER_UNKNOWN || answer == SERVER_SHUTDOWN) {
+                m->watch_call = server_call_free(m->watch_call);
+                manager_watch(m);
+                return;
+        }
         health_note(&m->health, good, now, stable_usec(m));
         if (!good && !was_bad)
                 log_warning("The local server does not answer. %s", why);
