@@ -53,7 +53,7 @@
         FIELD("webhook.max-connections", COUNT, webhook.max_connections)              \
         FIELD("webhook.allowed-updates", STRING_ARRAY, webhook.allowed_updates)       \
         FIELD("webhook-deleted", BOOL, webhook_deleted)                               \
-        FIELD("part-served", BOOL, part_served)                                       \
+        FIELD("part-served-updates", UINT64, part_served_updates)                     \
         RECORD_WINDOW(FIELD, "cloud-window", cloud_window)                            \
         RECORD_WINDOW(FIELD, "local-window", local_window)                            \
         FIELD("local-window.server", ID128, local_window_server)                      \

@@ -16,7 +16,7 @@ static const RecordField fields[] = { RECORD_FIELDS(FIELD) };
 /* A member that is added to Record and not to RECORD_FIELDS would be forgotten on disk. It changes this sum, unless it
  * is small and falls into the padding, which is here what the 64-bit ABIs of Linux put between the members. */
 #if UINTPTR_MAX == UINT64_MAX
-#define RECORD_PADDING            74u
+#define RECORD_PADDING            75u
 #define FIELD(text, type, member) +sizeof(((Record *) NULL)->member)
 static_assert(sizeof(Record) == RECORD_PADDING RECORD_FIELDS(FIELD), "RECORD_FIELDS leaves out a member of Record");
 #undef FIELD

@@ -90,7 +90,10 @@ typedef struct Record {
         WebhookSettings webhook; /* of the source; url is NULL for a polling bot */
         bool webhook_deleted;    /* by us: a roll-back sets it again */
 
-        bool part_served; /* the first part of the spool: it is dropped once its worker has stayed up */
+        /* So many from the front of the spool were served to the worker that takes it, and are dropped once it has
+         * stayed up; 0: none that we know of. A number, so that the next process drops what was served, not what it
+         * would choose. */
+        uint64_t part_served_updates;
 
         /* what keeps the bot out of the servers */
         Window cloud_window;

@@ -5,7 +5,7 @@
 
 #include "base/macro.h"
 
-/* A delay inhibitor of logind for shutdown and sleep (org.freedesktop.login1(5), Inhibit): the host waits
+/* Delay inhibitors of logind for shutdown and sleep (org.freedesktop.login1(5), Inhibit): the host waits
  * for it, five seconds unless InhibitDelayMaxSec= says otherwise. Best effort: a host without logind goes
  * down without asking. */
 
@@ -14,7 +14,7 @@ typedef struct Inhibitor Inhibitor;
 typedef enum InhibitorState {
         INHIBITOR_ASKED,
         INHIBITOR_HELD,
-        INHIBITOR_REFUSED, /* by logind, by polkit, or there is no logind */
+        INHIBITOR_REFUSED, /* at least one of the two: by logind, by polkit, or there is no logind */
         INHIBITOR_STATE_MAX,
         INHIBITOR_STATE_INVALID = -EINVAL,
 } InhibitorState;

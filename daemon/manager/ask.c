@@ -83,7 +83,7 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options, bool a
         b->record.confirmed_offset = 0;
         b->record.logout_attempts = 0;
         b->record.server_started = false;
-        b->record.part_served = false;
+        b->part_doubtful = false;
         b->log_out_began_usec = 0;
         b->last_get_updates_usec = 0;
         b->workers_stopped_usec = 0;
@@ -129,6 +129,9 @@ AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options
         if (bot_job_running(b) && b->record.job.target == target && b->record.job.result == JOB_RESULT_NONE)
                 return ASK_RUNNING;
         step = cutover_step(b->record.state, CUTOVER_SWITCH_REQUESTED);
+        if (step.verdict != CUTOVER_STEP && options && options->automatic)
+                return answer(ASK_HELD, ret_message, "%s is on its way to %s (job %" PRIu32 "), and is left to that.",
+                              b->name, seat_to_string(b->record.job.target), b->record.job.id);
         if (step.verdict != CUTOVER_STEP)
                 return answer(ASK_JOB_RUNNING, ret_message,
                               "%s cannot be moved to %s now: %s (job %" PRIu32
@@ -380,7 +383,7 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
                 return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
                               strerror(-r));
         handover_cancel(b);
-        b->record.part_served = false;
+        b->record.part_served_updates = 0;
         log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
         return ASK_OK;
 }

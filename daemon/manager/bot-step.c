@@ -252,6 +252,7 @@ static void on_saved(DiskJob *job, int r, void *userdata)
                         /* What else has been posted meanwhile was meant for a state that is not reached. */
                         b->n_events = 0;
                         bot_post(b, CUTOVER_WRITE_FAILED);
+                        manager_maybe_exit(b->manager);
                         return;
                 }
         }
@@ -355,7 +356,8 @@ static void note_logged_in(Bot *b, const Moment *now)
         r->logged_in = *now;
 }
 
-/* Only the local server is ever left like this, and only for the cloud. */
+/* Only the local server is ever left like this, and only for the cloud. A session that nobody saw began at a moment of
+ * no boot that anybody knows: nothing proves that it is not young. */
 static void note_stale(Bot *b, const Moment *logged_in)
 {
         b->record.stale = true;
@@ -418,7 +420,7 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
         case CUTOVER_NOTE_TURNED_BACK:
                 assert(r->seat == SEAT_CLOUD);
                 if (b->login_sent)
-                        note_stale(b, &now);
+                        note_stale(b, &(const Moment){ .boottime_usec = 1 });
                 r->job.target = SEAT_CLOUD;
                 window_close(&r->cloud_window);
                 break;
@@ -454,6 +456,10 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
                 b->record.job.phase_started_usec = clock_realtime_usec();
                 b->entered = *phase ? step->why : NULL;
         }
+        /* What is in the spool may be of an earlier move, whose server gives nothing twice: a roll-back from here
+         * throws nothing away. */
+        if (step->state == CUTOVER_ABANDON)
+                b->record.confirmed_offset = INT64_MAX;
         log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from), cutover_event_to_string(event),
                 cutover_state_to_string(step->state), step->why);
 
@@ -480,8 +486,7 @@ static bool may_be_left(CutoverState state)
 
 void bot_dispatch(Bot *b)
 {
-        while (b->n_events > 0 && !b->saving &&
-               !(b->manager->stopping && may_be_left(b->record.state))) {
+        while (b->n_events > 0 && !b->saving && !(b->manager->stopping && may_be_left(b->record.state))) {
                 CutoverEvent event = b->events[0];
                 CutoverState from = b->record.state;
                 CutoverStep step = cutover_step(from, event);

@@ -138,10 +138,14 @@ struct Bot {
         DiskJob *part_job;
         bool part_ready;
         DiskJob *part_saving;
-        usec_t part_served_usec; /* CLOCK_MONOTONIC of the last time; 0: by an earlier process */
-        uint64_t part_updates;   /* in the part that is being dropped */
-        bool part_dropped;       /* one was, since the workers were last started */
-        ClockTimer *part_timer;
+        uint64_t part_sent_updates;     /* in the answer that went out last */
+        usec_t part_served_usec;        /* CLOCK_MONOTONIC of the last time; 0: by an earlier process */
+        bool part_settled;              /* its worker stayed up: it is dropped as soon as the disk lets us */
+        uint64_t part_dropping_updates; /* in the part that is being dropped */
+        bool part_dropped;              /* one was, since the workers were last started */
+        bool part_doubtful;             /* one may have been served, and nobody knows */
+        unsigned part_retries;          /* of what the disk refused */
+        ClockTimer *part_timer;         /* until its worker, or the disk, is looked at again */
         UnitCall *part_call;
         void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
 
@@ -302,7 +306,10 @@ void gate_served(const CredentialPeer *peer, void *userdata);
 
 /* ---- handover.c ---- */
 int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
+void handover_wanted(Bot *b);              /* a worker asks for a part and there is none */
 void handover_served(Bot *b);
+/* Whether the part's waiter has something to wait for. */
+bool handover_pending(const Bot *b);
 void handover_cancel(Bot *b);
 
 /* ---- status.c ---- */

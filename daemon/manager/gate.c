@@ -63,8 +63,11 @@ static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *pee
                 return serve("[]", 2, ret_data, ret_size);
         /* Between two parts there is none; handover.c asks again when the next one has been read. */
         part = b->part_ready ? spool_part(b->spool, &size, &n) : NULL;
-        if (!part)
+        if (!part) {
+                handover_wanted(b);
                 return CREDENTIAL_HOLD;
+        }
+        b->part_sent_updates = n;
         return serve(part, size, ret_data, ret_size);
 }
 

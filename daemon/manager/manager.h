@@ -110,7 +110,7 @@ typedef enum AskResult {
         ASK_BAD_CONFIG,
         ASK_JOB_RUNNING,     /* for the other target, or it is in the way */
         ASK_FALLBACK_WINDOW, /* the target does not take the bot yet, and the caller does not want to wait */
-        ASK_HELD,            /* an automatic move, and those are not allowed now */
+        ASK_HELD,            /* an automatic move, and somebody wants it otherwise */
         ASK_NOT_CANCELLABLE,
         ASK_NOT_HOLDING,
         ASK_NOT_SETTLED,

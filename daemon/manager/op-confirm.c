@@ -92,18 +92,25 @@ static void look_at_spool(ConfirmOperation *o);
 
 static void on_part(Bot *b, int r)
 {
+        ConfirmOperation *o = (ConfirmOperation *) b->operation;
+        char what[512];
+
         b->part_waiter = NULL;
-        if (r == -ESRCH) {
-                another_round((ConfirmOperation *) b->operation,
+        if (r >= 0) {
+                look_at_spool(o);
+        } else if (r == -ESRCH) {
+                another_round(o,
                               "the worker that takes the spool does not stay up: see its journal. The spool is kept.");
-                return;
+        } else {
+                errno = -r;
+                snprintf(what, sizeof(what),
+                         b->part_settled ? "what was handed over could not be taken out of the spool: %m. That is tried "
+                                           "again, and until then the worker gets it at each start. Look after the file "
+                                           "system of the state directory."
+                                         : "the spool could not be read: %m. That is tried again, and what is in it is "
+                                           "kept. Look after the file system of the state directory.");
+                another_round(o, what);
         }
-        if (r < 0) {
-                not_confirmed((ConfirmOperation *) b->operation,
-                              "the spool could not be read or written; what is in it is kept.");
-                return;
-        }
-        look_at_spool((ConfirmOperation *) b->operation);
 }
 
 static void look_at_spool(ConfirmOperation *o)
@@ -111,11 +118,11 @@ static void look_at_spool(ConfirmOperation *o)
         Bot *b = o->base.bot;
         uint64_t left = spool_count(b->spool);
 
-        if (b->record.part_served || b->part_job || b->part_saving) {
+        if (handover_pending(b)) {
                 b->part_waiter = on_part;
                 return;
         }
-        if (left > 0 && b->part_dropped) {
+        if (left > 0 && (b->part_dropped || b->part_doubtful)) {
                 bot_post(b, CUTOVER_SPOOL_LEFT);
                 return;
         }
@@ -298,7 +305,7 @@ int op_next_part_start(Bot *b, Operation **ret)
         if (r < 0)
                 return r;
         *ret = &o->base;
-        b->part_dropped = false;
+        b->part_dropped = b->part_doubtful = false;
         if (!b->config || !b->config->spool_to || bot_spooled_updates(b) == 0) {
                 look_at_workers(o);
                 return 0;

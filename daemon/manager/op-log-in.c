@@ -53,7 +53,7 @@ static void on_server_started(UnitCall *call, UnitJobResult result, const char *
                               "The bot is logged out and waits for the local server, but %s does not start (%s). "
                               "%s%sSee 'systemctl status %s'.",
                               b->manager->config->server_unit, unit_job_result_to_string(result), error ?: "",
-                              error ? " " : "", b->manager->config->server_unit);
+                              error ? ". " : "", b->manager->config->server_unit);
         o->unit_call = unit_call_free(o->unit_call);
         bot_post(b, CUTOVER_LOGIN_FAILED);
 }

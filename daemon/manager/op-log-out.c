@@ -309,7 +309,8 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
         _cleanup_free_ char *said = botapi_reply_describe(reply);
 
         o->call = botapi_call_free(o->call);
-        b->stale_asked = b->record.state == CUTOVER_STALE_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED;
+        if (b->record.state == CUTOVER_STALE_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED)
+                b->stale_asked = true;
         log_bot(LOG_INFO, b->name, "logOut: %s (%s).", logout_outcome_to_string(outcome), said ?: "no memory");
         if (event == CUTOVER_LOGOUT_APPLIED)
                 bot_set_error(b, NULL);

@@ -31,6 +31,7 @@ typedef struct SpoolOperation {
         int64_t batch_next_offset;
         bool batch_short;
         bool emptied; /* the last batch was short and is on disk */
+        bool polling; /* the webhook is out of the way */
         bool server_ready;
         bool announced; /* the record says that a batch is confirmed, and the request that does it has not left */
         int64_t confirmed_before;
@@ -81,6 +82,7 @@ json_object *get_updates_arguments(Bot *b, unsigned timeout_sec)
 }
 
 static void ask_updates(SpoolOperation *o);
+static int delete_webhook(SpoolOperation *o);
 
 static void maybe_finished(SpoolOperation *o);
 
@@ -118,9 +120,16 @@ static void emptied(SpoolOperation *o)
 static void on_retry(void *userdata)
 {
         SpoolOperation *o = userdata;
+        int r;
 
         o->timer = clock_timer_free(o->timer);
-        ask_updates(o);
+        if (o->polling) {
+                ask_updates(o);
+                return;
+        }
+        r = delete_webhook(o);
+        if (r < 0)
+                spool_failed(o, strerror(-r));
 }
 
 static void again_or_fail(SpoolOperation *o, usec_t wait_usec, const char *what)
@@ -341,6 +350,7 @@ static void begin_polling(SpoolOperation *o)
         Bot *b = o->base.bot;
         int r;
 
+        o->polling = true;
         ask_updates(o);
         if (o->repeating || o->stale) {
                 o->server_ready = true;
