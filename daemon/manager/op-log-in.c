@@ -233,7 +233,7 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
                               seat_to_string(o->seat), said ?: "no memory");
                 b->retry_after_usec = reply->retry_after_usec;
         }
-        nobody_there = reply->transport == BOTAPI_NOT_SENT && o->seat == SEAT_LOCAL;
+        nobody_there = reply->transport != BOTAPI_REPLIED && o->seat == SEAT_LOCAL;
         o->call = botapi_call_free(o->call);
         if (nobody_there && server_call(b->manager, SERVER_START, on_server, o, &o->server_call) >= 0)
                 return;
