@@ -487,3 +487,13 @@ size_t credential_socket_n_held(const CredentialSocket *s)
 {
         return s->n_held;
 }
+
+bool credential_socket_is_asked_by(const CredentialSocket *s, const char *unit)
+{
+        struct pollfd queue = { .fd = s->fd, .events = POLLIN };
+
+        for (const Connection *c = s->connections; c; c = c->next)
+                if (streq(c->peer.unit, unit))
+                        return true;
+        return poll(&queue, 1, 0) != 0;
+}

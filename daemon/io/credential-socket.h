@@ -67,3 +67,7 @@ bool credential_socket_owns_name(const char *name);
 void credential_socket_reconsider(CredentialSocket *s);
 
 size_t credential_socket_n_held(const CredentialSocket *s);
+
+/* Whether a request of this unit may be without its whole answer: it is held, or being sent, or somebody waits to be
+ * accepted, who may be anybody. */
+bool credential_socket_is_asked_by(const CredentialSocket *s, const char *unit);

@@ -23,6 +23,7 @@ struct Spool {
         char *text; /* of the loaded part, or NULL */
         size_t text_size;
         uint64_t text_updates;
+        uint64_t n_dropped;
 
         /* of the calls in flight, which the disk queue runs one after the other */
         int directory;
@@ -38,8 +39,11 @@ typedef struct SpoolWork {
         SpoolLines *files;
         size_t n_files;
         int64_t offset;
+        uint64_t n_updates;
 
         uint64_t count;
+        bool dropped_valid;
+        uint64_t n_dropped;
         bool text_valid; /* the three below take the place of the spool's */
         char *text;
         size_t text_size;
@@ -152,6 +156,11 @@ const char *spool_part(const Spool *sp, size_t *ret_size, uint64_t *ret_n_update
         return sp->text ?: "[]";
 }
 
+uint64_t spool_n_dropped(const Spool *sp)
+{
+        return sp->n_dropped;
+}
+
 /* ---- calls ---- */
 
 static void spool_work_free(void *work)
@@ -172,6 +181,8 @@ static void publish(void *work)
         Spool *sp = w->spool;
 
         sp->count = w->count;
+        if (w->dropped_valid)
+                sp->n_dropped = w->n_dropped;
         if (w->text_valid) {
                 free(sp->text);
                 sp->text = TAKE_PTR(w->text);
@@ -206,14 +217,11 @@ static int sync_directory(const Spool *sp)
         return fsync(sp->directory) < 0 ? -errno : 0;
 }
 
-/* Takes parts from the end of the list until `n` are left, and what is loaded with them. */
-static void forget_parts_from(SpoolWork *w, size_t n)
+/* The files are not those any more from which the part was chosen: text and count of it go together. */
+static void unload_part(SpoolWork *w)
 {
-        w->spool->n_parts = n;
-        if (w->spool->n_loaded > n) {
-                w->spool->n_loaded = 0;
-                w->text_valid = true;
-        }
+        w->spool->n_loaded = 0;
+        w->text_valid = true;
 }
 
 static int write_files(SpoolWork *w)
@@ -241,6 +249,8 @@ static int append_run(void *work)
         uint64_t number_before = sp->next_number;
         int r;
 
+        if (w->n_files > 0)
+                unload_part(w);
         r = w->n_files > 0 ? write_files(w) : 0;
         if (r < 0) {
                 /* Last first: should one stay, no gap is before it, and the next append writes over it. */
@@ -291,6 +301,23 @@ static size_t choose_parts(const Spool *sp, size_t *ret_size)
         return n;
 }
 
+/* How many parts from the front hold `n_updates` together. Returns false where none do. */
+static bool find_parts(const Spool *sp, uint64_t n_updates, size_t *ret_n, size_t *ret_size)
+{
+        size_t n = 0, size = 1;
+        uint64_t sum = 0;
+
+        for (; n < sp->n_parts && sum < n_updates; n++) {
+                sum += sp->parts[n].n_updates;
+                size += sp->parts[n].size;
+        }
+        if (n_updates == 0 || sum != n_updates || (n > 1 && size > SPOOL_PART_MAX))
+                return false;
+        *ret_n = n;
+        *ret_size = size;
+        return true;
+}
+
 static int read_text(SpoolWork *w, size_t n_parts, size_t size)
 {
         _cleanup_free_ char *text = malloc(size + 1);
@@ -329,8 +356,10 @@ static int load_part_run(void *work)
         size_t n, size;
         int r = 0;
 
-        if (sp->n_loaded == 0 && sp->n_parts > 0) {
+        if (!find_parts(sp, w->n_updates, &n, &size))
                 n = choose_parts(sp, &size);
+        if (n != sp->n_loaded) {
+                unload_part(w);
                 r = read_text(w, n, size);
                 if (r >= 0)
                         sp->n_loaded = n;
@@ -339,11 +368,14 @@ static int load_part_run(void *work)
         return r;
 }
 
-int spool_load_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret)
+int spool_load_part(Spool *sp, uint64_t n_updates, disk_done_t done, void *userdata, DiskJob **ret)
 {
         SpoolWork *w = spool_work_new(sp);
 
-        return w ? push(w, load_part_run, done, userdata, ret) : -ENOMEM;
+        if (!w)
+                return -ENOMEM;
+        w->n_updates = n_updates;
+        return push(w, load_part_run, done, userdata, ret);
 }
 
 static int drop_part_run(void *work)
@@ -353,18 +385,18 @@ static int drop_part_run(void *work)
         size_t n = 0;
         int r = 0;
 
-        while (n < sp->n_loaded) {
+        w->dropped_valid = true;
+        while (n < sp->n_parts && sp->parts[n].n_updates <= w->n_updates - w->n_dropped) {
                 r = spool_file_remove(sp->directory, sp->parts[n].number);
                 if (r < 0)
                         break;
-                n++;
+                w->n_dropped += sp->parts[n++].n_updates;
         }
         if (n > 0) {
                 /* Also where only some could be removed: those are not to be handed over again, the rest is. */
                 memmove(sp->parts, sp->parts + n, (sp->n_parts - n) * sizeof(Part));
                 sp->n_parts -= n;
-                sp->n_loaded = 0;
-                w->text_valid = true;
+                unload_part(w);
                 if (r >= 0)
                         r = sync_directory(sp);
         }
@@ -372,11 +404,14 @@ static int drop_part_run(void *work)
         return r;
 }
 
-int spool_drop_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret)
+int spool_drop_part(Spool *sp, uint64_t n_updates, disk_done_t done, void *userdata, DiskJob **ret)
 {
         SpoolWork *w = spool_work_new(sp);
 
-        return w ? push(w, drop_part_run, done, userdata, ret) : -ENOMEM;
+        if (!w)
+                return -ENOMEM;
+        w->n_updates = n_updates;
+        return push(w, drop_part_run, done, userdata, ret);
 }
 
 /* Removes from the last part the updates of which ids are not below the offset. *first is the smallest id of the part
@@ -408,7 +443,8 @@ static int discard_from_last(SpoolWork *w, int64_t *first)
                 r = spool_file_remove(sp->directory, part->number);
                 if (r < 0)
                         return r;
-                forget_parts_from(w, sp->n_parts - 1);
+                sp->n_parts--;
+                unload_part(w);
                 return 1;
         }
         head = spool_lines_head(&lines, n_keep);
@@ -417,10 +453,7 @@ static int discard_from_last(SpoolWork *w, int64_t *first)
                 return r;
         part->size = head.size;
         part->n_updates = head.n;
-        if (sp->n_loaded == sp->n_parts) {
-                sp->n_loaded = 0;
-                w->text_valid = true;
-        }
+        unload_part(w);
         return 0;
 }
 
@@ -458,7 +491,8 @@ static int clear_run(void *work)
                 r = spool_file_remove(sp->directory, sp->parts[sp->n_parts - 1].number);
                 if (r < 0)
                         break;
-                forget_parts_from(w, sp->n_parts - 1);
+                sp->n_parts--;
+                unload_part(w);
         }
         k = sync_directory(sp);
         w->count = count_updates(sp);

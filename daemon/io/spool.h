@@ -34,14 +34,20 @@ int spool_append(Spool *sp, json_object *updates, disk_done_t done, void *userda
 uint64_t spool_count(const Spool *sp);
 
 /* The next part to hand over: whole files from the front, at most SPOOL_PART_MAX bytes of JSON array text. Read into
- * memory on the disk queue by spool_load_part(); then spool_part() returns it at once. The same part until it is
- * dropped, or something in it discarded. Where the spool is empty that is "[]"; where there is something and no part is
- * loaded, NULL. Borrowed, valid until the next call for this spool has called back. */
-int spool_load_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
+ * memory on the disk queue by spool_load_part(), with as many updates as the part had that was served before
+ * (`n_updates`). Where that is 0, or no whole files make so many, they are chosen: as many as fit.
+ *
+ * Then spool_part() returns it at once, until anything is appended, dropped or discarded: after that there is none
+ * before it has been loaded again. Where the spool is empty it is "[]"; where there is something and no part is loaded,
+ * NULL. Borrowed, valid until the next call for this spool has called back. */
+int spool_load_part(Spool *sp, uint64_t n_updates, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
 const char *spool_part(const Spool *sp, size_t *ret_size, uint64_t *ret_n_updates);
 
-/* Removes the loaded part from the disk: it has been handed over. Where none is loaded, nothing. */
-int spool_drop_part(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
+/* Removes the first `n_updates` updates from the disk, loaded or not: they have been handed over. Only whole files go,
+ * so that it is never more than that. After a failure the first few may be gone: spool_n_dropped() tells how many the
+ * last call that came back has removed. */
+int spool_drop_part(Spool *sp, uint64_t n_updates, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
+uint64_t spool_n_dropped(const Spool *sp);
 
 /* Removes updates with update_id >= `offset`: the server still has them and will give them to the workers itself. Goes
  * from the last one backwards and stops where ids no longer descend: what lies before came from another server, whose

@@ -93,6 +93,46 @@ static void test_holds_and_serves_later(void **state)
         assert_int_equal(f->n_store, 0);
 }
 
+/* L6: as long as this says no, whatever the unit has asked for it has got. */
+static void test_is_asked_by(void **state)
+{
+        GateFixture *f = *state;
+        _cleanup_free_ char *data = calloc(1, LARGE_SIZE), *seen = malloc(LARGE_SIZE + 1);
+        int shop, news;
+
+        assert_non_null(data);
+        assert_non_null(seen);
+        assert_false(credential_socket_is_asked_by(f->gate, "shop.service"));
+
+        /* Not accepted yet: it may be anybody. */
+        shop = gate_peer(f, "shop.service");
+        assert_true(credential_socket_is_asked_by(f->gate, "shop.service"));
+        assert_true(credential_socket_is_asked_by(f->gate, "news.service"));
+        gate_settle(f);
+        assert_true(credential_socket_is_asked_by(f->gate, "shop.service"));
+        assert_false(credential_socket_is_asked_by(f->gate, "news.service"));
+
+        /* Being sent: more than the socket takes at once. */
+        f->verdict = CREDENTIAL_SERVE;
+        f->data = data;
+        f->data_size = LARGE_SIZE;
+        credential_socket_reconsider(f->gate);
+        gate_settle(f);
+        assert_int_equal(f->n_served, 0);
+        assert_true(credential_socket_is_asked_by(f->gate, "shop.service"));
+        assert_int_equal(gate_read_all(f, shop, seen, LARGE_SIZE + 1), LARGE_SIZE);
+        assert_false(credential_socket_is_asked_by(f->gate, "shop.service"));
+
+        /* Gone without an answer. */
+        f->verdict = CREDENTIAL_HOLD;
+        news = gate_peer(f, "news.service");
+        gate_settle(f);
+        assert_true(credential_socket_is_asked_by(f->gate, "news.service"));
+        close(news);
+        gate_settle(f);
+        assert_false(credential_socket_is_asked_by(f->gate, "news.service"));
+}
+
 /* systemd ends the connection of a unit whose start is cancelled. */
 static void test_forgets_a_held_peer_that_goes(void **state)
 {
@@ -423,6 +463,7 @@ int main(void)
                 TEST(test_serves_nothing),
                 TEST(test_refuses),
                 TEST(test_holds_and_serves_later),
+                TEST(test_is_asked_by),
                 TEST(test_forgets_a_held_peer_that_goes),
                 TEST(test_peer_goes_before_it_is_accepted),
                 TEST(test_large_credential_arrives_whole),

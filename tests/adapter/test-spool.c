@@ -114,7 +114,7 @@ static unsigned hand_over(DiskFixture *f, Spool *sp, int64_t first, int64_t last
         while (spool_count(sp) > 0) {
                 const char *text;
 
-                assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+                assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
                 text = spool_part(sp, &size, &n);
                 assert_non_null(text);
                 assert_int_equal(strlen(text), size);
@@ -122,7 +122,8 @@ static unsigned hand_over(DiskFixture *f, Spool *sp, int64_t first, int64_t last
                 assert_ids(text, first, first + (int64_t) n - 1);
                 first += (int64_t) n;
                 n_parts++;
-                assert_int_equal(disk_call(f, spool_drop_part, sp), 0);
+                assert_int_equal(disk_call(f, spool_drop_part, sp, n), 0);
+                assert_int_equal(spool_n_dropped(sp), n);
         }
         assert_int_equal(first, last + 1);
         return n_parts;
@@ -170,38 +171,144 @@ static void test_part_size(void **state)
         /* The fourth would fit but for the bracket. */
         for (int64_t id = 1; id <= 8; id++)
                 assert_int_equal(append(f, sp, id, id, quarter), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
         assert_non_null(spool_part(sp, &size, &n));
         assert_int_equal(n, 3);
         assert_int_equal(size, SPOOL_PART_MAX / 4 * 3 + 1);
         assert_int_equal(disk_call(f, spool_clear, sp), 0);
         for (int64_t id = 1; id <= 8; id++)
                 assert_int_equal(append(f, sp, id, id, quarter - 1), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
         assert_non_null(spool_part(sp, &size, &n));
         assert_int_equal(n, 4);
         assert_true(size <= SPOOL_PART_MAX);
 }
 
-/* The part that was loaded stays what it is until it is dropped. */
-static void test_loaded_part_stays(void **state)
+static void assert_part(Spool *sp, int64_t first, int64_t last)
+{
+        uint64_t n;
+        size_t size;
+        const char *text = spool_part(sp, &size, &n);
+
+        assert_non_null(text);
+        assert_int_equal(n, last - first + 1);
+        assert_int_equal(strlen(text), size);
+        assert_ids(text, first, last);
+}
+
+/* The part that was served is the part that is loaded again, and the one that is dropped: whatever was put behind it
+ * since, and whoever was killed in between. */
+static void test_served_part_stays(void **state)
+{
+        DiskFixture *f = *state;
+        Spool *sp = open_spool();
+        uint64_t n;
+        size_t size;
+
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 5), 0);
+        assert_int_equal(spool_n_dropped(sp), 0);
+        assert_int_equal(append(f, sp, 1, 3, 10), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
+        assert_part(sp, 1, 3);
+        assert_int_equal(append(f, sp, 4, 9, 10), 0);
+        assert_int_equal(append(f, sp, 10, 10, 10), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 3), 0);
+        assert_part(sp, 1, 3);
+        spool_free(sp);
+
+        sp = open_spool();
+        assert_int_equal(disk_call(f, spool_load_part, sp, 3), 0);
+        assert_part(sp, 1, 3);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 9), 0);
+        assert_part(sp, 1, 9);
+        /* Dropped is what is asked for, not what is loaded, and what is loaded went with it. */
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 3), 0);
+        assert_int_equal(spool_n_dropped(sp), 3);
+        assert_null(spool_part(sp, &size, &n));
+        assert_int_equal(spool_count(sp), 7);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 6), 0);
+        assert_part(sp, 4, 9);
+        spool_free(sp);
+
+        /* Without the part in memory, too. */
+        sp = open_spool();
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 6), 0);
+        hand_over(f, sp, 10, 10);
+        spool_free(sp);
+}
+
+/* A number that no whole files make was of other files: the part is chosen anew. Never is more dropped than that. */
+static void test_served_number_without_part(void **state)
+{
+        static const uint64_t numbers[] = { 1, 2, 4, 7, 9, UINT64_MAX };
+        DiskFixture *f = *state;
+        _cleanup_(spool_freep) Spool *sp = open_spool();
+
+        assert_int_equal(append(f, sp, 1, 3, 10), 0);
+        assert_int_equal(append(f, sp, 4, 8, 10), 0);
+        FOREACH_ELEMENT(number, numbers) {
+                assert_int_equal(disk_call(f, spool_load_part, sp, *number), 0);
+                assert_part(sp, 1, 8);
+        }
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 2), 0);
+        assert_int_equal(spool_count(sp), 8);
+        assert_part(sp, 1, 8);
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 7), 0);
+        assert_int_equal(spool_n_dropped(sp), 3);
+        hand_over(f, sp, 4, 8);
+}
+
+/* As many as a part never has are not handed over at once, even if whole files make that number. */
+static void test_served_number_too_large(void **state)
+{
+        DiskFixture *f = *state;
+        _cleanup_(spool_freep) Spool *sp = open_spool();
+        size_t size;
+        uint64_t n;
+
+        for (int64_t id = 1; id <= 4; id++)
+                assert_int_equal(append(f, sp, id, id, SPOOL_PART_MAX / 2 - 1000), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 4), 0);
+        assert_non_null(spool_part(sp, &size, &n));
+        assert_int_equal(n, 2);
+        assert_true(size <= SPOOL_PART_MAX);
+}
+
+/* What is appended is part of the choice, unless a part was served: no smaller part than there could be. */
+static void test_append_unloads(void **state)
 {
         DiskFixture *f = *state;
         _cleanup_(spool_freep) Spool *sp = open_spool();
         uint64_t n;
         size_t size;
 
-        assert_int_equal(disk_call(f, spool_drop_part, sp), 0);
         assert_int_equal(append(f, sp, 1, 3, 10), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
+        assert_int_equal(append(f, sp, 4, 3, 10), 0);
+        assert_part(sp, 1, 3);
         assert_int_equal(append(f, sp, 4, 9, 10), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
-        assert_ids(spool_part(sp, &size, &n), 1, 3);
-        assert_int_equal(n, 3);
-        assert_int_equal(disk_call(f, spool_drop_part, sp), 0);
         assert_null(spool_part(sp, &size, &n));
-        assert_int_equal(spool_count(sp), 6);
-        hand_over(f, sp, 4, 9);
+        assert_int_equal(spool_count(sp), 9);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
+        assert_part(sp, 1, 9);
+        hand_over(f, sp, 1, 9);
+}
+
+/* An append that fails leaves the files as they were; the part is loaded anew all the same. */
+static void test_append_fails_unloads(void **state)
+{
+        DiskFixture *f = *state;
+        _cleanup_(spool_freep) Spool *sp = open_spool();
+
+        assert_int_equal(append(f, sp, 1, 3, 10), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
+        fault_fs_begin();
+        fault_fs_fail(FS_WRITE, 1, ENOSPC);
+        assert_int_equal(append(f, sp, 4, 9, 10), -ENOSPC);
+        fault_fs_end();
+        assert_int_equal(disk_call(f, spool_load_part, sp, 3), 0);
+        assert_part(sp, 1, 3);
+        hand_over(f, sp, 1, 3);
 }
 
 /* What Telegram sends comes out as it went in. */
@@ -220,7 +327,7 @@ static void test_content(void **state)
 
         assert_non_null(updates);
         assert_int_equal(disk_call(f, spool_append, sp, updates), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
         back = json_tokener_parse(spool_part(sp, &size, &n));
         assert_true(json_object_equal(updates, back));
         exported = export(sp);
@@ -289,10 +396,11 @@ static void test_discard_loaded(void **state)
 
         assert_int_equal(append(f, sp, 1, 10, 10), 0);
         assert_int_equal(append(f, sp, 11, 20, 10), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
         assert_int_equal(disk_call(f, spool_discard_from, sp, 15), 0);
         assert_null(spool_part(sp, &size, &n));
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        /* The part of 20 is no more, and so it is not the next one either. */
+        assert_int_equal(disk_call(f, spool_load_part, sp, 20), 0);
         assert_ids(spool_part(sp, &size, &n), 1, 14);
         assert_int_equal(disk_call(f, spool_discard_from, sp, 5), 0);
         hand_over(f, sp, 1, 4);
@@ -359,7 +467,7 @@ static void test_free_in_flight(void **state)
         json_object *updates = make_updates(1, 10, 10);
 
         assert_int_equal(spool_append(sp, updates, NULL, NULL, NULL), 0);
-        assert_int_equal(spool_load_part(sp, NULL, NULL, NULL), 0);
+        assert_int_equal(spool_load_part(sp, 0, NULL, NULL, NULL), 0);
         spool_free(sp);
         json_object_put(updates);
         disk_drain(f);
@@ -438,13 +546,25 @@ static void test_drop_fails(void **state)
 
         for (int64_t id = 1; id <= 6; id++)
                 assert_int_equal(append(f, sp, id, id, 10), 0);
-        assert_int_equal(disk_call(f, spool_load_part, sp), 0);
+        assert_int_equal(append(f, sp, 7, 9, 10), 0);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 6), 0);
         fault_fs_begin();
-        fault_fs_fail(FS_UNLINK, 4, EIO);
-        assert_int_equal(disk_call(f, spool_drop_part, sp), -EIO);
+        fault_fs_fail(FS_UNLINK, 4, EROFS);
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 6), -EROFS);
         fault_fs_end();
-        assert_int_equal(spool_count(sp), 3);
-        hand_over(f, sp, 4, 6);
+        assert_int_equal(spool_n_dropped(sp), 3);
+        assert_int_equal(spool_count(sp), 6);
+        /* The rest of the part is what a worker gets meanwhile, and what the next try drops. */
+        assert_int_equal(disk_call(f, spool_load_part, sp, 3), 0);
+        assert_part(sp, 4, 6);
+        fault_fs_begin();
+        fault_fs_fail(FS_UNLINK, 1, EROFS);
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 3), -EROFS);
+        fault_fs_end();
+        assert_int_equal(spool_n_dropped(sp), 0);
+        assert_part(sp, 4, 6);
+        assert_int_equal(disk_call(f, spool_drop_part, sp, 3), 0);
+        hand_over(f, sp, 7, 9);
 }
 
 int main(void)
@@ -452,7 +572,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_hand_over, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_part_size, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_loaded_part_stays, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_served_part_stays, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_served_number_without_part, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_served_number_too_large, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_append_unloads, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_append_fails_unloads, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_content, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_discard, set_up, tear_down),

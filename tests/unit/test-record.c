@@ -147,7 +147,7 @@ static Record random_record(void)
                         .allowed_updates = below(2) ? random_strings() : NULL,
                 },
                 .webhook_deleted = below(2),
-                .part_served = below(2),
+                .part_served_updates = random_number(UINT64_MAX),
                 .cloud_window = random_window(),
                 .local_window = random_window(),
                 .logout_attempts = (uint32_t) random_number(UINT32_MAX),
@@ -222,7 +222,7 @@ static void assert_same(const Record *a, const Record *b)
         assert_int_equal(!a->webhook.allowed_updates, !b->webhook.allowed_updates);
         assert_true(json_object_equal(a->webhook.allowed_updates, b->webhook.allowed_updates));
         assert_int_equal(a->webhook_deleted, b->webhook_deleted);
-        assert_int_equal(a->part_served, b->part_served);
+        assert_int_equal(a->part_served_updates, b->part_served_updates);
         assert_same_window(&a->cloud_window, &b->cloud_window);
         assert_same_window(&a->local_window, &b->local_window);
         assert_memory_equal(a->local_window_server, b->local_window_server, sizeof(a->local_window_server));
@@ -356,6 +356,8 @@ static void test_strict(void **state)
                 { "\"job.proceeded\":false", "\"job.proceeded\":\"false\"" },
                 { "\"stale\":false", "\"stale\":0" },
                 { "\"stale\":false,", "" },
+                { "\"part-served-updates\":0", "\"part-served-updates\":true" },
+                { "\"part-served-updates\":0", "\"part-served-updates\":-1" },
                 { "\"held-until-usec\":0", "\"held-until-usec\":\"forever\"" },
                 { "\"held-reason\":\"\"", "\"held-reason\":null" },
                 { "\"cloud-window.length-usec\":0", "\"cloud-window.length-usec\":-1" },
