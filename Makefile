@@ -3,6 +3,10 @@
 #   make            build tgswitchd and tgswitchctl
 #   make check      install what the tests need, run every tier, close with "N passed, N failed"
 #   make check-sim  SEEDS=1000 runs of the daemon in a simulated world; a seed that breaks a law is printed
+#   make check-window   the ten minutes after logOut, unscaled; takes eleven
+#   make check-mutants
+#                   put deliberate mistakes into a copy of the code, one at a time: a test has to notice each;
+#                   MUTANTS=unit/ only those for tests of that name
 #   make demo       move a bot from the cloud to the local server on a scratch host and show what happened
 #   make lint       format, shell scripts, layers of the code
 #   make install    into DESTDIR, below PREFIX; files in SYSCONFDIR that are there already stay as they are
@@ -70,7 +74,7 @@ FAULT_LIBRARY     := $(BUILD)/tests/host/fault-preload.so
 BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl)
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
-.PHONY: all tests man check check-sim demo lint install uninstall clean deps
+.PHONY: all tests man check check-sim check-window check-mutants demo lint install uninstall clean deps
 all: $(BINARIES)
 
 tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(SIMULATION)
@@ -127,6 +131,12 @@ check: deps
 
 check-sim: $(SIMULATION)
 	$(SIMULATION) --corpus=tests/simulation/corpus --seeds=$(SEEDS) --jobs=$(shell nproc) --coverage
+
+check-window: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/check-window
+
+check-mutants: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/mutants/run $(MUTANTS)
 
 demo: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo

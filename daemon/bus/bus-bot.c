@@ -51,26 +51,13 @@ static int begin(sd_bus_message *m, BusBot *bb, unsigned flags, bus_call_handler
 
 static int switch_bot(BusCall *call, Seat target, sd_bus_error *error)
 {
-        _cleanup_free_ char *message = NULL;
-        char path[BUS_JOB_PATH_SIZE];
-        SwitchOptions options;
-        AskResult result;
-        uint32_t id;
         Bot *b;
         int r;
 
         r = find_bot(call, &b, error);
         if (r < 0)
                 return r;
-        r = bus_options_read(call->message, call->manager, &options, error);
-        if (r < 0)
-                return r;
-        options.requester = call->requester;
-
-        result = bus_switch(b, target, &options, path, &id, &message);
-        if (!ask_granted(result))
-                return bus_error_set(error, result, message);
-        return sd_bus_reply_method_return(call->message, "o", path);
+        return bus_switch_begin(call, target, &b, 1, true, error);
 }
 
 static int switch_to_local(BusCall *call, sd_bus_error *error)
@@ -161,7 +148,8 @@ static int check(BusCall *call, sd_bus_error *error)
         if (!ask_granted(result))
                 return bus_error_set(error, result, message);
         call->checked = b;
-        return 1;
+        call->waits = true;
+        return 0;
 }
 
 static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)

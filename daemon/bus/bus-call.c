@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bus/bus-call.h"
+#include "bus/bus-internal.h"
 
 /* The name of the unit is for the history alone: a systemd that is busy does not hold the call up for longer. */
 #define UNIT_TIMEOUT_USEC (2 * USEC_PER_SEC)
@@ -21,7 +21,9 @@ BusCall *bus_call_free(BusCall *call)
         call->list->n--;
 
         bot_check_free(call->check);
+        bus_switch_free(call->switching);
         sd_bus_slot_unref(call->slot);
+        sd_bus_slot_unref(call->departure);
         sd_bus_message_unref(call->message);
         free(call->requester);
         free(call);
@@ -37,6 +39,31 @@ void bus_call_fail(BusCall *call, int r, const sd_bus_error *error)
         bus_call_free(call);
 }
 
+static int on_departure(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        const char *new_owner;
+
+        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) >= 0 && isempty(new_owner))
+                bus_call_free(userdata);
+        return 0;
+}
+
+/* Who has left needs no answer. Where this cannot be set up, or the caller is gone already, the call is kept until what
+ * it waits for has happened. */
+static void watch_caller(BusCall *call)
+{
+        char match[512];
+        int n;
+
+        n = snprintf(match, sizeof(match),
+                     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                     "member='NameOwnerChanged',arg0='%s'",
+                     sd_bus_message_get_sender(call->message));
+        if (n > 0 && (size_t) n < sizeof(match))
+                (void) sd_bus_add_match_async(sd_bus_message_get_bus(call->message), &call->departure, match,
+                                              on_departure, NULL, call);
+}
+
 static void call_go_on(BusCall *call)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -46,8 +73,10 @@ static void call_go_on(BusCall *call)
         r = call->handler(call, &error);
         if (r < 0)
                 bus_call_fail(call, r, &error);
-        else if (r == 0)
+        else if (!call->waits)
                 bus_call_free(call);
+        else
+                watch_caller(call);
 }
 
 static int on_unit(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

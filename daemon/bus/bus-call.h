@@ -11,11 +11,11 @@
 
 typedef struct BusCall BusCall;
 typedef struct BusCallList BusCallList;
+typedef struct BusSwitch BusSwitch;
 
-/* Carries out what the caller may have done. Returns
- *   0         the call was answered,
- *   1         it goes on; bus_call_free() is called once it has been answered,
- *   negative  it is answered with `error`, or with this errno where that is not set. */
+/* Carries out what the caller may have done. Where that takes longer it sets `waits`, and bus_call_free() is called
+ * once the call has been answered or its caller has left the bus; otherwise the call was answered. A negative result is
+ * answered with `error`, or with this errno where that is not set. */
 typedef int (*bus_call_handler_t)(BusCall *call, sd_bus_error *error);
 
 struct BusCall {
@@ -23,12 +23,15 @@ struct BusCall {
         sd_bus_message *message; /* referenced; its reading position is where the method left it */
         Manager *manager;
         bus_call_handler_t handler;
-        sd_bus_slot *slot; /* the question under way */
-        char *requester;   /* "uid 0, unit session-1.scope" or less */
+        sd_bus_slot *slot;      /* the question under way */
+        sd_bus_slot *departure; /* of the caller, while the call goes on */
+        char *requester;        /* "uid 0, unit session-1.scope" or less */
         bool wants_unit;
+        bool waits;
 
         Bot *checked; /* bus-bot.c: whose checks are under way */
         BotCheck *check;
+        BusSwitch *switching; /* bus-switch.c: the jobs that are to be on record */
 
         BusCall *next, *previous;
 };

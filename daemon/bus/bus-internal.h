@@ -18,7 +18,8 @@ typedef struct BusBot {
         Bot *bot;
         BusObject object;
         BusObject job_object;
-        uint32_t job_id; /* 0: no job is on the bus */
+        uint32_t job_id;       /* 0: no job is on the bus */
+        uint32_t recorded_job; /* the last that is on record; numbers only grow */
         bool changed;
 } BusBot;
 
@@ -31,6 +32,7 @@ struct BusService {
         sd_event_source *publish_source; /* on while anything has changed and was not told yet */
 
         BusCallList calls;
+        sd_event_source *answer_source; /* on while a call for a switch may have become answerable */
 
         sd_bus_slot *name_slot;
         bus_service_name_handler_t name_handler;
@@ -51,6 +53,16 @@ void bus_job_path(uint32_t id, char path[static BUS_JOB_PATH_SIZE]);
 /* Makes sure that the job that the manager has just named can be found on the bus, though its JobNew may come later. */
 int bus_job_add(BusBot *bb, uint32_t id);
 
-/* A new job for one bot; `ret_path` gets its path or BUS_NO_JOB. The message, if any, is the caller's to free. */
-AskResult bus_switch(Bot *b, Seat target, const SwitchOptions *options, char ret_path[static BUS_JOB_PATH_SIZE],
-                     uint32_t *ret_job, char **ret_message);
+/* ---- bus-switch.c ---- */
+
+/* The method SwitchToLocal() or SwitchToCloud() of these bots, which is answered when each of their jobs is on record:
+ * whoever has got a path will find that job, or how it ended, though the daemon be killed the next moment. All or
+ * nothing; `one`: of a single bot's interface. Sets `waits` and returns as a bus_call_handler_t does. */
+int bus_switch_begin(BusCall *call, Seat target, Bot *const *bots, size_t n_bots, bool one, sd_bus_error *error);
+BusSwitch *bus_switch_free(BusSwitch *sw);
+
+int bus_switch_set_up(BusService *s) _must_check_;
+/* A job is on record, or has ended. */
+void bus_switch_look_later(BusService *s);
+/* The bot is about to go, and what is known of its job counts. */
+void bus_switch_forget_bot(BusService *s, const Bot *b);

@@ -28,30 +28,6 @@ int bus_job_add(BusBot *bb, uint32_t id)
         return 0;
 }
 
-AskResult bus_switch(Bot *b, Seat target, const SwitchOptions *options, char ret_path[static BUS_JOB_PATH_SIZE],
-                     uint32_t *ret_job, char **ret_message)
-{
-        uint32_t id = 0;
-        AskResult result;
-
-        result = bot_switch(b, target, options, &id, ret_message);
-        if (!ask_granted(result))
-                return result;
-
-        if (result == ASK_ALREADY)
-                (void) snprintf(ret_path, BUS_JOB_PATH_SIZE, "%s", BUS_NO_JOB);
-        else {
-                BusBot *bb = bot_observer_data(b);
-
-                bus_job_path(id, ret_path);
-                /* without memory for the object the job runs all the same, and its number is right */
-                if (bb)
-                        (void) bus_job_add(bb, id);
-        }
-        *ret_job = id;
-        return result;
-}
-
 /* ---- methods ---- */
 
 static int ask_job(BusCall *call, AskResult (*ask)(Bot *b, char **ret_message), sd_bus_error *error)

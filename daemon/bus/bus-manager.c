@@ -2,10 +2,8 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
-#include "base/strv.h"
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
-#include "bus/bus-options.h"
 
 #define PATTERNS_MAX    4096
 #define PATTERN_LEN_MAX 64 /* a name has at most 32 characters */
@@ -28,16 +26,18 @@ static int select_matching(Manager *m, const char *pattern, bool *selected, sd_b
         return 0;
 }
 
-/* Reads names and globs; `*ret` has one flag a bot, in the manager's order. An empty list chooses all. */
-static int read_selection(BusCall *call, bool **ret, sd_bus_error *error)
+/* Reads names and globs; `*ret` gets the chosen ones in the manager's order. An empty list chooses all. */
+static int read_selection(BusCall *call, Bot ***ret, size_t *ret_n, sd_bus_error *error)
 {
-        size_t n_bots = manager_n_bots(call->manager), n_patterns = 0;
+        size_t n_bots = manager_n_bots(call->manager), n_patterns = 0, n = 0;
         _cleanup_free_ bool *selected = NULL;
+        _cleanup_free_ Bot **bots = NULL;
         const char *pattern;
         int r;
 
         selected = calloc(n_bots + 1, sizeof(bool));
-        if (!selected)
+        bots = calloc(n_bots + 1, sizeof(Bot *));
+        if (!selected || !bots)
                 return -ENOMEM;
 
         r = sd_bus_message_enter_container(call->message, 'a', "s");
@@ -57,138 +57,26 @@ static int read_selection(BusCall *call, bool **ret, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        if (n_patterns == 0)
-                memset(selected, true, n_bots);
-        *ret = TAKE_PTR(selected);
+        for (size_t i = 0; i < n_bots; i++)
+                if (selected[i] || n_patterns == 0)
+                        bots[n++] = manager_bot(call->manager, i);
+        *ret = TAKE_PTR(bots);
+        *ret_n = n;
         return 0;
 }
 
 /* ---- SwitchToLocal, SwitchToCloud ---- */
 
-typedef struct Switched {
-        Bot *bot;
-        bool begun; /* by this call: what ran before is not ours to cancel */
-        char path[BUS_JOB_PATH_SIZE];
-} Switched;
-
-/* Asks for every chosen bot whether it could be moved. Where any could not, sets the error of the first with the
- * reasons of all. */
-static int can_switch_all(Manager *m, Seat target, const bool *selected, const SwitchOptions *options,
-                          sd_bus_error *error)
-{
-        _cleanup_strv_ char **reasons = NULL;
-        _cleanup_free_ char *all = NULL;
-        AskResult first = ASK_OK;
-        int r;
-
-        for (size_t i = 0; i < manager_n_bots(m); i++) {
-                _cleanup_free_ char *message = NULL, *reason = NULL;
-                const Bot *b = manager_bot(m, i);
-                AskResult result;
-
-                if (!selected[i])
-                        continue;
-                result = bot_can_switch(b, target, options, &message);
-                if (ask_granted(result))
-                        continue;
-                if (ask_granted(first))
-                        first = result;
-                if (asprintf(&reason, "%s: %s", bot_name(b), message ?: "refused") < 0) {
-                        reason = NULL;
-                        return -ENOMEM;
-                }
-                r = strv_extend(&reasons, reason);
-                if (r < 0)
-                        return r;
-        }
-        if (ask_granted(first))
-                return 0;
-        all = strv_join(reasons, " ");
-        return bus_error_set(error, first, all);
-}
-
-/* All or nothing. Whoever could be moved a moment ago is refused only where something unexpected happens, such as a
- * full disk: then the jobs begun before are taken back, in their first phase, which changes nothing. The jobs of one
- * call are one batch, named by the first of them. */
-static int switch_all(Manager *m, Seat target, const bool *selected, SwitchOptions options, Switched *switched,
-                      size_t *ret_n, sd_bus_error *error)
-{
-        size_t n = 0;
-        int r;
-
-        r = can_switch_all(m, target, selected, &options, error);
-        if (r < 0)
-                return r;
-
-        for (size_t i = 0; i < manager_n_bots(m); i++) {
-                _cleanup_free_ char *message = NULL;
-                Bot *b = manager_bot(m, i);
-                AskResult result;
-                uint32_t id;
-
-                if (!selected[i])
-                        continue;
-                result = bus_switch(b, target, &options, switched[n].path, &id, &message);
-                if (result == ASK_OK && options.batch == 0)
-                        options.batch = id;
-                if (ask_granted(result)) {
-                        switched[n].bot = b;
-                        switched[n++].begun = result == ASK_OK;
-                        continue;
-                }
-
-                while (n-- > 0) {
-                        _cleanup_free_ char *ignored = NULL;
-
-                        if (switched[n].begun)
-                                (void) bot_cancel(switched[n].bot, &ignored);
-                }
-                return bus_error_set(error, result, message);
-        }
-
-        *ret_n = n;
-        return 0;
-}
-
 static int switch_bots(BusCall *call, Seat target, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ Switched *switched = NULL;
-        _cleanup_free_ bool *selected = NULL;
-        SwitchOptions options;
+        _cleanup_free_ Bot **bots = NULL;
         size_t n = 0;
         int r;
 
-        r = read_selection(call, &selected, error);
+        r = read_selection(call, &bots, &n, error);
         if (r < 0)
                 return r;
-        r = bus_options_read(call->message, call->manager, &options, error);
-        if (r < 0)
-                return r;
-        options.requester = call->requester;
-
-        switched = calloc(manager_n_bots(call->manager) + 1, sizeof(*switched));
-        if (!switched)
-                return -ENOMEM;
-        r = switch_all(call->manager, target, selected, options, switched, &n, error);
-        if (r < 0)
-                return r;
-
-        r = sd_bus_message_new_method_return(call->message, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(so)");
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n; i++) {
-                r = sd_bus_message_append(reply, "(so)", bot_name(switched[i].bot), switched[i].path);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        return sd_bus_send(NULL, reply, NULL);
+        return bus_switch_begin(call, target, bots, n, false, error);
 }
 
 static int switch_to_local(BusCall *call, sd_bus_error *error)

@@ -54,6 +54,7 @@ static void on_bot_added(Bot *b, void *userdata)
                 return; /* the bot works, nobody sees it; the next restart puts that right */
         bb->service = s;
         bb->bot = b;
+        bb->recorded_job = bot_job(b)->id; /* from its record */
         bot_set_observer_data(b, bb);
 
         bus_bot_path(b, path);
@@ -69,6 +70,7 @@ static void on_bot_removed(Bot *b, void *userdata)
         BusBot *bb = bot_observer_data(b);
 
         bus_bot_drop_checks(&s->calls, b);
+        bus_switch_forget_bot(s, b);
         if (bb) {
                 bus_object_remove(&bb->job_object);
                 bus_object_remove(&bb->object);
@@ -84,10 +86,13 @@ static void on_job_new(Bot *b, uint32_t id, void *userdata)
         BusBot *bb = bot_observer_data(b);
         char path[BUS_JOB_PATH_SIZE];
 
-        if (bb)
+        if (bb) {
+                bb->recorded_job = id;
                 (void) bus_job_add(bb, id);
+        }
         bus_job_path(id, path);
         (void) sd_bus_emit_signal(s->bus, BUS_PATH, BUS_MANAGER_INTERFACE, "JobNew", "uos", id, path, bot_name(b));
+        bus_switch_look_later(s);
         on_bot_changed(b, s);
 }
 
@@ -112,6 +117,7 @@ static void on_job_removed(Bot *b, uint32_t id, JobResult result, void *userdata
                 bus_object_remove(&bb->job_object);
                 bb->job_id = 0;
         }
+        bus_switch_look_later(s);
         publish_later(s);
 }
 
@@ -174,6 +180,9 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
         r = sd_event_source_set_enabled(s->publish_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
+        r = bus_switch_set_up(s);
+        if (r < 0)
+                return r;
 
         r = sd_bus_add_object_manager(bus, &s->object_manager_slot, BUS_PATH);
         if (r < 0)
@@ -216,6 +225,7 @@ BusService *bus_service_free(BusService *s)
         sd_bus_slot_unref(s->name_slot);
         sd_bus_slot_unref(s->object_manager_slot);
         sd_event_source_disable_unref(s->publish_source);
+        sd_event_source_disable_unref(s->answer_source);
         sd_bus_unref(s->bus);
         free(s);
         return NULL;

@@ -6,6 +6,7 @@
 #include "base/strv.h"
 #include "core/unit-result.h"
 #include "ctl/ctl-json.h"
+#include "ctl/ctl-records.h"
 #include "ctl/ctl-rules.h"
 #include "ctl/ctl-units.h"
 #include "io/config.h"
@@ -13,20 +14,31 @@
 /* systemd may be starting us in this very moment: where it does not answer soon, the exact names have to do. */
 #define SYSTEMD_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
+/* of tgswitchd.service, for who runs this by hand */
+#define STATE_DIRECTORY "/var/lib/tgswitch"
+
+/* Tells what is wrong and does not stop us. */
+static int print_problem(const char *text, json_object *json)
+{
+        (void) ctl_error(CTL_OK, "%s", text);
+        return json_object_array_add(json, json_text(text)) < 0 ? -ENOMEM : 0;
+}
+
 static int print_problems(const ConfigProblems *problems, json_object *json)
 {
         for (size_t i = 0; i < problems->n; i++) {
                 const ConfigProblem *p = problems->items + i;
                 _cleanup_free_ char *text = NULL;
+                int r;
 
                 if ((p->line > 0 ? asprintf(&text, "%s:%u: %s", p->path, p->line, p->message)
                                  : asprintf(&text, "%s: %s", p->path, p->message)) < 0) {
                         text = NULL;
                         return -ENOMEM;
                 }
-                (void) ctl_error(CTL_OK, "%s", text);
-                if (json_object_array_add(json, json_text(text)) < 0)
-                        return -ENOMEM;
+                r = print_problem(text, json);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -78,8 +90,8 @@ static int ask_systemd(Ctl *c, char *const *globs, char ***units)
         return 0;
 }
 
-/* As long as part of the configuration cannot be read, the daemon goes on with what it last read there, and may have
- * those units to start: what the present rule names stays in it. */
+/* As long as part of the configuration cannot be read, or a bot is on its way, the daemon goes on with what it read
+ * before, and may have those units to start: what the present rule names stays in it. */
 static int keep_present(const char *present, char ***units)
 {
         _cleanup_strv_ char **names = NULL;
@@ -144,31 +156,110 @@ static CtlExit report(Ctl *c, const char *file, bool changed, char **units, json
         return ctl_print_json(o);
 }
 
+/* Which bots are on their way: such a one needs its workers until it has arrived, though its file may be gone by now,
+ * or name others. Returns 1 where all records were looked at, 0 where they cannot be.
+ *
+ * The records are the unprivileged daemon's. So they only have names stay in the rule that the configuration, which is
+ * root's, has put there; no record can bring in another. */
+static int look_at_records(char ***ret_bots, json_object *problems)
+{
+        _cleanup_strv_ char **bots = NULL, **complaints = NULL;
+        _cleanup_free_ char *directory = NULL, *text = NULL;
+        const char *list = getenv("STATE_DIRECTORY");
+        int r;
+
+        /* systemd.exec(5): there may be more than one, with colons between */
+        directory = isempty(list) ? strdup(STATE_DIRECTORY) : strndup(list, strcspn(list, ":"));
+        if (!directory)
+                return -ENOMEM;
+        r = records_on_their_way(directory, &bots, &complaints);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0) {
+                if (asprintf(&text,
+                             "The records in %s cannot be read (%s), and some bot may be on its way: what the rule named "
+                             "stays in it. Run this as root.",
+                             directory, strerror(-r)) < 0) {
+                        text = NULL;
+                        return -ENOMEM;
+                }
+                return print_problem(text, problems);
+        }
+        STRV_FOREACH(c, complaints) {
+                r = print_problem(*c, problems);
+                if (r < 0)
+                        return r;
+        }
+        *ret_bots = TAKE_PTR(bots);
+        return 1;
+}
+
+/* Says why the rule has more names than the configuration. */
+static int tell_kept(size_t n_kept, char *const *bots)
+{
+        _cleanup_free_ char *names = strv_join(bots, ", ");
+
+        if (!names)
+                return -ENOMEM;
+        (void) ctl_error(CTL_OK,
+                         "%s: on the way, so that the rule keeps %zu unit%s that the configuration does not name any "
+                         "more; run 'systemctl reload tgswitchd' when %s arrived.",
+                         names, n_kept, n_kept == 1 ? "" : "s", strv_length(bots) == 1 ? "it has" : "they have");
+        return 0;
+}
+
+/* Adds what the present rule names, where that is needed still. */
+static int keep_what_is_needed(const char *present, bool complete, char ***units, json_object *problems)
+{
+        _cleanup_strv_ char **bots = NULL;
+        size_t n = strv_length(*units);
+        int r;
+
+        r = look_at_records(&bots, problems);
+        if (r < 0)
+                return r;
+        if (!present || (complete && r > 0 && !bots))
+                return 0;
+        r = keep_present(present, units);
+        if (r < 0)
+                return r;
+        return bots && strv_length(*units) > n ? tell_kept(strv_length(*units) - n, bots) : 0;
+}
+
+/* All names: of the configuration, as far as it can be read, and of systemd, as far as that answers. */
+static int collect_units(Ctl *c, const Config *config, bool *complete, char ***units)
+{
+        _cleanup_strv_ char **globs = NULL;
+        int r;
+
+        r = collect_names(config, units, &globs);
+        if (r < 0)
+                return r;
+        r = ask_systemd(c, globs, units);
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        *complete = false;
+        (void) ctl_error(
+                        CTL_OK,
+                        "systemd could not be asked (%s): what triggers workers, and instances behind patterns, are as "
+                        "they were; run 'systemctl reload tgswitchd' later.",
+                        strerror(-r));
+        return 0;
+}
+
 static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool complete, json_object *problems)
 {
-        _cleanup_strv_ char **units = NULL, **globs = NULL;
+        _cleanup_strv_ char **units = NULL;
         _cleanup_free_ char *present = NULL, *text = NULL;
         int r, changed;
 
-        r = collect_names(config, &units, &globs);
-        if (r < 0)
+        if (collect_units(c, config, &complete, &units) < 0)
                 return ctl_oom();
-        r = ask_systemd(c, globs, &units);
-        if (r == -ENOMEM)
-                return ctl_oom();
-        if (r < 0) {
-                complete = false;
-                (void) ctl_error(CTL_OK,
-                                 "systemd could not be asked (%s): what triggers workers, and instances behind "
-                                 "patterns, are as they were; run 'systemctl reload tgswitchd' later.",
-                                 strerror(-r));
-        }
-
         r = read_present(file, &present);
-        if (r >= 0 && present && !complete)
-                r = keep_present(present, &units);
         if (r < 0)
                 return ctl_error(CTL_FAILED, "%s cannot be read: %s", file, strerror(-r));
+        if (keep_what_is_needed(present, complete, &units, problems) < 0)
+                return ctl_oom();
         r = rules_render(units, &text);
         if (r < 0)
                 return ctl_error(CTL_FAILED, "The rule could not be made: %s", strerror(-r));

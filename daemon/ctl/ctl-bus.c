@@ -184,8 +184,10 @@ int ctl_job_read(Ctl *c, CtlJob *job)
         (void) snprintf(path, sizeof(path), BUS_JOB_PREFIX "%" PRIu32, job->id);
         r = sd_bus_call_method(c->bus, BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll", &error, &reply, "s",
                                BUS_JOB_INTERFACE);
+        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT))
+                return -ENOENT;
         if (r < 0)
-                return sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT) ? -ENOENT : r;
+                return ctl_exit_of(r, &error) == CTL_UNREACHABLE ? -EHOSTUNREACH : r;
         return ctl_job_update(job, reply);
 }
 

@@ -69,7 +69,8 @@ CtlExit ctl_begin(Ctl *c, CtlState *s) _must_check_;
 void ctl_job_done(CtlJob *job);
 /* Reads an a{sv} of the Job interface over what is there. */
 int ctl_job_update(CtlJob *job, sd_bus_message *m) _must_check_;
-int ctl_job_read(Ctl *c, CtlJob *job) _must_check_; /* by its id; -ENOENT: it has ended */
+/* By its id. -ENOENT: it has ended, -EHOSTUNREACH: nobody answers. */
+int ctl_job_read(Ctl *c, CtlJob *job) _must_check_;
 
 /* The exit status for a failed call. */
 CtlExit ctl_exit_of(int r, const sd_bus_error *error);

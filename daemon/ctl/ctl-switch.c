@@ -161,10 +161,26 @@ static int call_switch(const Round *round, Ctl *c, const CtlBot *b, sd_bus_messa
         return sd_bus_call(c->bus, m, 0, error, ret);
 }
 
+/* The daemon had the call and went before it answered. */
+static bool answer_is_lost(const sd_bus_error *error)
+{
+        return sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT) ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
+}
+
 static void round_refuse(Round *round, const CtlBot *b, int r, const sd_bus_error *error)
 {
-        CtlExit status = ctl_call_failed(b->name, r, error);
+        CtlExit status;
         json_object *o;
+
+        if (answer_is_lost(error))
+                status = ctl_error(CTL_UNREACHABLE,
+                                   "%s: tgswitchd went away before it answered, so whether the bot is being moved "
+                                   "is not known. Give the same command again: it finds the job if there is one.",
+                                   b->name);
+        else
+                status = ctl_call_failed(b->name, r, error);
 
         round->refusal = round->n_refused == 0 || round->refusal == status ? status : CTL_FAILED;
         round->n_refused++;

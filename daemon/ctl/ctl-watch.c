@@ -8,6 +8,9 @@
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-watch.h"
 
+/* So long after a daemon that is there did not answer it is asked again. */
+#define RESUME_AGAIN_USEC USEC_PER_SEC
+
 typedef struct WatchItem {
         CtlJob job; /* kept up to date by PropertiesChanged; `result` once it has ended */
         char *shown_error;
@@ -19,6 +22,7 @@ struct Watch {
         Ctl *ctl;
         sd_event *event;
         sd_event_source *timer; /* on a terminal: the line that is written over */
+        sd_event_source *again; /* on while a daemon that came back has not told of our jobs */
         WatchItem *items;
         size_t n_items;
         bool line_open; /* the cursor stands at the end of that line */
@@ -180,8 +184,10 @@ static void print_result(const CtlJob *job, const CtlBot *b)
                                  isempty(job->error) ? "see 'journalctl -u tgswitchd'." : job->error);
         else
                 (void) ctl_error(CTL_FAILED,
-                                 "How job %" PRIu32 " of %s ended is not known; see 'tgswitchctl status %s'.", job->id,
-                                 job->bot, job->bot);
+                                 "tgswitchd came back and does not know job %" PRIu32
+                                 " of %s, so how it ended cannot be told. See where the bot is with 'tgswitchctl "
+                                 "status %s', and if it is not where it should be, move it again.",
+                                 job->id, job->bot, job->bot);
 }
 
 /* Once for each job that has ended, as soon as that is known: where many bots move, nobody has to wait for the last.
@@ -272,30 +278,48 @@ static void item_resume(Watch *w, WatchItem *i, CtlState *s)
                 item_end(i, "unknown");
 }
 
-static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+/* Asks a daemon that came back what became of our jobs. */
+static void resume(Watch *w)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(ctl_state_done) CtlState s = { 0 };
-        const char *new_owner;
-        Watch *w = userdata;
 
-        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) < 0)
-                return 0;
-        if (isempty(new_owner)) {
-                close_line(w);
-                (void) ctl_error(CTL_OK,
-                                 "tgswitchd has gone; waiting for it to come back. Its jobs go on by themselves.");
-                return 0;
+        if (ctl_state_read(w->ctl, &s, &error) < 0) {
+                /* It has gone once more, or is too busy: nobody else would tell us of a job that ended meanwhile. */
+                if (sd_event_source_set_time_relative(w->again, RESUME_AGAIN_USEC) < 0 ||
+                    sd_event_source_set_enabled(w->again, SD_EVENT_ONESHOT) < 0)
+                        abort();
+                return;
         }
-        /* where it fails the daemon is gone again, and will be announced again */
-        if (ctl_state_read(w->ctl, &s, &error) < 0)
-                return 0;
         for (size_t i = 0; i < w->n_items; i++)
                 if (!w->items[i].job.result) {
                         item_resume(w, w->items + i, &s);
                         tell_result(w, w->items + i);
                 }
         maybe_finish(w);
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        resume(userdata);
+        return 0;
+}
+
+static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        const char *new_owner;
+        Watch *w = userdata;
+
+        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) < 0)
+                return 0;
+        if (isempty(new_owner)) {
+                (void) sd_event_source_set_enabled(w->again, SD_EVENT_OFF);
+                close_line(w);
+                (void) ctl_error(CTL_OK,
+                                 "tgswitchd has gone; waiting for it to come back. Its jobs go on by themselves.");
+                return 0;
+        }
+        resume(w);
         return 0;
 }
 
@@ -355,6 +379,8 @@ static int watch_set_up(Watch *w)
 
         if ((r = sd_event_new(&w->event)) < 0 || (r = sd_event_add_signal(w->event, NULL, SIGINT, on_detach, w)) < 0 ||
             (r = sd_event_add_signal(w->event, NULL, SIGTERM, on_detach, w)) < 0 ||
+            (r = sd_event_add_time(w->event, &w->again, CLOCK_MONOTONIC, 0, 0, on_again, w)) < 0 ||
+            (r = sd_event_source_set_enabled(w->again, SD_EVENT_OFF)) < 0 ||
             (r = sd_bus_attach_event(w->ctl->bus, w->event, SD_EVENT_PRIORITY_NORMAL)) < 0)
                 return r;
         if (w->ctl->terminal && !w->ctl->json) {
@@ -398,6 +424,7 @@ Watch *watch_free(Watch *w)
         /* the matches live as long as the connection: it is closed here, before what they point to goes */
         w->ctl->bus = sd_bus_flush_close_unref(w->ctl->bus);
         sd_event_source_disable_unref(w->timer);
+        sd_event_source_disable_unref(w->again);
         sd_event_unref(w->event);
         free(w);
         return NULL;
@@ -425,9 +452,10 @@ CtlExit watch_add(Watch *w, uint32_t id, const char *bot)
 
         if (!i)
                 return ctl_oom();
-        /* Gone already: then JobRemoved, which we listen for since before it began, is waiting in the queue. */
+        /* Gone already: then JobRemoved, which we listen for since before it began, is waiting in the queue. The same
+         * goes for what tells that the daemon is gone: the next one will be asked for the job. */
         r = ctl_job_read(w->ctl, &i->job);
-        if (r < 0 && r != -ENOENT)
+        if (r < 0 && r != -ENOENT && r != -EHOSTUNREACH)
                 return ctl_call_failed(bot, r, NULL);
         return CTL_OK;
 }

@@ -204,35 +204,6 @@ static void test_choice_of_bots(void **state)
         assert_jobs(switch_bots(f, STRV("s*", "shop", "[m-o]ews")), "news=1 shop=2");
 }
 
-/* L9: where one bot is refused, none begins, and all reasons are told. */
-static void test_one_refusal_is_one_for_all(void **state)
-{
-        Fixture *f = *state;
-        sd_bus_message *reply;
-
-        f->shop->refusal = ASK_NO_TOKEN;
-        reply = switch_bots(f, NULL);
-        assert_non_null(strstr(sd_bus_message_get_error(reply)->message, "lost: "));
-        assert_non_null(strstr(sd_bus_message_get_error(reply)->message, "shop: "));
-        assert_error(reply, BUS_ERROR_UNDECLARED);
-        assert_nothing_changed(f);
-}
-
-/* The same where the disk fills up between the question and the deed; what others had begun goes on. */
-static void test_a_late_refusal_takes_all_back(void **state)
-{
-        Fixture *f = *state;
-
-        f->lost->seat = SEAT_CLOUD;
-        assert_done(call(f, NEWS, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
-        f->shop->refusal = ASK_FAILED;
-        f->shop->refuses_late = true;
-        assert_error(switch_bots(f, NULL), BUS_ERROR_FAILED);
-        assert_int_equal(f->lost->job.result, JOB_RESULT_CANCELED);
-        assert_int_equal(f->shop->job.id, 0);
-        assert_true(bot_job_running(f->news));
-}
-
 static void test_options_are_strict(void **state)
 {
         char long_reason[BUS_REASON_MAX + 2];
@@ -357,29 +328,6 @@ static void test_the_way_back(void **state)
                                       "Changed 1 Phase=check PhaseStartedUSec=1700000000250000 NotBeforeUSec=0 "
                                       "Error=\n");
         assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0), BUS_ERROR_JOB_RUNNING);
-}
-
-/* MaxFailures= counts over the bots of one call, also where it is made of several calls of the bus. */
-static void test_jobs_of_one_call_are_a_batch(void **state)
-{
-        Fixture *f = *state;
-
-        f->lost->seat = SEAT_CLOUD;
-        assert_done(call(f, NEWS, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
-        assert_int_equal(f->news->job.batch, 1);
-        assert_jobs(switch_bots_to(f, "SwitchToLocal", NULL, "automatic", 1), "lost=2 news=1 shop=3");
-        assert_true(f->lost->job.automatic);
-        assert_int_equal(f->lost->job.batch, 2);
-        assert_int_equal(f->shop->job.batch, 2);
-
-        fake_end_job(f->lost, JOB_RESULT_FAILED, "");
-        assert_error(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 99),
-                     SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 0),
-                     SD_BUS_ERROR_INVALID_ARGS);
-        assert_done(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 3));
-        assert_int_equal(f->lost->job.id, 4);
-        assert_int_equal(f->lost->job.batch, 2);
 }
 
 static void test_hold(void **state)
@@ -569,13 +517,10 @@ int main(int argc, char *argv[])
                 TEST(test_a_job_from_begin_to_end),
                 TEST(test_changes_are_told_together_and_only_changes),
                 TEST(test_choice_of_bots),
-                TEST(test_one_refusal_is_one_for_all),
-                TEST(test_a_late_refusal_takes_all_back),
                 TEST(test_options_are_strict),
                 TEST(test_each_refusal_has_its_name),
                 TEST(test_cancel_and_proceed),
                 TEST(test_the_way_back),
-                TEST(test_jobs_of_one_call_are_a_batch),
                 TEST(test_hold),
                 TEST(test_check),
                 TEST(test_bot_goes_while_it_is_checked),

@@ -65,6 +65,13 @@ stop_daemon()
         return "$status"
 }
 
+kill_daemon()
+{
+        kill -KILL "$daemon"
+        wait "$daemon" 2>/dev/null
+        daemon=''
+}
+
 # fake METHOD SIGNATURE ARGUMENT…
 fake()
 {
@@ -419,7 +426,47 @@ start_daemon --ended
 await 'shop is at the local server: 12 updates drained'
 client_gives "a job that ended while nobody looked ends well" 0
 
+# Killed at any moment: what the next daemon knows of the job decides.
+stop_daemon
+start_daemon --resumed
+start_client wait 7
+await 'shop +job 7 to the local server'
+kill_daemon
+start_daemon --resumed
+kill_daemon
+start_daemon --ended
+await 'shop is at the local server: 12 updates drained'
+client_gives "two daemons are killed, and the third one tells" 0
+kill_daemon
+start_daemon --resumed
+start_client wait 7
+await 'shop +job 7 to the local server'
+kill_daemon
+start_daemon
+await 'tgswitchd came back and does not know job 7 of shop.*tgswitchctl status shop.*move it again'
+check_equal "a job that nobody knows any more is told, with what to do" 0 $?
+client_gives "and nobody waits for it" 1
+fake HoldRecords b true
+start_client switch local shop --yes
+until [[ $(busctl --system get-property org.tgswitch1 /org/tgswitch1/bot/shop org.tgswitch1.Bot Phase) == *check* ]]; do
+        kill -0 "$daemon" || break
+done
+kill_daemon
+await 'shop: tgswitchd went away before it answered.*Give the same command again'
+check_equal "a switch is not taken for begun before its record is written" 0 $?
+client_gives "and has the status of no answer" 9
+start_daemon
+
 # ---- authorize ----
+
+# As systemd gives it to tgswitchd.service and all that it runs.
+export STATE_DIRECTORY=$directory/state
+
+# record BOT PHASE: how far the bot is, as the daemon would have written it.
+record()
+{
+        "$build/tests/adapter/test-ctl-records" --write "$STATE_DIRECTORY" "$@"
+}
 
 # The configuration is looked for in /run/tgswitch too; there it is made for this process alone.
 authorize()
@@ -465,6 +512,41 @@ if unshare --mount true 2>/dev/null && [[ ! -e /etc/tgswitch ]]; then
                 "$(jq -r '"\(.changed) \(.units[] | select(endswith("timer")))"' <<<"$output")"
         [[ $(names) != *alias* ]]
         check_equal "from the rule" 0 $?
+
+        record pool log-out
+        record new settled
+        mv "$directory/config/bots.d/pool.conf" "$directory/pool.conf"
+        authorize
+        gives "a bot that is on its way keeps its units, though its file is gone" 0 \
+                'pool: on the way, so that the rule keeps 2 units that the configuration does not name any more'
+        check_match "by the names that the rule had" 'pool@a.service pool@b' "$(names)"
+        inode=$(stat -c %i "$directory/50.rules")
+        STATE_DIRECTORY+=:$directory/another authorize
+        check_equal "for as long as it takes, and with further state directories" "$inode" \
+                "$(stat -c %i "$directory/50.rules")"
+        rm "$directory/config/bots.d/new.conf" "$directory/50.rules"
+        authorize
+        check_equal "no record brings a name into the rule" 'shop.service shop.timer telegram-bot-api.service ' "$(names)"
+        cp "$directory/pool.conf" "$directory/config/bots.d"
+        authorize
+        rm "$directory/config/bots.d/pool.conf"
+        echo damaged >"$STATE_DIRECTORY/bots/pool.state"
+        authorize --json
+        check_match "a record that cannot be read is told" 'bots/pool.state cannot be used \(' \
+                "$(jq -r '.problems[]' <<<"$output")"
+        gives "in one line" 0 $'^[^\n]*\n[^\n]*pool.state[^\n]*$'
+        check_equal "and keeps nothing" 'shop.service shop.timer telegram-bot-api.service ' "$(names)"
+        cp "$directory/pool.conf" "$directory/config/bots.d"
+        authorize
+        record pool confirm
+        rm "$directory/config/bots.d/pool.conf"
+        authorize
+        record pool settled
+        authorize
+        check_equal "a bot that has arrived keeps nothing either" 'shop.service shop.timer telegram-bot-api.service ' \
+                "$(names)"
+        cp "$directory/pool.conf" "$directory/config/bots.d"
+        authorize
 
         cp "$directory/50.rules" "$directory/before"
         echo 'nonsense' >"$directory/config/tgswitch.conf"

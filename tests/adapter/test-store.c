@@ -160,7 +160,7 @@ static void test_damage(void **state)
 
         scratch_write(f->directory, "bots/news.state", "");
         assert_int_equal(load(s, "news"), -EBADMSG);
-        scratch_write(f->directory, "bots/news.state", "tgswitch-record 2 0 00000000\n");
+        scratch_write(f->directory, "bots/news.state", "tgswitch-record 999 0 00000000\n");
         assert_int_equal(load(s, "news"), -EPROTONOSUPPORT);
 
         /* The sentence names the file. */

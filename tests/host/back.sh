@@ -2,14 +2,16 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # TARGET is read by points.sh.
 #
-# The way back: windows, and the time that has to pass until they are over. Sourced after points.sh, by scenarios that
-# call faults_install, for clocks that need not be waited for.
+# The way back: windows, and the time that has to pass until they are over; and the death of the local server. Sourced
+# after points.sh. What is about time needs faults_install.
+
+# ---- Time ----
 
 TIME_PASSED_SEC=0       # for Telegram, and on both clocks of the daemon
 CLOCK_WRONG_SEC=0       # what the daemon's CLOCK_REALTIME shows besides
 
-# time_pass SECONDS: at once, for Telegram and for a daemon that runs. First for Telegram: what the daemon then sends is not
-# early.
+# time_pass SECONDS: at once, for Telegram and for a daemon that runs. For Telegram first: so what the daemon then sends
+# is not early.
 time_pass()
 {
         TIME_PASSED_SEC=$((TIME_PASSED_SEC + $1))
@@ -17,7 +19,7 @@ time_pass()
         fault_put clock "$((TIME_PASSED_SEC + CLOCK_WRONG_SEC)) $TIME_PASSED_SEC"
 }
 
-# clock_set SECONDS: the daemon's CLOCK_REALTIME is wrong by so much, from now on and from its next start.
+# clock_set SECONDS: the daemon's CLOCK_REALTIME is wrong by so much, now and after its next start.
 clock_set()
 {
         CLOCK_WRONG_SEC=$1
@@ -45,8 +47,26 @@ check_window()
         local left
 
         left=$(window_left "$1" "$2")
-        check "$1: the $2 server takes it again in $left s, from $3 to $4 were expected" test "$left" -ge "$3" -a "$left" -le "$4"
+        check "$1: the $2 server takes it again in $left s, from $3 to $4 were expected" \
+                test "$left" -ge "$3" -a "$left" -le "$4"
 }
+
+# check_away BOT FROM TO: for so many milliseconds of Telegram's clock nothing went to the cloud when the bot was last
+# logged out there.
+check_away()
+{
+        local away
+
+        away=$(telegram GET /verdict | jq --argjson bot "${BOT_IDS[$1]}" \
+                '[.. | objects | select(.bot? == $bot and has("away_ms"))][0].away_ms | last // -1')
+        check "$1: was away from the cloud for $away ms, from $2 to $3 were expected" \
+                test "$away" -ge "$2" -a "$away" -le "$3"
+}
+
+# ---- Moves ----
+
+# Bots whose updates are handled where their server delivers them, not by a worker that tells of it.
+declare -A HANDLED_BY=()
 
 # move_to cloud|local BOT [N KEY TYPE VALUE…]: as move_begin, to either server.
 move_to()
@@ -57,39 +77,17 @@ move_to()
         move_begin "$@"
 }
 
-# check_arrived BOT cloud|local [SECONDS]: the bot gets there by itself, its job done and nothing left in the spool, and
-# its worker handles what comes in there.
+# check_arrived BOT cloud|local [SECONDS]: the bot gets there by itself, its job is done, nothing is left in the spool,
+# and what comes in is handled there.
 check_arrived()
 {
-        local TARGET=$2 seq
+        local TARGET=$2 seq entry
 
         check "$1: arrives at the $2 server" move_arrives "$1" "${3:-30}"
         seq=$(telegram_seq)
         telegram_inject "$1" 0 1
-        check "$1: what comes in is handled there" telegram_wait "event=${HANDLED_BY[$1]:-worker-handled}" \
-                bot="${BOT_IDS[$1]}" since="$seq"
-        [[ -n ${HANDLED_BY[$1]:-} ]] || check_equal "$1: by its worker" "${SEAT_ROOT[$2]}" "$(telegram GET \
-                "/ledger?event=worker-handled&bot=${BOT_IDS[$1]}&since=$seq" | tail -n 1 | json root)"
-}
-
-# Bots whose updates are not handled by what a worker reports, but by their server's update-delivered.
-declare -A HANDLED_BY=()
-
-# bot_add_webhook NAME [SEAT [UNIT…]]: whose updates go to an address that takes them all. The local server has to run
-# with --local, or it would not take plain HTTP.
-bot_add_webhook()
-{
-        HANDLED_BY[$1]=update-delivered
-        bot_add "$@" <<<"WebhookSecret=no"
-        telegram POST /webhook-settings "{\"bot\":${BOT_IDS[$1]},\"url\":\"$WEBHOOK_URL\",\"max_connections\":7}" >/dev/null
-}
-WEBHOOK_URL=http://$TELEGRAM_CONTROL/mark
-
-# webhook_at BOT cloud|local: the address that is set there.
-webhook_at()
-{
-        telegram GET "/ledger?bot=${BOT_IDS[$1]}" | jq -s -r --arg role "$2" \
-                'map(select(.role == $role and (.event | startswith("webhook-")))) | last | .event // "none"'
+        entry=$(telegram_wait "event=${HANDLED_BY[$1]:-worker-handled}" bot="${BOT_IDS[$1]}" since="$seq")
+        check_match "$1: what comes in is handled there" "\"role\":\"$2\"|\"root\":\"${SEAT_ROOT[$2]}\"" "$entry"
 }
 
 # cloud_requests SEQ [BOT]: how many the cloud got since.
@@ -98,17 +96,30 @@ cloud_requests()
         telegram_count event=request role=cloud since="$1" ${2:+"bot=${BOT_IDS[$2]}"}
 }
 
-# check_away BOT FROM_MS TO_MS: how long the bot was last away from the cloud, on Telegram's clock, as the ledger has it.
-check_away()
-{
-        local away
+# ---- Webhooks ----
 
-        away=$(telegram GET /verdict | jq --argjson bot "${BOT_IDS[$1]}" \
-                '[.. | objects | select(.bot? == $bot and has("away_ms"))][0].away_ms | last // -1')
-        check "$1: was away from the cloud for $away ms, from $2 to $3 were expected" test "$away" -ge "$2" -a "$away" -le "$3"
+# Takes every update.
+WEBHOOK_URL=http://$TELEGRAM_CONTROL/mark
+
+# bot_add_webhook NAME [SEAT [UNIT…]]: as bot_add. Without --local the local server would not take that address.
+bot_add_webhook()
+{
+        HANDLED_BY[$1]=update-delivered
+        bot_add "$@" <<<"WebhookSecret=no"
+        telegram POST /webhook-settings \
+                "{\"bot\":${BOT_IDS[$1]},\"url\":\"$WEBHOOK_URL\",\"max_connections\":7}" >/dev/null
+        grep -qs -- --local "$HOST_ROOT/etc/tgswitch/telegram-bot-api.env" ||
+                echo TELEGRAM_BOT_API_OPTIONS=--local >>"$HOST_ROOT/etc/tgswitch/telegram-bot-api.env"
 }
 
-# ---- the local server ----
+# webhook_at BOT cloud|local: the last that became of the webhook there, webhook-set or webhook-deleted.
+webhook_at()
+{
+        telegram GET "/ledger?bot=${BOT_IDS[$1]}&role=$2" |
+                jq -s -r 'map(select(.event | startswith("webhook-"))) | last | .event // "none"'
+}
+
+# ---- The local server ----
 
 SERVER="telegram-bot-api.service"
 
@@ -126,7 +137,8 @@ server_dies()
 server_returns()
 {
         host_run systemctl unmask --runtime --quiet "$SERVER"
-        host_run systemctl reset-failed "$SERVER"
+        # Only one that somebody knows can be reset.
+        host_run systemctl reset-failed "$SERVER" 2>/dev/null
         host_run systemctl start "$SERVER"
 }
 
@@ -139,15 +151,15 @@ server_restarts()
         host_run systemctl kill --signal=KILL "$SERVER" && telegram_wait event=server-start since="$since" >/dev/null
 }
 
-# server_probed N: returns when the daemon begins to look after the server for the N-th time from now; what it saw the times
-# before, it has considered.
+# server_probed N: returns when the daemon begins to look after the server for the N-th time from now; what it has seen
+# the times before, it has considered.
 server_probed()
 {
         bus_messages "$(bus_mark)" "$1" '"member":"LoadUnit".*"telegram-bot-api\.service"' >/dev/null
 }
 
-# bus_messages MARK N REGEX [SECONDS]: prints the first N messages after MARK that match, once they are there; fails where
-# they don't come.
+# bus_messages MARK N REGEX [SECONDS]: prints the first N messages after MARK that match, once they are there; fails
+# where they don't come.
 bus_messages()
 {
         local found

@@ -34,6 +34,7 @@ check_equal "tokens are root's alone" "0:0 700" "$(host_run stat -c '%u:%g %a' /
 for unit in tgswitch-local.service telegram-bot-api.service; do
         check_equal "$unit is not enabled by installing it" disabled "$(host_run systemctl is-enabled "$unit")"
 done
+check_equal "tgswitch-cloud.service is none to enable" static "$(host_run systemctl is-enabled tgswitch-cloud.service)"
 
 check "the daemon gets ready" host_run systemctl start tgswitchd.service
 check_equal "the daemon runs as its own user" tgswitch \

@@ -13,10 +13,9 @@ source "$(dirname "$0")/../points.sh"
 source "$(dirname "$0")/../back.sh"
 
 YEAR=31536000
-SERVER="telegram-bot-api.service"
 
-# check_waits BOT JOB WHEN FROM TO: the same job still waits for a window of so many seconds, and the cloud has got nothing
-# since `seq`.
+# check_waits BOT JOB WHEN FROM TO: the same job still waits for a window of so many seconds, and the cloud has got
+# nothing since `seq`.
 check_waits()
 {
         check "$1: $3, it is there again" bot_wait "$1" Phase queued
@@ -29,7 +28,6 @@ host_create
 host_install
 faults_install
 telegram_start
-echo TELEGRAM_BOT_API_OPTIONS=--local >>"$HOST_ROOT/etc/tgswitch/telegram-bot-api.env"
 host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOT'
 [BotDefaults]
 DrainTimeoutSec=500ms
@@ -97,8 +95,8 @@ check "others are at the local server, which runs" host_run systemctl is-active 
 # ---- the window of the local server ----
 
 said=$(TARGET=local move_begin shop 2>&1)
-check_match "shop: the local server had a young session" "before [0-9:]{8} \(in 1[78][0-9]{2} s\), or until it is restarted" \
-        "$said"
+check_match "shop: the local server had a young session" \
+        "before [0-9:]{8} \(in 1[78][0-9]{2} s\), or until it is restarted" "$said"
 check_window shop local 1780 1805
 mark=$(bus_mark)
 check "the local server is restarted" host_run systemctl restart "$SERVER"
@@ -113,7 +111,8 @@ seq=$(telegram_seq)
 check "the webhook is set at the local server" test "$(webhook_at hook local)" = webhook-set
 # The windows of the other four are over.
 telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[late]},\"method\":\"getMe\",\"kind\":\"logged-out\"}"
-telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[told]},\"method\":\"getMe\",\"kind\":\"flood\",\"retry_after\":40}"
+telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[told]},\"method\":\"getMe\",\"kind\":\"flood\",
+        \"retry_after\":40}"
 for bot in late told; do
         mark=$(bus_mark)
         check "$bot: goes" move_to cloud "$bot"

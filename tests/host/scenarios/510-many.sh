@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Many bots with one call, there and back: the first goes alone until it has arrived, never more than Concurrency= at a
-# time; what is called off where one of them strands, and put back; the pace of logins to the cloud, which takes twenty a
-# minute. Defends L1 to L4 and L6 for bots that wait.
+# time; what is called off where one of them strands; the pace of logins to the cloud, which takes twenty a minute.
+# Defends L1 to L4 and L6 for bots that wait.
 
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
@@ -108,13 +108,13 @@ check "bot_01: is well again" host_run systemctl restart bot_01-worker.service
 
 # ---- all ----
 
+moved=$(telegram_count event=logout-applied role=cloud)
 mark=$(bus_mark)
 said=$(call SwitchToLocal --)
 check_equal "without a name all are meant" "$N" "$(wc -w <<<"$said")"
 last=$(job_number bot_23)
 check_equal "bot_23: waits" queued "$(bot_property bot_23 Phase)"
 check "bot_23: and can be taken out" host_run tgswitchctl cancel "$last"
-moved=$(telegram_count event=logout-applied role=cloud)
 check_equal "the others arrive" "canceled 1 done $((N - 1 - moved))" "$(all_done $((N - moved)) "$mark")"
 check_equal "which is where they are" "cloud 1 local $((N - 1))" "$(seats)"
 read -r most early < <(most_at_once "$mark")
@@ -124,7 +124,7 @@ check_equal "the first of them alone" 0 "$early"
 # ---- and back, at the pace that the cloud has ----
 
 seq=$(telegram_seq)
-check_match "inside the window the call is refused for all" "bot_00: .*bot_01: " "$(host_run busctl call org.tgswitch1 \
+check_match "inside the window the call is refused for all" "bot_00 was logged out .* bot_01," "$(host_run busctl call org.tgswitch1 \
         /org/tgswitch1 org.tgswitch1.Manager SwitchToCloud 'asa{sv}' 0 0 2>&1)"
 check_equal "and begins nothing" 0 "$(host_run tgswitchctl status --json | jq '.jobs | length')"
 mark=$(bus_mark)
