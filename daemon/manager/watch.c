@@ -141,7 +141,7 @@ static void consider(Bot *b, bool good)
                 return;
         if (b->record.stale && good)
                 begin(b, &b->stale_due_usec, "the local server still holds a session of the bot");
-        else if (b->record.seat == SEAT_LOCAL && bot_may_fall_back(b))
+        else if (b->record.seat == SEAT_LOCAL && bot_may_fall_back(b) && !b->config_error)
                 consider_fallback(b);
 }
 

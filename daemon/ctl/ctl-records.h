@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/macro.h"
+
+/* The names of bots that are on their way, as the records in the daemon's state directory tell (io/store.h): a job of
+ * theirs runs, or a session that they left behind is still to be ended. A record that cannot be read is a sentence in
+ * *ret_complaints and stands for no bot: the daemon does nothing for such a one either. Both vectors are sorted; where
+ * there is no directory they are empty. */
+int records_on_their_way(const char *state_directory, char ***ret_bots, char ***ret_complaints) _must_check_;
