@@ -113,6 +113,10 @@ static void on_server_unit(UnitCall *call, int r, const UnitInfo *info, void *us
         bool off = r >= 0 && !unit_active_state_may_run(info->active_state);
 
         o->unit_call = unit_call_free(o->unit_call);
+        if (r < 0) {
+                check_failed(o, r);
+                return;
+        }
         if (!off || b->record.server_started) {
                 begin_checks(o);
                 return;

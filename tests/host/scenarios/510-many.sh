@@ -124,8 +124,8 @@ check_equal "the first of them alone" 0 "$early"
 # ---- and back, at the pace that the cloud has ----
 
 seq=$(telegram_seq)
-check_match "inside the window the call is refused for all" "bot_00 was logged out .* bot_01," "$(host_run busctl call org.tgswitch1 \
-        /org/tgswitch1 org.tgswitch1.Manager SwitchToCloud 'asa{sv}' 0 0 2>&1)"
+check_match "inside the window the call is refused for all" "bot_00 was logged out .* bot_01," \
+        "$(host_run busctl call org.tgswitch1 /org/tgswitch1 org.tgswitch1.Manager SwitchToCloud 'asa{sv}' 0 0 2>&1)"
 check_equal "and begins nothing" 0 "$(host_run tgswitchctl status --json | jq '.jobs | length')"
 mark=$(bus_mark)
 said=$(call SwitchToCloud -- 1 when-allowed b true)
