@@ -36,8 +36,8 @@ void bot_post(Bot *b, CutoverEvent event)
 {
         int r;
 
-        /* A wish that is already waiting is the same wish. */
-        if (event <= CUTOVER_CANCEL_REQUESTED)
+        /* A wish that is already waiting is the same wish, and so is that a job is called off. */
+        if (event <= CUTOVER_CANCEL_REQUESTED || event == CUTOVER_CALLED_OFF)
                 for (size_t i = 0; i < b->n_events; i++)
                         if (b->events[i] == event)
                                 return;
