@@ -149,6 +149,7 @@ static const CutoverRow table[] = {
 
         ROW(LOG_OUT_UNKNOWN, RETRY_DUE,           LOG_OUT_REPEAT,  REPEAT,                  MAY_BE_LOGGED_OUT, "only a repeat tells"),
         ROW(LOG_OUT_UNKNOWN, RETRY_DUE_STALE,     LOG_OUT_RESPOOL, SPOOL,                   MAY_BE_LOGGED_OUT, "if the bot is still in, its queue has grown"),
+        ROW(LOG_OUT_UNKNOWN, SOURCE_DEAD,         LOG_IN_ABANDONED, LOG_IN,                 ABANDONED,      "nobody is left who could tell"),
         ROW(LOG_OUT_UNKNOWN, RESTARTED,           LOG_OUT_RECHECK, STOP,                    MAY_BE_LOGGED_OUT, "the intent is on record, the answer is not"),
 
         ROW(LOG_OUT_RESPOOL, SPOOLED,             LOG_OUT_REPEAT,  REPEAT,                  MAY_BE_LOGGED_OUT, "only a repeat tells"),

@@ -11,6 +11,16 @@ bool moment_is_set(const Moment *m)
         return m->boottime_usec > 0 || m->realtime_usec > 0;
 }
 
+bool moment_is_steady(const Moment *reference, const Moment *m)
+{
+        /* Both clocks go on in suspend: only who sets the one changes the difference. */
+        int64_t then = (int64_t) (reference->realtime_usec - reference->boottime_usec);
+        int64_t now = (int64_t) (m->realtime_usec - m->boottime_usec);
+        uint64_t step = now > then ? (uint64_t) now - (uint64_t) then : (uint64_t) then - (uint64_t) now;
+
+        return same_boot(reference, m) && step < MOMENT_STEP_USEC;
+}
+
 usec_t moment_age(const Moment *then, const Moment *seen, const Moment *now)
 {
         usec_t age = 0;

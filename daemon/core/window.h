@@ -28,6 +28,11 @@ typedef struct Moment {
 
 bool moment_is_set(const Moment *m) _pure_;
 
+/* Whether CLOCK_REALTIME has gone on since `reference`, in the same boot, without being set: what was said of it then
+ * still holds. A clock that is corrected in small steps stays far within the bound. */
+#define MOMENT_STEP_USEC (2 * USEC_PER_SEC)
+bool moment_is_steady(const Moment *reference, const Moment *m) _pure_;
+
 /* Time that has certainly passed since `then`; the truth is never less. `seen` is any moment after `then` in a later
  * boot, or NULL. In the boot of `then` only CLOCK_BOOTTIME counts. In a later one, the time since `seen` has passed for
  * certain, and CLOCK_REALTIME can prove more where it was synchronised at both ends; a stamp from the future proves

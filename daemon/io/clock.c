@@ -37,11 +37,12 @@ static struct {
         sd_bus *bus;
         sd_bus_slot *question;
         bool synchronised;
+        Moment reference; /* when that was said */
 } watch;
 
 int clock_moment(Moment *ret)
 {
-        Moment m = { .synchronised = watch.synchronised };
+        Moment m = {};
         sd_id128_t boot;
         int r;
 
@@ -52,6 +53,8 @@ int clock_moment(Moment *ret)
         memcpy(m.boot_id, boot.bytes, sizeof(m.boot_id));
         m.boottime_usec = clock_boottime_usec();
         m.realtime_usec = clock_realtime_usec();
+        /* Nobody tells when the clock is set: what timedate1 said holds for the clock as it was then. */
+        m.synchronised = watch.synchronised && moment_is_steady(&watch.reference, &m);
         *ret = m;
         return 0;
 }
@@ -64,6 +67,8 @@ static int on_synchronised(sd_bus_message *reply, void *userdata, sd_bus_error *
         /* No answer is no evidence: a host without timedated counts as not synchronised. */
         watch.synchronised = !sd_bus_message_is_method_error(reply, NULL) &&
                              sd_bus_message_read(reply, "v", "b", &synchronised) >= 0 && synchronised;
+        if (clock_moment(&watch.reference) < 0)
+                watch.synchronised = false;
         return 0;
 }
 

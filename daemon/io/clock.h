@@ -16,7 +16,7 @@ usec_t clock_realtime_usec(void);
 usec_t clock_monotonic_usec(void);
 
 /* The present moment with boot id. Whether CLOCK_REALTIME is synchronised is what timedate1 last said; false until it
- * did, and after an answer that was an error. */
+ * did, after an answer that was an error, and where the clock has been set since. */
 int clock_moment(Moment *ret) _must_check_;
 
 /* Asks org.freedesktop.timedate1 on `bus`, which is referenced, whether the clock is synchronised (NTPSynchronized),

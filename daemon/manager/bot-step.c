@@ -65,6 +65,8 @@ static void on_retry_timer(void *userdata)
         b->retry_timer = clock_timer_free(b->retry_timer);
         if (bot_falls_back(b))
                 bot_post(b, CUTOVER_FALL_BACK_DUE);
+        else if (bot_gives_up_source(b))
+                bot_post(b, CUTOVER_SOURCE_DEAD);
         else
                 bot_post(b, stale ? CUTOVER_RETRY_DUE_STALE : CUTOVER_RETRY_DUE);
 }

@@ -225,6 +225,8 @@ void manager_watch_soon(Manager *m);
 void bot_watch_cancel(Bot *b);
 /* A login at the local server, or what follows it, has failed: whether the bot is to go back to the cloud now. */
 bool bot_falls_back(const Bot *b);
+/* The server that may have applied a logOut hangs, and the bot may leave a dead one by itself. */
+bool bot_gives_up_source(const Bot *b);
 /* Fallback=auto, and nobody holds it. */
 bool bot_may_fall_back(const Bot *b);
 

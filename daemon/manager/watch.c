@@ -44,7 +44,14 @@ static bool depends(const Bot *b)
         /* Also while it is held for a time: nobody tells when that is over. */
         return b->record.seat == SEAT_LOCAL && b->config && b->config->fallback == FALLBACK_AUTO &&
                b->record.held_until_usec != USEC_INFINITY &&
-               (b->record.state == CUTOVER_SETTLED || b->record.state == CUTOVER_RESTORE_WEBHOOK);
+               (b->record.state == CUTOVER_SETTLED || b->record.state == CUTOVER_RESTORE_WEBHOOK ||
+                cutover_facts(b->record.state)->place == CUTOVER_AT_UNKNOWN);
+}
+
+bool bot_gives_up_source(const Bot *b)
+{
+        return b->record.state == CUTOVER_LOG_OUT_UNKNOWN && b->record.seat == SEAT_LOCAL && bot_may_fall_back(b) &&
+               health_is_dead(&b->manager->health, clock_boottime_usec(), b->config->fallback_grace_usec);
 }
 
 bool bot_falls_back(const Bot *b)

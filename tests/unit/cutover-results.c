@@ -22,7 +22,8 @@ static uint64_t retry_results(CutoverState state)
         bool asks_target = state == CUTOVER_LOG_IN || state == CUTOVER_RESTORE_WEBHOOK;
 
         return EVENT_BIT(CUTOVER_RETRY_DUE) | EVENT_BIT(CUTOVER_RETRY_DUE_STALE) |
-               (asks_target ? EVENT_BIT(CUTOVER_FALL_BACK_DUE) : 0);
+               (asks_target ? EVENT_BIT(CUTOVER_FALL_BACK_DUE) : 0) |
+               (state == CUTOVER_LOG_OUT_UNKNOWN ? EVENT_BIT(CUTOVER_SOURCE_DEAD) : 0);
 }
 
 uint64_t cutover_results(CutoverState state, unsigned actions)

@@ -311,16 +311,36 @@ static void test_boot_id_is_compared_whole(void **state)
                          USEC_PER_HOUR - 1);
 }
 
+/* What was said of the clock holds until somebody sets it. */
+static void test_steady(void **state)
+{
+        const usec_t hour = USEC_PER_HOUR;
+        Moment then = { .boottime_usec = hour, .realtime_usec = 500 * hour, .synchronised = true }, now = then;
+
+        assert_true(moment_is_steady(&then, &now));
+        now.boottime_usec += 10 * hour;
+        now.realtime_usec += 10 * hour;
+        assert_true(moment_is_steady(&then, &now));
+        now.realtime_usec += MOMENT_STEP_USEC - 1;
+        assert_true(moment_is_steady(&then, &now));
+        now.realtime_usec += 1;
+        assert_false(moment_is_steady(&then, &now));
+        now.realtime_usec -= 2 * MOMENT_STEP_USEC - 1;
+        assert_true(moment_is_steady(&then, &now));
+        now.realtime_usec -= 400 * hour;
+        assert_false(moment_is_steady(&then, &now));
+        now = then;
+        now.boot_id[3] = 1;
+        assert_false(moment_is_steady(&then, &now));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_never_early),
-                cmocka_unit_test(test_situations),
-                cmocka_unit_test(test_look),
-                cmocka_unit_test(test_close),
-                cmocka_unit_test(test_never_was),
-                cmocka_unit_test(test_young_session),
-                cmocka_unit_test(test_boot_id_is_compared_whole),
+                cmocka_unit_test(test_steady),        cmocka_unit_test(test_never_early),
+                cmocka_unit_test(test_situations),    cmocka_unit_test(test_look),
+                cmocka_unit_test(test_close),         cmocka_unit_test(test_never_was),
+                cmocka_unit_test(test_young_session), cmocka_unit_test(test_boot_id_is_compared_whole),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
