@@ -175,8 +175,9 @@ int bot_load(Bot *b)
         b->stale_asked = b->record.state == CUTOVER_STALE_LOG_OUT;
         /* Which worker took the part before this one is forgotten; that there was one is not. */
         b->part_dropped = b->record.state == CUTOVER_CONFIRM && b->record.job.handed_over > 0;
-        /* It may have been killed between serving a part and the record of that, or between the record, of what a command
-         * before the main program got, and the answer to the main program itself: in doubt it is handed over again. */
+        /* It may have been killed between serving a part and the record of that, or between the record, of what a
+         * command before the main program got, and the answer to the main program itself: in doubt it is handed over
+         * again. */
         b->part_doubtful = b->record.state == CUTOVER_START_WORKERS || b->record.state == CUTOVER_CONFIRM ||
                            b->record.state == CUTOVER_STALE_HAND_OVER;
         if (b->part_doubtful)
