@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "systemd.h"
+#include "world.h"
+
+/* Knows everything, and says when a law is broken (packaging/doc/DESIGN.md). It looks at the world alone, never at what
+ * the daemon believes; of the daemon's own it reads the records that are on disk. */
+
+void judge_reset(void);
+bool judge_found(void);
+const char *judge_verdict(void);
+
+/* Every request with a bot's token, when its last byte leaves. */
+void judge_sent(const Request *rq);
+/* What the daemon has been told; NULL: no whole reply, and `sent` says whether anything can have arrived. */
+void judge_replied(const Request *rq, const Reply *reply, bool sent);
+/* The daemon does not wait for an answer any more, or is dead. */
+void judge_abandoned(const Request *rq);
+
+/* A process begins with what is on disk. */
+void judge_daemon_starts(void);
+
+/* A server has carried out a logOut: its queue is about to be wiped; `rq` NULL: the queue is left, but nobody's. */
+void judge_logged_out(Session *s, const Request *rq);
+/* The cloud refuses a login since there were too many of late. */
+void judge_flooded(SimBot *b);
+/* The local server is gone, and with it what it had in memory. */
+void judge_server_stopped(void);
+void judge_logged_in(Session *s, const Request *rq);
+
+/* Where updates are. */
+void judge_handled(uint32_t update);
+void judge_spooled(uint32_t update, int copies);
+void judge_cleared(SimBot *b);
+void judge_cut(SimBot *b);
+
+void judge_process_started(const Unit *u);
+void judge_job_began(SimBot *b);
+void judge_job_ended(SimBot *b, JobResult result);
+/* Somebody else has done something to the bot's units, or to the server if NULL. */
+void judge_disturbed(SimBot *b);
+
+/* After each step. */
+void judge_look(void);
+/* Every bot is settled where it can stay, or waits for a dead server that nobody wants it to leave. */
+bool judge_all_rest(void);
+/* Nor is anything still to be written. */
+bool judge_disk_rests(void);
+/* When all has come to rest. */
+void judge_end(void);
