@@ -399,7 +399,8 @@ bool server_has_forgotten(const Bot *b)
 static bool uses_server(const Bot *b)
 {
         return b->record.seat == SEAT_LOCAL || b->record.stale ||
-               (bot_job_running(b) && b->record.job.target == SEAT_LOCAL && b->record.job.result == JOB_RESULT_NONE);
+               (bot_job_running(b) && b->record.state != CUTOVER_QUEUED && b->record.job.target == SEAT_LOCAL &&
+                b->record.job.result == JOB_RESULT_NONE);
 }
 
 static void on_done_with(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
@@ -456,9 +457,15 @@ void server_release(Bot *b)
                 return;
         if (server_is_used(m)) {
                 /* Whoever is on the way there has to put it back then. */
-                for (size_t i = 0; i < m->n_bots && started; i++)
-                        if (m->bots[i] != b && bot_job_running(m->bots[i]) && uses_server(m->bots[i]))
-                                m->bots[i]->record.server_started = true;
+                for (size_t i = 0; i < m->n_bots && started; i++) {
+                        Bot *other = m->bots[i];
+
+                        if (other == b || other->record.server_started || !bot_job_running(other) ||
+                            !uses_server(other))
+                                continue;
+                        other->record.server_started = true;
+                        bot_record_aside(other);
+                }
                 return;
         }
         b->release_call = unit_call_free(b->release_call);
