@@ -519,7 +519,7 @@ bool bot_busy(const Bot *b)
         case CUTOVER_LOG_OUT_REPEAT:
         case CUTOVER_STALE_LOG_OUT:
                 /* An answer that nobody waits for would be an unknown outcome. Its deadline ends the wait. */
-                return b->operation;
+                return log_out_in_flight(b);
         default:
                 return false;
         }

@@ -157,6 +157,7 @@ struct Bot {
         ClockTimer *record_timer;  /* tries to write it again */
         ClockTimer *publish_timer; /* the same for the environment file */
         UnitCall *release_call;    /* the stop of a server that check had started */
+        bool release_started;      /* the unit to be stopped was started by this bot's job */
 
         uint64_t pending_updates;
         usec_t pending_updates_usec;
@@ -256,6 +257,8 @@ bool warm_up_pending(const Bot *b);
 void warm_up_cancel(Bot *b);
 
 /* ---- op-log-out.c ---- */
+/* The request, or the long poll ahead of it, is under way: what follows from the answer has to be recorded. */
+bool log_out_in_flight(const Bot *b);
 /* The long poll of the logOut is still to be answered or written. */
 bool late_poll_pending(const Bot *b);
 void late_poll_drop(Bot *b);

@@ -110,7 +110,9 @@ static void on_server_unit(UnitCall *call, int r, const UnitInfo *info, void *us
 {
         CheckOperation *o = userdata;
         Bot *b = o->base.bot;
-        bool off = r >= 0 && !unit_active_state_may_run(info->active_state);
+        /* One that is being stopped counts as stopped. */
+        bool off = r >= 0 &&
+                   (!unit_active_state_may_run(info->active_state) || info->active_state == UNIT_DEACTIVATING);
 
         o->unit_call = unit_call_free(o->unit_call);
         if (r < 0) {

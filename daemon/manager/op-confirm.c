@@ -55,6 +55,10 @@ static void not_confirmed(ConfirmOperation *o, const char *what)
 {
         Bot *b = o->base.bot;
 
+        /* Who is told to stop may be one of many: that a worker does not run then says nothing. The record keeps the
+         * phase. */
+        if (b->manager->stopping)
+                return;
         bot_set_error(b, "The bot is at the %s server, but %s", seat_to_string(b->record.seat), what);
         log_bot(LOG_WARNING, b->name, "%s", b->error);
         bot_post(b, CUTOVER_NOT_CONFIRMED);

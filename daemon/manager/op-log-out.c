@@ -39,6 +39,13 @@ static void log_out_operation_free(Operation *op)
 
 /* ---- the long poll, which may outlive the operation ---- */
 
+bool log_out_in_flight(const Bot *b)
+{
+        const LogOutOperation *o = (const LogOutOperation *) b->operation;
+
+        return o && (o->call || o->timer || o->saving || b->late_poll);
+}
+
 bool late_poll_pending(const Bot *b)
 {
         return b->late_poll || b->late_poll_saving;
@@ -282,8 +289,10 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         Bot *b = o->base.bot;
 
         o->server_call = server_call_free(o->server_call);
-        if (server_waits_for_boot(b, answer))
+        if (server_waits_for_boot(b, answer)) {
+                manager_maybe_exit(b->manager);
                 return;
+        }
         if (answer == SERVER_UNKNOWN)
                 answer = SERVER_READY;
         if (answer != SERVER_READY)
@@ -321,8 +330,10 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
                 late_poll_drop(b);
         else
                 late_poll_let_go(b);
-        if (nobody_there && b->record.state == CUTOVER_LOG_OUT_REPEAT && look_for_server(o) >= 0)
+        if (nobody_there && b->record.state == CUTOVER_LOG_OUT_REPEAT && look_for_server(o) >= 0) {
+                manager_maybe_exit(b->manager);
                 return;
+        }
         bot_post(b, event);
 }
 

@@ -223,6 +223,8 @@ static void start_unit(ServerCall *c)
                 fail_errno(c, r, "start the local server");
 }
 
+static bool server_is_used(const Manager *m);
+
 static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         ServerCall *c = userdata;
@@ -253,7 +255,7 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
                 finish(c, SERVER_FAILED, why);
         } else if (state == UNIT_ACTIVE || state == UNIT_RELOADING) {
                 probe(c);
-        } else if (!(c->flags & SERVER_START)) {
+        } else if (!(c->flags & SERVER_START) || (c == c->manager->server_call && !server_is_used(c->manager))) {
                 snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);
                 finish(c, SERVER_NOT_RUNNING, why);
         } else if (c->asked) {
@@ -429,6 +431,21 @@ static bool server_is_used(const Manager *m)
         return false;
 }
 
+/* Whoever is on the way there has to put it back then. */
+static void hand_over_stop(Bot *b)
+{
+        Manager *m = b->manager;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                Bot *other = m->bots[i];
+
+                if (other == b || other->record.server_started || !bot_job_running(other) || !uses_server(other))
+                        continue;
+                other->record.server_started = true;
+                bot_record_aside(other);
+        }
+}
+
 /* A unit that does not run is left alone: the stop of it would stop those that require it. */
 static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
@@ -437,9 +454,14 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
         bool runs = r < 0 || unit_active_state_may_run(info->active_state) || info->job_id != 0;
 
         b->release_call = unit_call_free(b->release_call);
-        /* Somebody may have begun to use it meanwhile. */
-        if (!runs || server_is_used(m))
+        if (!runs)
                 return;
+        /* Somebody may have begun to use it meanwhile. */
+        if (server_is_used(m)) {
+                if (b->release_started)
+                        hand_over_stop(b);
+                return;
+        }
         r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
                             &b->release_call);
         if (r < 0)
@@ -449,23 +471,16 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
 void server_release(Bot *b)
 {
         Manager *m = b->manager;
-        bool stop = is_to_stop(b), started = b->record.server_started;
+        bool stop = is_to_stop(b);
         int r;
 
+        b->release_started = b->record.server_started;
         b->record.server_started = false;
         if (!stop)
                 return;
         if (server_is_used(m)) {
-                /* Whoever is on the way there has to put it back then. */
-                for (size_t i = 0; i < m->n_bots && started; i++) {
-                        Bot *other = m->bots[i];
-
-                        if (other == b || other->record.server_started || !bot_job_running(other) ||
-                            !uses_server(other))
-                                continue;
-                        other->record.server_started = true;
-                        bot_record_aside(other);
-                }
+                if (b->release_started)
+                        hand_over_stop(b);
                 return;
         }
         b->release_call = unit_call_free(b->release_call);
@@ -478,7 +493,7 @@ static void on_used(ServerAnswer answer, bool started, const char *why, void *us
 {
         Manager *m = userdata;
 
-        if (answer != SERVER_READY)
+        if (answer != SERVER_READY && answer != SERVER_NOT_RUNNING)
                 log_error("Bots live at the local server, but it cannot be used. %s", why);
         m->server_call = server_call_free(m->server_call);
         /* Also where it is dead: a worker that finds nobody there says so in its own words, and the bot's seat is

@@ -361,8 +361,14 @@ void scenario_calm_down(void)
         world.faults_on = false;
         world.network_bad_until = world.disk_bad_until = 0;
         world.settings.state = FILE_GOOD;
-        for (size_t i = 0; i < world.n_bots; i++)
+        for (size_t i = 0; i < world.n_bots; i++) {
+                const SimBot *b = &world.bots[i];
+
                 world.settings.bots[i].state = FILE_GOOD;
+                /* What was said on the bus may never have been written. */
+                if (b->declared && !b->disk.record)
+                        world.settings.bots[i].initial_seat = seat_of_side(b->judge.side);
+        }
         if (world.outage_until != USEC_INFINITY) {
                 world.outage = OUTAGE_NONE;
                 world.outage_until = 0;

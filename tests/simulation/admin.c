@@ -151,13 +151,14 @@ static void set_seat(void)
         _cleanup_free_ char *message = NULL;
         SimBot *b;
         Bot *bot = some_bot(&b);
+        AskResult result;
 
         /* Only what is true: else it is the administrator who breaks the laws. */
         if (!bot || b->judge.whereabouts != WHEREABOUTS_AT)
                 return;
-        b->declared = true;
-        trace("++ set-seat %s %s: %d", b->name, seat_to_string(seat_of_side(b->judge.side)),
-              bot_set_seat(bot, seat_of_side(b->judge.side), &message));
+        result = bot_set_seat(bot, seat_of_side(b->judge.side), &message);
+        b->declared = b->declared || result == ASK_OK;
+        trace("++ set-seat %s %s: %d", b->name, seat_to_string(seat_of_side(b->judge.side)), result);
 }
 
 static void edit_configuration(void)
