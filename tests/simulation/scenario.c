@@ -11,7 +11,7 @@
  * begins again by itself after an hour. */
 #define REST_USEC (150 * USEC_PER_MIN)
 /* Then the workers still have to take what is queued. */
-#define LINGER_USEC (10 * USEC_PER_MIN)
+#define LINGER_USEC (3 * USEC_PER_MIN)
 
 /* A run that sleeps for hours would be about nothing else. */
 #define UPDATES_MAX 4000u
