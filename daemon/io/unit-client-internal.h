@@ -22,6 +22,7 @@
 typedef enum UnitCallKind {
         UNIT_CALL_JOB,
         UNIT_CALL_RESET,
+        UNIT_CALL_STOPPING,
         UNIT_CALL_INFO,
         UNIT_CALL_LIST,
         UNIT_CALL_WATCH,

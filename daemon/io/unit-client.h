@@ -59,6 +59,11 @@ typedef void (*unit_reset_handler_t)(UnitCall *call, int r, const char *error, v
 int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler_t handler, void *userdata,
                              UnitCall **ret) _must_check_;
 
+/* Whether the host is going down (SystemState): then what a unit does says nothing of the unit. */
+typedef void (*unit_stopping_handler_t)(UnitCall *call, bool stopping, void *userdata);
+int unit_client_ask_stopping(UnitClient *c, unit_stopping_handler_t handler, void *userdata,
+                             UnitCall **ret) _must_check_;
+
 /* Everything we want to know of a unit. Strings are never NULL, vectors may be. */
 typedef struct UnitCredential {
         char *id;

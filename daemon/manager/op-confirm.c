@@ -33,6 +33,7 @@ struct ConfirmOperation {
         char *complaint;
         BotApiCall *call;
         UnitCall *restart_call;
+        UnitCall *stopping_call;
         uint64_t pending_updates; /* of the round before */
 };
 
@@ -48,6 +49,7 @@ static void confirm_operation_free(Operation *op)
         free(o->complaint);
         botapi_call_free(o->call);
         unit_call_free(o->restart_call);
+        unit_call_free(o->stopping_call);
         free(o);
 }
 
@@ -75,13 +77,32 @@ static void on_settle_timer(void *userdata)
         look_at_workers(o);
 }
 
+static void on_stopping(UnitCall *call, bool stopping, void *userdata)
+{
+        ConfirmOperation *o = userdata;
+        _cleanup_free_ char *complaint = TAKE_PTR(o->complaint);
+
+        o->stopping_call = unit_call_free(o->stopping_call);
+        /* What a shutdown stops does not run: the record keeps the phase for the next boot. */
+        if (!server_waits_for_boot(o->base.bot, stopping ? SERVER_SHUTDOWN : SERVER_READY))
+                not_confirmed(o, complaint ?: "something is not well.");
+}
+
+static void give_up(ConfirmOperation *o, const char *complaint)
+{
+        free(o->complaint);
+        o->complaint = strdup(complaint);
+        if (unit_client_ask_stopping(o->base.bot->manager->units, on_stopping, o, &o->stopping_call) < 0)
+                not_confirmed(o, complaint);
+}
+
 static void another_round(ConfirmOperation *o, const char *otherwise)
 {
         Bot *b = o->base.bot;
         int r;
 
         if (o->round >= ROUNDS_MAX) {
-                not_confirmed(o, otherwise);
+                give_up(o, otherwise);
                 return;
         }
         r = clock_timer_new(&o->timer, b->manager->event, b->config ? b->config->settle_usec : USEC_PER_SEC,

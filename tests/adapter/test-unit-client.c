@@ -408,6 +408,34 @@ static void test_reexec_loses_the_call(void **state)
         assert_result(f, UNIT_JOB_REFUSED);
 }
 
+static void on_stopping(UnitCall *call, bool stopping, void *userdata)
+{
+        *(int *) userdata = stopping;
+        unit_call_free(call);
+}
+
+static void test_is_the_host_going_down(void **state)
+{
+        UnitFixture *f = *state;
+        int stopping = -1, never = -1;
+        UnitCall *call;
+
+        assert_int_equal(unit_client_ask_stopping(f->client, on_stopping, &stopping, &call), 0);
+        assert_int_equal(stopping, -1);
+        unit_settle(f);
+        assert_int_equal(stopping, false);
+
+        f->systemd->system_state = "stopping";
+        assert_int_equal(unit_client_ask_stopping(f->client, on_stopping, &stopping, &call), 0);
+        unit_settle(f);
+        assert_int_equal(stopping, true);
+
+        assert_int_equal(unit_client_ask_stopping(f->client, on_stopping, &never, &call), 0);
+        unit_call_free(call);
+        unit_settle(f);
+        assert_int_equal(never, -1);
+}
+
 #define DIRECT(name) cmocka_unit_test_setup_teardown(name, unit_setup_direct, unit_teardown)
 #define BUS(name)    cmocka_unit_test_setup_teardown(name, unit_setup_bus, unit_teardown)
 
@@ -422,6 +450,7 @@ int main(void)
                 DIRECT(test_refusals),
                 DIRECT(test_refused_by_a_shutdown),
                 DIRECT(test_cancelled_by_a_shutdown),
+                DIRECT(test_is_the_host_going_down),
                 DIRECT(test_timeout_of_a_job),
                 DIRECT(test_timeout_of_the_call),
                 DIRECT(test_missed_end),

@@ -11,6 +11,7 @@
 typedef enum CallKind {
         CALL_JOB,
         CALL_RESET,
+        CALL_STOPPING,
         CALL_GET,
         CALL_LIST,
         CALL_WATCH,
@@ -26,6 +27,7 @@ struct UnitCall {
         union {
                 unit_job_handler_t job;
                 unit_reset_handler_t reset;
+                unit_stopping_handler_t stopping;
                 unit_info_handler_t info;
                 unit_list_handler_t list;
                 unit_watch_handler_t watch;
@@ -225,6 +227,25 @@ int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler
         call->handler.reset = handler;
         *ret = call;
         ask(call, on_reset);
+        return 0;
+}
+
+static void on_stopping(void *userdata)
+{
+        UnitCall *call = userdata;
+
+        call->event = NULL;
+        daemon_touch();
+        call->handler.stopping(call, world.shutting_down, call->userdata);
+}
+
+int unit_client_ask_stopping(UnitClient *c, unit_stopping_handler_t handler, void *userdata, UnitCall **ret)
+{
+        UnitCall *call = call_new(c, CALL_STOPPING, NULL, userdata);
+
+        call->handler.stopping = handler;
+        *ret = call;
+        ask(call, on_stopping);
         return 0;
 }
 
