@@ -20,6 +20,7 @@
 typedef struct LogOutOperation {
         Operation base;
         unsigned polls;
+        usec_t polled_usec; /* CLOCK_BOOTTIME at which the last long poll left, or its answer was on disk */
         ClockTimer *timer;
         DiskJob *saving;
         BotApiCall *call; /* logOut itself */
@@ -131,17 +132,21 @@ static void late_poll_let_go(Bot *b)
                 on_late_poll_timeout(b);
 }
 
-/* Nothing was carried out: worth another try, or not any more. */
-static CutoverEvent rejected_or_given_up(Bot *b, const BotApiReply *reply)
+/* Nothing was carried out: worth another try after `wait_usec`, or not any more. */
+static CutoverEvent again_or_given_up(Bot *b, usec_t wait_usec)
 {
         usec_t now = clock_boottime_usec();
         usec_t limit = b->config ? b->config->log_out_timeout_usec : 30 * USEC_PER_SEC;
-        usec_t wait = reply->retry_after_usec;
 
-        b->retry_after_usec = wait;
-        if (usec_add(usec_sub(now, b->log_out_began_usec), wait) > limit)
+        b->retry_after_usec = wait_usec;
+        if (usec_add(usec_sub(now, b->log_out_began_usec), wait_usec) > limit)
                 return CUTOVER_LOGOUT_GIVEN_UP;
         return CUTOVER_LOGOUT_REJECTED;
+}
+
+static CutoverEvent rejected_or_given_up(Bot *b, const BotApiReply *reply)
+{
+        return again_or_given_up(b, reply->retry_after_usec);
 }
 
 static void send_log_out(LogOutOperation *o);
@@ -161,6 +166,7 @@ static void on_polled_batch_saved(DiskJob *job, int r, void *userdata)
         }
         b->record.job.spooled += b->late_poll_updates;
         b->record.next_offset = b->late_poll_next_offset;
+        o->polled_usec = clock_boottime_usec();
         if (o->polls < LONG_POLLS_MAX)
                 send_long_poll(o);
         else
@@ -220,6 +226,7 @@ static void on_long_poll_sent(BotApiCall *call, void *userdata)
 
         if (b->record.state != CUTOVER_LOG_OUT || !o || o->call || o->timer)
                 return;
+        o->polled_usec = clock_boottime_usec();
         if (clock_timer_new(&o->timer, b->manager->event, AHEAD_USEC, on_ahead, o) < 0)
                 send_log_out(o);
 }
@@ -341,9 +348,17 @@ static void send_log_out(LogOutOperation *o)
 {
         Bot *b = o->base.bot;
         /* With arguments it is a POST, which no proxy in front of the server repeats of its own accord. */
-        json_object *arguments = json_object_new_object();
+        json_object *arguments = NULL;
         int r = -ENOMEM;
 
+        if (o->polled_usec > 0 && usec_sub(clock_boottime_usec(), o->polled_usec) > GET_UPDATES_FRESH_USEC) {
+                /* The host slept: what the long poll brought is lost on the way, and still in the server's queue. */
+                late_poll_drop(b);
+                bot_set_error(b, "logOut was held up for too long after the last getUpdates, and was not sent.");
+                bot_post(b, again_or_given_up(b, 0));
+                return;
+        }
+        arguments = json_object_new_object();
         if (arguments)
                 r = bot_call(b, bot_source(b), BOTAPI_LOG_OUT, arguments, 0, NULL, on_logged_out, o, &o->call);
         json_object_put(arguments);
