@@ -357,6 +357,7 @@ void scenario_calm_down(void)
         _cleanup_free_ char *message = NULL;
 
         trace("-- calm from here");
+        judge_disturbed(NULL);
         admin_end();
         world.faults_on = false;
         world.network_bad_until = world.disk_bad_until = 0;
