@@ -217,7 +217,7 @@ static void use_unit(void)
                 n++;
         u = systemd_unit(random_below(n));
         trace("++ systemctl %s %s", verb == UNIT_START ? "start" : verb == UNIT_STOP ? "stop" : "restart", u->name);
-        if (u->triggered_by || is_moved(u->bot))
+        if (u->triggered_by || is_moved(u->bot) || judge_disk_is_behind(u->bot))
                 u->wanted = WANTED_EITHER;
         else
                 u->wanted = verb == UNIT_STOP ? WANTED_NO : WANTED_YES;

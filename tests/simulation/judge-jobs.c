@@ -181,6 +181,11 @@ static const char *wrong_on_disk(const SimBot *b)
         return NULL;
 }
 
+bool judge_disk_is_behind(const SimBot *b)
+{
+        return b && wrong_on_disk(b);
+}
+
 bool judge_disk_rests(void)
 {
         for (size_t i = 0; i < world.n_bots; i++) {

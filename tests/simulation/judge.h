@@ -47,5 +47,6 @@ void judge_look(void);
 bool judge_all_rest(void);
 /* Nor is anything still to be written. */
 bool judge_disk_rests(void);
+bool judge_disk_is_behind(const SimBot *b); /* the next process would go on from what is over */
 /* When all has come to rest. */
 void judge_end(void);
