@@ -276,6 +276,7 @@ static void on_recorded_aside(DiskJob *job, int r, void *userdata)
                 log_bot_errno(LOG_WARNING, b->name, r, "Failed to write the record, which is tried again: %m");
         record_written(b, r);
         bot_changed(b);
+        manager_maybe_exit(b->manager);
 }
 
 void bot_record_aside(Bot *b)
@@ -512,7 +513,7 @@ void bot_dispatch(Bot *b)
 
 bool bot_busy(const Bot *b)
 {
-        if (b->saving || late_poll_pending(b))
+        if (b->saving || late_poll_pending(b) || (b->unrecorded && b->aside_job))
                 return true;
         switch (b->record.state) {
         case CUTOVER_LOG_OUT:

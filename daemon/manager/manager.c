@@ -181,6 +181,10 @@ void manager_maybe_exit(Manager *m)
 void manager_stop(Manager *m)
 {
         m->stopping = true;
+        /* The next process goes by what is on disk: it is tried once more, whenever the next try would have been. */
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (m->bots[i]->unrecorded)
+                        bot_record_aside(m->bots[i]);
         manager_maybe_exit(m);
 }
 
