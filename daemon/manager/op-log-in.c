@@ -101,10 +101,12 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
                 return;
         }
         said = botapi_reply_describe(reply);
-        bot_set_error(b, "The bot is logged out, and the %s server has not logged it in yet: %s. %s",
-                      seat_to_string(b->record.job.target), said ?: "no memory", login_outcome_advice(outcome));
+        /* Where nobody is there, what became of the unit's start says more, and stays until something else is known. */
+        if (!nobody_there || !b->error)
+                bot_set_error(b, "The bot is logged out, and the %s server has not logged it in yet: %s. %s",
+                              seat_to_string(b->record.job.target), said ?: "no memory", login_outcome_advice(outcome));
         if (b->retries == 0)
-                log_bot(LOG_WARNING, b->name, "%s", b->error);
+                log_bot(LOG_WARNING, b->name, "%s", b->error ?: "no memory");
         b->retry_after_usec = log_in_wait_usec(outcome, reply);
         o->call = botapi_call_free(o->call);
         if (nobody_there && start_server(o) >= 0)
