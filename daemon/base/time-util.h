@@ -26,3 +26,11 @@ static inline usec_t usec_sub(usec_t a, usec_t b)
                 return USEC_INFINITY;
         return a > b ? a - b : 0;
 }
+
+/* The wait after `n` waits before it: doubled each time, up to `longest`. */
+static inline usec_t usec_backoff(usec_t first, usec_t longest, unsigned n)
+{
+        while (n-- > 0 && first < longest)
+                first *= 2;
+        return first < longest ? first : longest;
+}

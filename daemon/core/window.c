@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/window.h"
 
-static bool same_boot(const Moment *a, const Moment *b)
+bool moment_same_boot(const Moment *a, const Moment *b)
 {
         return memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0;
 }
@@ -18,7 +18,7 @@ bool moment_is_steady(const Moment *reference, const Moment *m)
         int64_t now = (int64_t) (m->realtime_usec - m->boottime_usec);
         uint64_t step = now > then ? (uint64_t) now - (uint64_t) then : (uint64_t) then - (uint64_t) now;
 
-        return same_boot(reference, m) && step < MOMENT_STEP_USEC;
+        return moment_same_boot(reference, m) && step < MOMENT_STEP_USEC;
 }
 
 usec_t moment_age(const Moment *then, const Moment *seen, const Moment *now)
@@ -26,10 +26,10 @@ usec_t moment_age(const Moment *then, const Moment *seen, const Moment *now)
         usec_t age = 0;
 
         /* One clock that nobody can set: nothing else is looked at. */
-        if (same_boot(then, now))
+        if (moment_same_boot(then, now))
                 return usec_sub(now->boottime_usec, then->boottime_usec);
 
-        if (seen && moment_is_set(seen) && same_boot(seen, now))
+        if (seen && moment_is_set(seen) && moment_same_boot(seen, now))
                 age = usec_sub(now->boottime_usec, seen->boottime_usec);
         /* A stamp from the future proves that one of the two was wrong, so it tells nothing (usec_sub() gives 0). */
         if (then->synchronised && now->synchronised)
@@ -49,7 +49,8 @@ void window_close(Window *w)
 
 bool window_look(Window *w, const Moment *now)
 {
-        if (w->length_usec == 0 || same_boot(&w->since, now) || (moment_is_set(&w->seen) && same_boot(&w->seen, now)))
+        if (w->length_usec == 0 || moment_same_boot(&w->since, now) ||
+            (moment_is_set(&w->seen) && moment_same_boot(&w->seen, now)))
                 return false;
         w->seen = *now;
         return true;

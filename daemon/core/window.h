@@ -27,6 +27,7 @@ typedef struct Moment {
 } Moment;
 
 bool moment_is_set(const Moment *m) _pure_;
+bool moment_same_boot(const Moment *a, const Moment *b) _pure_;
 
 /* Whether CLOCK_REALTIME has gone on since `reference`, in the same boot, without being set: what was said of it then
  * still holds. A clock that is corrected in small steps stays far within the bound. */

@@ -74,12 +74,9 @@ static void on_retry_timer(void *userdata)
 static int retry_timer_start(Bot *b)
 {
         const struct RetryWait *wait = &retry_waits[b->record.state];
-        usec_t delay = wait->first_usec;
+        usec_t delay = usec_backoff(wait->first_usec, wait->longest_usec, b->retries);
 
         assert(wait->first_usec > 0);
-        for (unsigned i = 0; i < b->retries && delay < wait->longest_usec; i++)
-                delay *= 2;
-        delay = MIN(delay, wait->longest_usec);
         /* The server knows better than our guess, in both directions. */
         if (b->retry_after_usec > 0)
                 delay = b->retry_after_usec;
@@ -213,7 +210,7 @@ static void on_record_timer(void *userdata)
  * written again until it is there, above all once the bot is settled. */
 static void record_written(Bot *b, int r)
 {
-        usec_t wait = RECORD_FIRST_USEC;
+        usec_t wait;
 
         b->record_timer = clock_timer_free(b->record_timer);
         if (r >= 0) {
@@ -227,11 +224,8 @@ static void record_written(Bot *b, int r)
                 bot_set_error(b, "The record cannot be written: %s. Look after the file system of the state directory.",
                               strerror(-r));
         b->unrecorded = true;
-        for (unsigned i = 0; i < b->record_retries && wait < RECORD_LONGEST_USEC; i++)
-                wait *= 2;
-        b->record_retries++;
-        if (clock_timer_new(&b->record_timer, b->manager->event, MIN(wait, RECORD_LONGEST_USEC), on_record_timer, b) <
-            0)
+        wait = usec_backoff(RECORD_FIRST_USEC, RECORD_LONGEST_USEC, b->record_retries++);
+        if (clock_timer_new(&b->record_timer, b->manager->event, wait, on_record_timer, b) < 0)
                 log_bot(LOG_ERR, b->name, "Failed to arm a timer; the record is written at the next step.");
 }
 
@@ -353,7 +347,7 @@ static void note_logged_in(Bot *b, const Moment *now)
         Record *r = &b->record;
         const Moment *left = &record_window(r, r->seat)->since;
 
-        if (r->logout_attempts > 0 && memcmp(left->boot_id, now->boot_id, sizeof(now->boot_id)) == 0)
+        if (r->logout_attempts > 0 && moment_same_boot(left, now))
                 r->job.blind_usec = usec_sub(now->boottime_usec, left->boottime_usec);
         r->seat = r->job.target;
         r->logged_in = *now;

@@ -38,14 +38,11 @@ static void tell_waiter(Bot *b, int r)
 
 static void retry_later(Bot *b, clock_timer_handler_t handler)
 {
-        usec_t wait = RETRY_FIRST_USEC;
+        usec_t wait = usec_backoff(RETRY_FIRST_USEC, RETRY_LONGEST_USEC, b->part_retries++);
         int r;
 
-        for (unsigned i = 0; i < b->part_retries && wait < RETRY_LONGEST_USEC; i++)
-                wait *= 2;
-        b->part_retries++;
         b->part_timer = clock_timer_free(b->part_timer);
-        r = clock_timer_new(&b->part_timer, b->manager->event, MIN(wait, RETRY_LONGEST_USEC), handler, b);
+        r = clock_timer_new(&b->part_timer, b->manager->event, wait, handler, b);
         if (r < 0)
                 /* A worker would be held for ever; a restart goes on from the record. */
                 sd_event_exit(b->manager->event,

@@ -64,16 +64,14 @@ static void on_server_started(UnitCall *call, UnitJobResult result, const char *
 
 static bool too_early(Bot *b, LogInOutcome outcome)
 {
-        usec_t wait = TOO_EARLY_FIRST_USEC;
+        usec_t wait = usec_backoff(TOO_EARLY_FIRST_USEC, TOO_EARLY_LONGEST_USEC, b->retries);
 
         if (b->record.job.target != SEAT_CLOUD ||
             (outcome != LOGIN_OUTCOME_LOGGED_OUT && outcome != LOGIN_OUTCOME_FLOOD))
                 return false;
-        for (unsigned i = 0; i < b->retries && wait < TOO_EARLY_LONGEST_USEC; i++)
-                wait *= 2;
         /* What the server says counts; where it only says no, our guess. */
         if (outcome == LOGIN_OUTCOME_LOGGED_OUT)
-                b->retry_after_usec = MAX(b->retry_after_usec, MIN(wait, TOO_EARLY_LONGEST_USEC));
+                b->retry_after_usec = MAX(b->retry_after_usec, wait);
         return true;
 }
 

@@ -79,7 +79,7 @@ static bool is_of_this_boot(const Window *w)
 {
         Moment now;
 
-        return clock_moment(&now) >= 0 && memcmp(w->since.boot_id, now.boot_id, sizeof(now.boot_id)) == 0;
+        return clock_moment(&now) >= 0 && moment_same_boot(&w->since, &now);
 }
 
 void bot_window_watch(Bot *b)
