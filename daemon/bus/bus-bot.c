@@ -205,7 +205,8 @@ static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return begin(m, userdata, 0, hold, error);
 }
 
-static int release(BusCall *call, sd_bus_error *error)
+/* A wish without arguments, and without an answer but that it is granted. */
+static int ask(BusCall *call, AskResult (*wish)(Bot *b, char **ret_message), sd_bus_error *error)
 {
         _cleanup_free_ char *message = NULL;
         AskResult result;
@@ -216,10 +217,15 @@ static int release(BusCall *call, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        result = bot_release(b, &message);
+        result = wish(b, &message);
         if (!ask_granted(result))
                 return bus_error_set(error, result, message);
         return sd_bus_reply_method_return(call->message, NULL);
+}
+
+static int release(BusCall *call, sd_bus_error *error)
+{
+        return ask(call, bot_release, error);
 }
 
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -278,19 +284,7 @@ static int method_read_spool(sd_bus_message *m, void *userdata, sd_bus_error *er
 
 static int clear_spool(BusCall *call, sd_bus_error *error)
 {
-        _cleanup_free_ char *message = NULL;
-        AskResult result;
-        Bot *b;
-        int r;
-
-        r = find_bot(call, &b, error);
-        if (r < 0)
-                return r;
-
-        result = bot_clear_spool(b, &message);
-        if (!ask_granted(result))
-                return bus_error_set(error, result, message);
-        return sd_bus_reply_method_return(call->message, NULL);
+        return ask(call, bot_clear_spool, error);
 }
 
 static int method_clear_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
