@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 
 #include "base/strv.h"
 #include "base/utf8.h"
@@ -139,13 +138,17 @@ static int encode_string_array(json_object *strings, json_object **ret)
         return 0;
 }
 
+static const char hex_digits[] = "0123456789abcdef";
+
 static json_object *encode_id128(const uint8_t *id)
 {
-        char digits[33];
+        char digits[32];
 
-        for (size_t i = 0; i < 16; i++)
-                snprintf(digits + 2 * i, 3, "%02x", id[i]);
-        return json_object_new_string(digits);
+        for (size_t i = 0; i < 16; i++) {
+                digits[2 * i] = hex_digits[id[i] >> 4];
+                digits[2 * i + 1] = hex_digits[id[i] & 0xf];
+        }
+        return json_object_new_string_len(digits, sizeof(digits));
 }
 
 static json_object *encode_word(FieldKind kind, int value)
@@ -278,20 +281,20 @@ static int decode_string_array(json_object *value, json_object **ret)
         return 0;
 }
 
+static unsigned hex_value(char digit)
+{
+        return digit <= '9' ? (unsigned) (digit - '0') : (unsigned) (digit - 'a') + 10;
+}
+
 static int decode_id128(json_object *value, uint8_t *ret)
 {
         const char *s = string_of(value, 32);
         uint8_t id[16];
 
-        if (!s || strlen(s) != 32 || strspn(s, "0123456789abcdef") != 32)
+        if (!s || strlen(s) != 32 || strspn(s, hex_digits) != 32)
                 return -EBADMSG;
-        for (size_t i = 0; i < sizeof(id); i++) {
-                unsigned byte;
-
-                if (sscanf(s + 2 * i, "%2x", &byte) != 1)
-                        return -EBADMSG;
-                id[i] = (uint8_t) byte;
-        }
+        for (size_t i = 0; i < sizeof(id); i++)
+                id[i] = (uint8_t) (hex_value(s[2 * i]) << 4 | hex_value(s[2 * i + 1]));
         memcpy(ret, id, sizeof(id));
         return 0;
 }
