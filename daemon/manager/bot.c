@@ -153,11 +153,23 @@ static bool may_send(const Bot *b, Seat seat, BotApiMethod method)
         }
 }
 
+static usec_t suspended_usec(void)
+{
+        return usec_sub(clock_boottime_usec(), clock_monotonic_usec());
+}
+
+usec_t bot_get_updates_answered(const Bot *b)
+{
+        return usec_sub(clock_boottime_usec(), usec_sub(suspended_usec(), b->get_updates_suspended_usec));
+}
+
 int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
              botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
 {
         assert(b->record_ok && b->token);
 
+        if (method == BOTAPI_GET_UPDATES)
+                b->get_updates_suspended_usec = suspended_usec();
         if (!may_send(b, seat, method))
                 return log_bot_errno(LOG_ERR, b->name, -EPERM, "Refused to send %s to the %s server in state %s.",
                                      botapi_method_to_string(method), seat_to_string(seat),

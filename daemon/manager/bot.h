@@ -124,14 +124,15 @@ struct Bot {
         BotApiCall *late_poll;       /* the long poll that was in flight during logOut */
         DiskJob *late_poll_saving;
         ClockTimer *late_poll_timer;
-        unsigned late_poll_updates;       /* in the answer that is being written */
-        int64_t late_poll_next_offset;    /* once it is written */
-        void (*late_poll_waiter)(Bot *b); /* told when nothing is pending any more */
-        int blank_offset;                 /* 0 or 1: see get_updates_arguments() */
-        usec_t last_get_updates_usec;     /* CLOCK_BOOTTIME of the last answer; 0: none by this process */
-        unsigned respools;                /* since the last repeat of logOut was sent */
-        usec_t log_out_began_usec;        /* first attempt of this job; 0: none by this process */
-        bool log_out_lengthens;           /* the attempt that was answered logged in again first */
+        unsigned late_poll_updates;        /* in the answer that is being written */
+        int64_t late_poll_next_offset;     /* once it is written */
+        void (*late_poll_waiter)(Bot *b);  /* told when nothing is pending any more */
+        int blank_offset;                  /* 0 or 1: see get_updates_arguments() */
+        usec_t last_get_updates_usec;      /* see bot_get_updates_answered(); 0: none by this process */
+        usec_t get_updates_suspended_usec; /* how long this boot had slept when the last one left */
+        unsigned respools;                 /* since the last repeat of logOut was sent */
+        usec_t log_out_began_usec;         /* first attempt of this job; 0: none by this process */
+        bool log_out_lengthens;            /* the attempt that was answered logged in again first */
         usec_t workers_stopped_usec;
 
         /* the spool's next part: handover.c */
@@ -178,6 +179,9 @@ bool bot_is_held(const Bot *b);
 /* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */
 int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
              botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
+/* The last getUpdates has just been answered. CLOCK_BOOTTIME since which its answer may be the state of things: not
+ * now, but as long ago as the host has slept since the request left, for the answer may have come before that. */
+usec_t bot_get_updates_answered(const Bot *b);
 
 /* ---- op-check.c ---- */
 /* Keeps the settings in the record, without the token in them. Returns 1 where the URL is another than before, 0, or a

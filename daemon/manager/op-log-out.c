@@ -97,7 +97,7 @@ static int keep_updates(Bot *b, const BotApiReply *reply, disk_done_t done, void
         r = botapi_updates(reply, &updates, &next);
         if (r < 0)
                 return r;
-        b->last_get_updates_usec = clock_boottime_usec();
+        b->last_get_updates_usec = bot_get_updates_answered(b);
         r = (int) json_object_array_length(updates);
         if (r > 0) {
                 int q = spool_append(b->spool, updates, done, userdata, ret);
@@ -166,7 +166,7 @@ static void on_polled_batch_saved(DiskJob *job, int r, void *userdata)
         }
         b->record.job.spooled += b->late_poll_updates;
         b->record.next_offset = b->late_poll_next_offset;
-        o->polled_usec = clock_boottime_usec();
+        o->polled_usec = bot_get_updates_answered(b);
         if (o->polls < LONG_POLLS_MAX)
                 send_long_poll(o);
         else

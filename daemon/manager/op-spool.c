@@ -112,7 +112,7 @@ static void maybe_finished(SpoolOperation *o)
  */
 static void emptied(SpoolOperation *o)
 {
-        o->base.bot->last_get_updates_usec = clock_boottime_usec();
+        o->base.bot->last_get_updates_usec = bot_get_updates_answered(o->base.bot);
         o->emptied = true;
         maybe_finished(o);
 }

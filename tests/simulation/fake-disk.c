@@ -66,10 +66,13 @@ static void finish(DiskJob *job, bool call_back)
 static void on_returned(void *userdata)
 {
         DiskJob *job = userdata;
+        DiskQueue *q = job->queue;
 
         job->event = NULL;
         daemon_touch();
-        finish(job, true);
+        /* In the order in which they were queued: one whose way back was shorter waits. */
+        while ((job = q->first) && job->ran && !job->event && !daemon_is_dead())
+                finish(job, true);
 }
 
 static void on_ran(void *userdata)

@@ -174,6 +174,9 @@ static const char *wrong_on_disk(const SimBot *b)
                 return NULL;
         if (record.state != CUTOVER_SETTLED)
                 return "the disk says that a move is under way";
+        /* What an administrator said of it may have been lost with the power, and is to be said again. */
+        if (record.seat == SEAT_UNDECLARED && record.job.id == 0)
+                return NULL;
         if (record.seat != seat_of_side(b->judge.side))
                 return "the disk says that the bot is at the other server";
         if (record.stale != b->judge.owed)

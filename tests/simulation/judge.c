@@ -151,6 +151,12 @@ static void look_at_target(SimBot *b, const Request *rq)
         const Session *source = &b->sessions[other(rq->side)];
 
         look_at_window(b, rq);
+        /* "Logged out" is said from the beginning of a logOut on: that it was never brought to its end is not to be
+         * known. */
+        if (source->cut_short && source->state == SESSION_RESTING && !b->judge.strays) {
+                trace("%s: was told to be out while the %s was still about it", b->name, name_of(source->side));
+                b->judge.strays = true;
+        }
         /* One that is being logged out is as good as gone: nothing takes that back. */
         if (session_is_in(source) && source->state != SESSION_LOGGING_OUT && !b->judge.strays && !b->revoked &&
             !b->judge.owed)

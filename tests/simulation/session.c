@@ -330,6 +330,7 @@ static void on_taken_up(void *userdata)
         Session *s = userdata;
 
         s->event = NULL;
+        s->cut_short = false;
         enter(s, SESSION_IN);
         if (s->webhook && s->n_queue > 0)
                 session_deliver_soon(s);
@@ -446,8 +447,9 @@ void session_stop(Session *s, bool kill)
                 break;
         case SESSION_LOGGING_OUT:
                 /* Telegram may have heard of it. The queue is left, and so is the question who will ever ask for it. */
-                enter(s, random_chance(500) ? SESSION_RESTING : SESSION_OUT);
-                if (s->state == SESSION_OUT)
+                s->cut_short = random_chance(500);
+                enter(s, s->cut_short ? SESSION_RESTING : SESSION_OUT);
+                if (!s->cut_short)
                         judge_logged_out(s, NULL);
                 break;
         default:
