@@ -74,3 +74,12 @@ bool window_session_is_young(const Moment *logged_in, const Moment *now)
 {
         return moment_is_set(logged_in) && moment_age(logged_in, NULL, now) < WINDOW_LONG_USEC + WINDOW_MARGIN_USEC;
 }
+
+usec_t window_length(Seat server, const Moment *logged_in, bool may_be_new, const Moment *now)
+{
+        assert(server == SEAT_CLOUD || server == SEAT_LOCAL);
+
+        if (may_be_new || window_session_is_young(logged_in, now))
+                return WINDOW_LONG_USEC;
+        return server == SEAT_CLOUD ? WINDOW_CLOUD_USEC : WINDOW_LOCAL_USEC;
+}

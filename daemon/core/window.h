@@ -3,6 +3,7 @@
 
 #include "base/macro.h"
 #include "base/time-util.h"
+#include "core/seat.h"
 
 /* The arithmetic of the windows: after a logOut the server that the bot left must not be asked for a while. No clock is
  * read here; the caller says what the clocks show. */
@@ -64,3 +65,7 @@ usec_t window_end_realtime(const Window *w, const Moment *now) _pure_;
 /* Whether a session that began at `logged_in` may still be young in the sense of WINDOW_LONG_USEC; not where nobody
  * knows when it began. */
 bool window_session_is_young(const Moment *logged_in, const Moment *now) _pure_;
+
+/* How long `server` keeps a bot out that is logged out of it now, and whose session there began at `logged_in`; or with
+ * this very logOut, where `may_be_new` says that it may have had to log the bot in first. */
+usec_t window_length(Seat server, const Moment *logged_in, bool may_be_new, const Moment *now) _pure_;

@@ -310,14 +310,6 @@ static void fix_result(Bot *b, unsigned actions)
         }
 }
 
-/* How long a server keeps a bot out whose session there began at `logged_in`. */
-static usec_t window_length_usec(Seat server, const Moment *logged_in, const Moment *now)
-{
-        if (window_session_is_young(logged_in, now))
-                return WINDOW_LONG_USEC;
-        return server == SEAT_CLOUD ? WINDOW_CLOUD_USEC : WINDOW_LOCAL_USEC;
-}
-
 static void begin_window(Bot *b, Seat server, usec_t length_usec, const Moment *now)
 {
         window_begin(record_window(&b->record, server), now, length_usec);
@@ -330,15 +322,12 @@ static void note_log_out(Bot *b, CutoverState from, CutoverNote note, const Mome
 {
         const Record *r = &b->record;
         usec_t length = record_window(&b->record, r->seat)->length_usec;
-        /* A repeat may have logged the bot in first: a young session, and a long lock. Of one that was answered we
-         * know. */
+        /* A repeat may have logged the bot in first. Of one that was answered we know. */
         bool repeated = from == CUTOVER_LOG_OUT_REPEAT &&
                         (note == CUTOVER_NOTE_MAY_BE_LOGGED_OUT || b->log_out_lengthens);
 
-        if (repeated)
-                length = WINDOW_LONG_USEC;
-        else if (length == 0 || from == CUTOVER_SPOOL)
-                length = window_length_usec(r->seat, &r->logged_in, now);
+        if (repeated || length == 0 || from == CUTOVER_SPOOL)
+                length = window_length(r->seat, &r->logged_in, repeated, now);
         begin_window(b, r->seat, length, now);
 }
 
@@ -367,9 +356,8 @@ static void note_stale_ended(Bot *b, CutoverState from, const Moment *now)
         /* The request that ended it may have logged in first, unless it was the only one, and not overtaken by what the
          * server says of its own accord. */
         bool only_one = from == CUTOVER_STALE_LOG_OUT && !b->stale_asked;
-        usec_t length = only_one ? window_length_usec(SEAT_LOCAL, &r->stale_logged_in, now) : WINDOW_LONG_USEC;
 
-        begin_window(b, SEAT_LOCAL, length, now);
+        begin_window(b, SEAT_LOCAL, window_length(SEAT_LOCAL, &r->stale_logged_in, !only_one, now), now);
         r->stale = false;
         /* Ids of the next server mean something else. */
         r->next_offset = 0;

@@ -158,7 +158,6 @@ struct Bot {
         ClockTimer *record_timer;  /* tries to write it again */
         ClockTimer *publish_timer; /* the same for the environment file */
         UnitCall *release_call;    /* the stop of a server that check had started */
-        bool release_started;      /* the unit to be stopped was started by this bot's job */
 
         uint64_t pending_updates;
         usec_t pending_updates_usec;

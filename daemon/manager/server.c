@@ -458,8 +458,7 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
                 return;
         /* Somebody may have begun to use it meanwhile. */
         if (server_is_used(m)) {
-                if (b->release_started)
-                        hand_over_stop(b);
+                hand_over_stop(b);
                 return;
         }
         r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
@@ -474,13 +473,11 @@ void server_release(Bot *b)
         bool stop = is_to_stop(b);
         int r;
 
-        b->release_started = b->record.server_started;
         b->record.server_started = false;
         if (!stop)
                 return;
         if (server_is_used(m)) {
-                if (b->release_started)
-                        hand_over_stop(b);
+                hand_over_stop(b);
                 return;
         }
         b->release_call = unit_call_free(b->release_call);

@@ -71,7 +71,7 @@ static void at(SimBot *b, Side side)
 
         j->whereabouts = WHEREABOUTS_AT;
         j->side = side;
-        j->unknown = j->told = j->login_sent = false;
+        j->unknown = j->told = j->login_sent = j->login_refused = false;
 }
 
 static void left(SimBot *b)
@@ -324,6 +324,8 @@ void judge_replied(const Request *rq, const Reply *reply, bool sent)
                 j->told = true;
         else if (rq->method == BOTAPI_GET_ME && reply && reply->kind == REPLY_ME)
                 at(b, rq->side);
+        else if (rq->method == BOTAPI_GET_ME && rq->side == SIDE_CLOUD)
+                j->login_refused = true;
 }
 
 void judge_abandoned(const Request *rq)
@@ -403,7 +405,7 @@ void judge_flooded(SimBot *b)
 {
         trace("%s: the cloud has had too many logins", b->name);
         /* A process that was killed may not have come to write of one. */
-        if (!world.faults_on && b->judge.whereabouts != WHEREABOUTS_AT)
+        if (!world.faults_on && b->judge.whereabouts != WHEREABOUTS_AT && !b->judge.login_refused)
                 judge_says("L5", b, "waits in mid-air: it was not kept back for the pace of logins");
 }
 
@@ -416,8 +418,10 @@ void judge_server_stopped(void)
 void judge_logged_in(Session *s, const Request *rq)
 {
         BotJudge *j = &s->bot->judge;
+        /* One that nobody waits for any more may also log the bot in and fail. */
+        bool logs_out = rq->method == BOTAPI_LOG_OUT && !(rq->abandoned && j->whereabouts == WHEREABOUTS_LEFT);
 
-        if (rq->method == BOTAPI_LOG_OUT || is_owed(s) || (j->whereabouts == WHEREABOUTS_AT && j->side == s->side))
+        if (logs_out || is_owed(s) || (j->whereabouts == WHEREABOUTS_AT && j->side == s->side))
                 return;
         if (j->whereabouts != WHEREABOUTS_AT && s->side != j->side)
                 return;

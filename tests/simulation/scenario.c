@@ -11,7 +11,8 @@
  * begins again by itself after an hour. */
 #define REST_USEC (150 * USEC_PER_MIN)
 /* Then the workers still have to take what is queued. */
-#define LINGER_USEC (3 * USEC_PER_MIN)
+#define LINGER_USEC       (3 * USEC_PER_MIN)
+#define LINGER_ROUNDS_MAX 3u
 
 /* A run that sleeps for hours would be about nothing else. */
 #define UPDATES_MAX 4000u
@@ -214,6 +215,21 @@ static void on_update(void *userdata)
                             on_update, b);
 }
 
+/* Workers take what is left, and what has begun by itself comes to its end; then there is more to take. */
+static void linger(void)
+{
+        for (unsigned round = 0; round < LINGER_ROUNDS_MAX && !judge_found(); round++) {
+                usec_t until = timeline_now() + LINGER_USEC;
+
+                while (step(until))
+                        ;
+                if (judge_found() || (judge_all_rest() && judge_disk_rests()))
+                        return;
+                while (!(judge_all_rest() && judge_disk_rests()) && step(until + REST_USEC))
+                        ;
+        }
+}
+
 static void run(void)
 {
         usec_t rest_until;
@@ -244,12 +260,7 @@ static void run(void)
                 ;
         for (size_t i = 0; i < world.n_bots; i++)
                 world.bots[i].updates_per_hour = 0;
-        rest_until = timeline_now() + LINGER_USEC;
-        while (!judge_found() && step(rest_until))
-                ;
-        /* Something may have begun by itself. */
-        while (!judge_found() && !(judge_all_rest() && judge_disk_rests()) && step(rest_until + REST_USEC))
-                ;
+        linger();
         if (!judge_found())
                 judge_end();
 }

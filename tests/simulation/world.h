@@ -115,6 +115,7 @@ typedef struct BotJudge {
         bool told;                         /* an answer to something else has said that the bot is out */
         bool owed;                         /* the local server was left with a session, which is on record */
         bool login_sent;                   /* a login may have reached the local server since the cloud was left */
+        bool login_refused;                /* the cloud did not take the bot at once: when it will is not to be known */
         usec_t closed_usec[SIDE_MAX];      /* the bot must not be logged in there before; true time */
         usec_t safe_usec[SIDE_MAX];        /* all that had come by then has been handled or is on disk */
         usec_t polled_usec[SIDE_MAX];      /* the last getUpdates of the daemon was sent, or well answered */

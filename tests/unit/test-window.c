@@ -297,6 +297,20 @@ static void test_young_session(void **state)
         assert_false(window_session_is_young(&(Moment){ 0 }, &now));
 }
 
+/* A session that the logOut itself had to begin is young, however long ago an earlier one began. */
+static void test_length(void **state)
+{
+        Moment in = { .boottime_usec = 5 }, now = { .boottime_usec = USEC_PER_HOUR };
+
+        assert_int_equal(window_length(SEAT_CLOUD, &in, false, &now), 600 * USEC_PER_SEC);
+        assert_int_equal(window_length(SEAT_LOCAL, &in, false, &now), USEC_PER_SEC);
+        assert_int_equal(window_length(SEAT_CLOUD, &in, true, &now), 1800 * USEC_PER_SEC);
+        assert_int_equal(window_length(SEAT_LOCAL, &in, true, &now), 1800 * USEC_PER_SEC);
+        now.boottime_usec = USEC_PER_MIN;
+        assert_int_equal(window_length(SEAT_CLOUD, &in, false, &now), 1800 * USEC_PER_SEC);
+        assert_int_equal(window_length(SEAT_LOCAL, &in, false, &now), 1800 * USEC_PER_SEC);
+}
+
 /* The last byte counts as much as the first. */
 static void test_boot_id_is_compared_whole(void **state)
 {
@@ -341,6 +355,7 @@ int main(void)
                 cmocka_unit_test(test_situations),    cmocka_unit_test(test_look),
                 cmocka_unit_test(test_close),         cmocka_unit_test(test_never_was),
                 cmocka_unit_test(test_young_session), cmocka_unit_test(test_boot_id_is_compared_whole),
+                cmocka_unit_test(test_length),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
