@@ -35,7 +35,6 @@ static uint32_t ask_switch(Bot *bot, Seat target, uint32_t batch)
         trace("++ switch %s to %s: %d %s", bot_name(bot), seat_to_string(target), result, message ?: "");
         if (result != ASK_OK)
                 return batch;
-        statistics.moves++;
         accidents_soon();
         return batch ?: job;
 }

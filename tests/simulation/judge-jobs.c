@@ -59,6 +59,7 @@ void judge_job_began(SimBot *b)
 {
         BotJudge *j = &b->judge;
 
+        statistics.moves++;
         world.server_should_rest = false;
         j->job_server_ran = systemd_server()->state == UNIT_ACTIVE && systemd_server()->job_id == 0;
         j->job_server_off = !server_runs() && systemd_server()->job_id == 0;
