@@ -107,6 +107,23 @@ static int parse_key_root(const ConfigKey *key, const char *value, void *slot, c
         return -EINVAL;
 }
 
+static int parse_key_directory(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
+{
+        char **directory = slot;
+
+        if (isempty(value)) {
+                free(*directory);
+                *directory = NULL;
+                return 0;
+        }
+        if (directory_is_valid(value))
+                return set_string(slot, value);
+        snprintf(expected, EXPECTED_MAX,
+                 "expected the absolute path of a directory, like /var/lib/telegram-bot-api: letters, digits and -_.+@ "
+                 "between single slashes, without . and .. and no slash at the end");
+        return -EINVAL;
+}
+
 static bool is_service(const char *unit)
 {
         const char *dot = strrchr(unit, '.');
@@ -288,6 +305,7 @@ static const ConfigKey keys[] = {
         KEY("CloudServer", IN_MANAGER(cloud_root), parse_key_root),
         KEY("LocalServer", IN_MANAGER(local_root), parse_key_root),
         KEY("LocalServerUnit", IN_MANAGER(server_unit), parse_key_service),
+        KEY("LocalFiles", IN_MANAGER(local_files), parse_key_directory),
         KEY("ServerStartTimeoutSec", IN_MANAGER(server_start_timeout_usec), parse_key_span,
             RANGE(USEC_PER_SEC, 10 * USEC_PER_MIN)),
         KEY("LoginProbe", IN_MANAGER(login_probe), parse_key_boolean),

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <limits.h>
+
 #include "io/config-value.h"
 
 static bool is_digit(char c)
@@ -19,6 +21,24 @@ bool export_is_valid(const char *s)
                 if (*p <= ' ' || *p >= 0x7f || strchr("\"'`\\$", *p))
                         return false;
         return strstr(equals + 1, "{root}");
+}
+
+bool directory_is_valid(const char *s)
+{
+        static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+@";
+
+        if (s[0] != '/' || strlen(s) >= PATH_MAX)
+                return false;
+        while (*s) {
+                const char *component = s + 1;
+                size_t n = strspn(component, letters);
+
+                if (n == 0 || (n == 1 && component[0] == '.') || (n == 2 && memcmp(component, "..", 2) == 0) ||
+                    (component[n] != '/' && component[n] != '\0'))
+                        return false;
+                s = component + n;
+        }
+        return true;
 }
 
 bool bot_name_is_valid(const char *name)

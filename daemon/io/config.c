@@ -37,6 +37,7 @@ Config *config_free(Config *c)
         free(c->cloud_root);
         free(c->local_root);
         free(c->server_unit);
+        free(c->local_files);
         free(c);
         return NULL;
 }

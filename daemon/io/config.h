@@ -57,6 +57,7 @@ typedef struct Config {
         char *cloud_root;                 /* CloudServer=https://api.telegram.org */
         char *local_root;                 /* LocalServer=http://127.0.0.1:8081 */
         char *server_unit;                /* LocalServerUnit=telegram-bot-api.service */
+        char *local_files;                /* LocalFiles=DIRECTORY of a server in --local mode; NULL: it is in none */
         usec_t server_start_timeout_usec; /* ServerStartTimeoutSec=30 */
         bool login_probe;                 /* LoginProbe=yes */
         uint64_t state_free_min;          /* StateFreeMin=64M: check fails below */

@@ -343,11 +343,12 @@ static void note_logged_in(Bot *b, const Moment *now)
 }
 
 /* Only the local server is ever left like this, and only for the cloud. A session that nobody saw began at a moment of
- * no boot that anybody knows: nothing proves that it is not young. */
-static void note_stale(Bot *b, const Moment *logged_in)
+ * no boot that anybody knows: nothing proves that it is not young. Nor where a logOut may have ended the one that was
+ * seen: then whatever is sent to find out begins another. */
+static void note_stale(Bot *b, bool seen)
 {
         b->record.stale = true;
-        b->record.stale_logged_in = *logged_in;
+        b->record.stale_logged_in = seen ? b->record.logged_in : (Moment){ .boottime_usec = 1 };
 }
 
 static void note_stale_ended(Bot *b, CutoverState from, const Moment *now)
@@ -398,14 +399,14 @@ static void take_note(Bot *b, CutoverState from, CutoverNote note)
                 break;
         case CUTOVER_NOTE_ABANDONED:
                 assert(r->seat == SEAT_LOCAL);
-                note_stale(b, &r->logged_in);
+                note_stale(b, cutover_facts(from)->place != CUTOVER_AT_UNKNOWN);
                 r->job.target = SEAT_CLOUD;
                 window_close(&r->cloud_window);
                 break;
         case CUTOVER_NOTE_TURNED_BACK:
                 assert(r->seat == SEAT_CLOUD);
                 if (b->login_sent)
-                        note_stale(b, &(const Moment){ .boottime_usec = 1 });
+                        note_stale(b, false);
                 r->job.target = SEAT_CLOUD;
                 window_close(&r->cloud_window);
                 break;

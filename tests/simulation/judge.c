@@ -346,7 +346,7 @@ static void remember_as_on_disk(SimBot *b, const Record *record)
         if (cutover_facts(record->state)->place != CUTOVER_AT_UNKNOWN)
                 return;
         /* Writing failed: workers may even have been started since. They are stopped first. */
-        j->behind = j->whereabouts == WHEREABOUTS_AT && j->side != side_of_seat(record->seat);
+        j->behind = j->behind || (j->whereabouts == WHEREABOUTS_AT && j->side != side_of_seat(record->seat));
         j->whereabouts = WHEREABOUTS_MAY_LEFT;
         j->side = side_of_seat(record->seat);
         j->unknown = true;

@@ -89,11 +89,27 @@ static void test_parse_values(void **state)
         assert_false(bot_name_is_valid("../a"));
 }
 
+static void test_directory(void **state)
+{
+        static const char *const good[] = { "/a", "/var/lib/telegram-bot-api", "/a/..b/.c/d.", "/srv/x@1+_" };
+        static const char *const bad[] = { "",      "/",    "a",    "a/b",   "//a",     "/a/",    "/a//b",
+                                           "/.",    "/..",  "/a/.", "/a/..", "/a/../b", "/./a",   "/a b",
+                                           "/a\"b", "/a:b", "/a%b", "/a\\b", "/a\n",    "/a\xc3", "/a*" };
+
+        FOREACH_ELEMENT(path, good)
+                if (!directory_is_valid(*path))
+                        fail_msg("%s is taken for none", *path);
+        FOREACH_ELEMENT(path, bad)
+                if (directory_is_valid(*path))
+                        fail_msg("%s is taken for one", *path);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_sec),
                 cmocka_unit_test(test_parse_values),
+                cmocka_unit_test(test_directory),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
