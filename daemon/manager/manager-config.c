@@ -105,10 +105,11 @@ static const ConfigProblem *problem_of(const Manager *m, const char *bot)
         return NULL;
 }
 
-/* Settled, its windows over, no session owed a logOut, nothing left to hand over: nothing is lost with the record. */
+/* Settled, its windows over, no session owed a logOut, nothing left to hand over: nothing is lost with the record. Where
+ * the disk did not take the last one, it may not let go of the one before either, which tells of a move long over. */
 static bool forgettable(const Bot *b)
 {
-        return b->record_ok && !bot_job_running(b) && !b->saving && bot_cloud_allowed_usec(b) == 0 &&
+        return b->record_ok && !bot_job_running(b) && !b->saving && !b->unrecorded && bot_cloud_allowed_usec(b) == 0 &&
                bot_local_allowed_usec(b) == 0 && !b->record.stale && bot_spooled_updates(b) == 0;
 }
 
