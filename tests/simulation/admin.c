@@ -141,8 +141,10 @@ static void clear_spool(void)
 
         if (!bot || !random_chance(200))
                 return;
-        if (bot_clear_spool(bot, &message) == ASK_OK)
+        /* Beforehand: the process may die over it, and some of the files be gone. Refused while a job runs. */
+        if (!bot_job_running(bot))
                 judge_cleared(b);
+        (void) bot_clear_spool(bot, &message);
 }
 
 static void set_seat(void)

@@ -120,7 +120,8 @@ static void failed(Unit *u, const char *result)
 {
         u->result = result;
         u->main_pid = 0;
-        if (u->wanted == WANTED_YES)
+        /* A stop that comes at the moment in which the program dies is in vain where the unit restarts. */
+        if (u->wanted == WANTED_YES || (u->job_id != 0 && u->job_verb == UNIT_STOP))
                 u->wanted = WANTED_EITHER;
         if (u->restarts && ++u->n_restarts <= 5 && !world.shutting_down) {
                 enter(u, UNIT_ACTIVATING, "auto-restart");
