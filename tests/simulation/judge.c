@@ -419,7 +419,7 @@ void judge_logged_in(Session *s, const Request *rq)
 {
         BotJudge *j = &s->bot->judge;
         /* One that nobody waits for any more may also log the bot in and fail. */
-        bool logs_out = rq->method == BOTAPI_LOG_OUT && !(rq->abandoned && j->whereabouts == WHEREABOUTS_LEFT);
+        bool logs_out = rq->method == BOTAPI_LOG_OUT && !(rq->abandoned && j->whereabouts != WHEREABOUTS_MAY_LEFT);
 
         if (logs_out || is_owed(s) || (j->whereabouts == WHEREABOUTS_AT && j->side == s->side))
                 return;
