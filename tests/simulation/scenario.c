@@ -220,11 +220,12 @@ static void linger(void)
 {
         for (unsigned round = 0; round < LINGER_ROUNDS_MAX && !judge_found(); round++) {
                 usec_t until = timeline_now() + LINGER_USEC;
-                uint64_t n_begun = statistics.moves;
+                uint64_t n_begun = statistics.moves + daemon_n_crashes();
 
                 while (step(until))
                         ;
-                if (judge_found() || (statistics.moves == n_begun && judge_all_rest() && judge_disk_rests()))
+                if (judge_found() || (statistics.moves + daemon_n_crashes() == n_begun && judge_all_rest() &&
+                                      judge_disk_rests()))
                         return;
                 while (!(judge_all_rest() && judge_disk_rests()) && step(until + REST_USEC))
                         ;
