@@ -105,12 +105,17 @@ static const ConfigProblem *problem_of(const Manager *m, const char *bot)
         return NULL;
 }
 
-/* Settled, its windows over, no session owed a logOut, nothing left to hand over: nothing is lost with the record. Where
- * the disk did not take the last one, it may not let go of the one before either, which tells of a move long over. */
+/* Settled, its windows over, its session not young (the next window's length depends on that), no session owed a
+ * logOut, nothing left to hand over: nothing is lost with the record. Where the disk did not take the last one, it may
+ * not let go of the one before either, which tells of a move long over. */
 static bool forgettable(const Bot *b)
 {
-        return b->record_ok && !bot_job_running(b) && !b->saving && !b->unrecorded && bot_cloud_allowed_usec(b) == 0 &&
-               bot_local_allowed_usec(b) == 0 && !b->record.stale && bot_spooled_updates(b) == 0;
+        Moment now;
+
+        return b->record_ok && !bot_job_running(b) && !b->saving && !b->unrecorded && clock_moment(&now) >= 0 &&
+               bot_cloud_allowed_usec(b) == 0 && bot_local_allowed_usec(b) == 0 &&
+               !window_session_is_young(&b->record.logged_in, &now) && !b->record.stale &&
+               bot_spooled_updates(b) == 0;
 }
 
 static int configure_bot(Bot *b)
