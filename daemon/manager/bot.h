@@ -305,6 +305,14 @@ void server_start_if_used(Manager *m);
 /* It does not run, or it is another process than it was when it locked the bot out. */
 bool server_has_forgotten(const Bot *b);
 
+/* ---- server-loan.c ---- */
+/* Before this bot's job starts the server: where the unit does not run now, it is put on record that it is to be stopped
+ * again. One callback, from the event loop, in which the loan may be freed. */
+typedef struct ServerLoan ServerLoan;
+typedef void (*server_loan_handler_t)(int r, void *userdata);
+int server_loan(Bot *b, server_loan_handler_t handler, void *userdata, ServerLoan **ret) _must_check_;
+ServerLoan *server_loan_free(ServerLoan *l);
+
 /* ---- publish.c ---- */
 int publish_environment(Bot *b, Seat seat) _must_check_;
 

@@ -6,8 +6,7 @@
 
 typedef struct CheckOperation {
         Operation base;
-        UnitCall *unit_call;
-        DiskJob *saving;
+        ServerLoan *loan;
         Check *check;
 } CheckOperation;
 
@@ -15,8 +14,7 @@ static void check_operation_free(Operation *op)
 {
         CheckOperation *o = (CheckOperation *) op;
 
-        unit_call_free(o->unit_call);
-        disk_job_free(o->saving);
+        server_loan_free(o->loan);
         check_free(o->check);
         free(o);
 }
@@ -83,48 +81,14 @@ static void check_failed(CheckOperation *o, int r)
         bot_post(o->base.bot, CUTOVER_CHECK_FAILED);
 }
 
-static void begin_checks(CheckOperation *o)
-{
-        Bot *b = o->base.bot;
-        int r;
-
-        r = check_start(b, b->record.job.target, true, on_checked, o, &o->check);
-        if (r < 0)
-                check_failed(o, r);
-}
-
-static void on_intent_saved(DiskJob *job, int r, void *userdata)
-{
-        CheckOperation *o = userdata;
-
-        o->saving = disk_job_free(o->saving);
-        if (r < 0)
-                check_failed(o, r);
-        else
-                begin_checks(o);
-}
-
-/* A server that does not run now is stopped again where the bot does not get there (L9). That is on record before it is
- * started: whoever rolls back may be another process. */
-static void on_server_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+static void on_server_noted(int r, void *userdata)
 {
         CheckOperation *o = userdata;
         Bot *b = o->base.bot;
-        /* One that is being stopped counts as stopped. */
-        bool off = r >= 0 &&
-                   (!unit_active_state_may_run(info->active_state) || info->active_state == UNIT_DEACTIVATING);
 
-        o->unit_call = unit_call_free(o->unit_call);
-        if (r < 0) {
-                check_failed(o, r);
-                return;
-        }
-        if (!off || b->record.server_started) {
-                begin_checks(o);
-                return;
-        }
-        b->record.server_started = true;
-        r = bot_save(b, on_intent_saved, o, &o->saving);
+        o->loan = server_loan_free(o->loan);
+        if (r >= 0)
+                r = check_start(b, b->record.job.target, true, on_checked, o, &o->check);
         if (r < 0)
                 check_failed(o, r);
 }
@@ -146,7 +110,7 @@ int op_check_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ check_operation_free, b };
-        r = unit_client_get(b->manager->units, b->manager->config->server_unit, on_server_unit, o, &o->unit_call);
+        r = server_loan(b, on_server_noted, o, &o->loan);
         if (r < 0) {
                 free(o);
                 return r;

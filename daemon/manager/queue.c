@@ -12,6 +12,7 @@
 
 typedef struct QueueOperation {
         Operation base;
+        ServerLoan *loan;
         ServerCall *server_call;
         bool server_ready; /* the one that holds a stale session answers */
         bool let_go;       /* its event is posted */
@@ -23,6 +24,7 @@ static void queue_operation_free(Operation *op)
 
         op->bot->not_before_usec = 0;
         op->bot->manager->n_queued--;
+        server_loan_free(o->loan);
         server_call_free(o->server_call);
         free(o);
 }
@@ -60,6 +62,33 @@ static void on_stale_server(ServerAnswer answer, bool started, const char *why, 
         manager_schedule(b->manager);
 }
 
+static void on_server_noted(int r, void *userdata)
+{
+        QueueOperation *o = userdata;
+        Bot *b = o->base.bot;
+
+        o->loan = server_loan_free(o->loan);
+        if (r >= 0)
+                r = server_call(b->manager, SERVER_START, on_stale_server, o, &o->server_call);
+        if (r < 0) {
+                bot_set_error(b,
+                              "The local server, which still holds a session of the bot, could not be looked at: %s. "
+                              "Start the cutover again.",
+                              strerror(-r));
+                let_go(b, CUTOVER_CALLED_OFF);
+        }
+}
+
+/* Who only cleans up does not wake up a server for it. */
+static int look_for_stale(QueueOperation *o)
+{
+        Bot *b = o->base.bot;
+
+        if (b->record.job.target == SEAT_LOCAL)
+                return server_loan(b, on_server_noted, o, &o->loan);
+        return server_call(b->manager, 0, on_stale_server, o, &o->server_call);
+}
+
 int op_queue_start(Bot *b, Operation **ret)
 {
         QueueOperation *o;
@@ -70,14 +99,10 @@ int op_queue_start(Bot *b, Operation **ret)
                 return -ENOMEM;
         o->base = (Operation){ queue_operation_free, b };
         b->manager->n_queued++;
-        if (b->record.stale) {
-                /* Who only cleans up does not wake up a server for it. */
-                r = server_call(b->manager, b->record.job.target == SEAT_LOCAL ? SERVER_START : 0, on_stale_server, o,
-                                &o->server_call);
-                if (r < 0) {
-                        queue_operation_free(&o->base);
-                        return r;
-                }
+        r = b->record.stale ? look_for_stale(o) : 0;
+        if (r < 0) {
+                queue_operation_free(&o->base);
+                return r;
         }
         *ret = &o->base;
         manager_schedule(b->manager);

@@ -143,9 +143,18 @@ static bool waits_for_turn(const Bot *bot)
         return false;
 }
 
+/* What an administrator said of it was lost with a disk that took nothing: as undeclared as it was before. */
+static bool is_undeclared_again(const SimBot *b, const Bot *bot)
+{
+        _cleanup_(record_done) Record record = {};
+
+        return bot_seat(bot) == SEAT_UNDECLARED &&
+               (!judge_record(b, &record) || (record.seat == SEAT_UNDECLARED && record.job.id == 0));
+}
+
 static bool has_rest(const SimBot *b, const Bot *bot)
 {
-        if (b->revoked || !b->declared || !b->has_token || waits_for_workers(bot) || waits_for_turn(bot))
+        if (is_undeclared_again(b, bot) || b->revoked || !b->declared || !b->has_token || waits_for_workers(bot) || waits_for_turn(bot))
                 return true;
         if (bot_job_running(bot))
                 return *bot_last_error(bot) && !local_server_is_well() &&

@@ -85,7 +85,7 @@ void judge_wiped(const Session *s, bool strays)
                         continue;
                 if (strays)
                         u->fate = FATE_STRAY;
-                else if (u->arrived_usec > b->judge.safe_usec[s->side])
+                else if (u->arrived_usec >= b->judge.safe_usec[s->side])
                         u->fate = FATE_RACE;
                 else
                         judge_says("L6", b,
@@ -112,10 +112,13 @@ static bool somebody_takes(const SimBot *b)
         return false;
 }
 
-/* A server that is dead, or holds a session that is still to be ended, has its queue for as long as it has it. */
+/* A server that is dead, or holds a session that is still to be ended, has its queue for as long as it has it; so has one
+ * that said "logged out" and died before it was. */
 static bool is_kept_by_server(const SimBot *b, uint32_t update)
 {
-        return in_queue(&b->sessions[SIDE_LOCAL], update) && (b->judge.owed || !local_server_answers());
+        const Session *s = &b->sessions[SIDE_LOCAL];
+
+        return in_queue(s, update) && (b->judge.owed || s->cut_short || !local_server_answers());
 }
 
 void judge_end_updates(SimBot *b)
