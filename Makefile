@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-#   make            build tgswitchd and tgswitchctl
+#   make            build tgswitchd, tgswitchctl and tgswitch-exec
 #   make check      install what the tests need, run every tier, close with "N passed, N failed"
 #   make check-sim  SEEDS=1000 runs of the daemon in a simulated world; a seed that breaks a law is printed
 #   make check-window   the ten minutes after logOut, unscaled; takes eleven
@@ -67,11 +67,13 @@ programs      = $(patsubst %.c,$(BUILD)/%,$(1))
 TEST_BINARIES     := $(call programs,$(TEST_SOURCES))
 TELEGRAM_BINARIES := $(call programs,$(wildcard $(TELEGRAM_MAINS)))
 WORKER_BINARIES   := $(call programs,$(wildcard tests/worker/worker.c))
+WORKER_SHARED     := $(sort $(filter-out tests/worker/worker.c,$(wildcard tests/worker/*.c)))
 SIMULATION        := $(BUILD)/tests/simulation/simulate
 # Loaded into the daemon of a scratch host.
 FAULT_LIBRARY     := $(BUILD)/tests/host/fault-preload.so
 
-BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl)
+BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl) \
+            $(if $(wildcard daemon/exec/tgswitch-exec.c),$(BUILD)/tgswitch-exec)
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
 .PHONY: all tests man check check-sim check-window check-mutants demo lint install uninstall clean deps
@@ -92,6 +94,10 @@ $(BUILD)/tgswitchd: $(BUILD)/daemon/main.o $(BUILD)/libtgswitch.a
 $(BUILD)/tgswitchctl: $(call objects,$(CTL_SOURCES)) $(BUILD)/libtgswitch.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
+# In front of a worker's program, so without the libraries: libc alone is there in every sandbox.
+$(BUILD)/tgswitch-exec: $(BUILD)/daemon/exec/tgswitch-exec.o $(BUILD)/libtgswitch.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 # An archive, so that a test gets the helpers it uses and no others.
 $(BUILD)/libtests.a: $(call objects,$(TEST_SHARED))
 	@mkdir -p $(@D)
@@ -105,6 +111,8 @@ $(TELEGRAM_BINARIES) $(WORKER_BINARIES): $(BUILD)/tests/%: $(BUILD)/tests/%.o
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd $(LDLIBS_ALL)
 
 $(TELEGRAM_BINARIES): $(call objects,$(TELEGRAM_SHARED))
+
+$(WORKER_BINARIES): $(call objects,$(WORKER_SHARED))
 
 $(SIMULATION): $(call objects,$(SIMULATION_SOURCES))
 	$(CC) $(LDFLAGS_ALL) -Wl,--wrap=cutover_step -o $@ $^ $(PKG_LIBS)
@@ -150,7 +158,8 @@ relocate = sed -e 's|/usr/bin/tgswitch|$(PREFIX)/bin/tgswitch|g' -e 's|/usr/libe
 
 UNITS := $(notdir $(wildcard units/*.service units/*.socket units/*.timer))
 # What is installed and belongs to nobody but us; the administrator's files below SYSCONFDIR are not among them.
-INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/bin/tgswitchctl $(addprefix $(UNITDIR)/,$(UNITS)) \
+INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/libexec/tgswitch/tgswitch-exec $(PREFIX)/bin/tgswitchctl \
+            $(addprefix $(UNITDIR)/,$(UNITS)) \
             $(PREFIX)/lib/sysusers.d/tgswitch.conf $(PREFIX)/lib/tmpfiles.d/tgswitch.conf \
             $(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset \
             $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
@@ -160,6 +169,7 @@ INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/bin/tgswitchctl $(add
 install: all man
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/share/doc/tgswitch
 	$(if $(filter %/tgswitchd,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitchd $(DESTDIR)$(PREFIX)/libexec/tgswitch/tgswitchd)
+	$(if $(filter %/tgswitch-exec,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitch-exec $(DESTDIR)$(PREFIX)/libexec/tgswitch/tgswitch-exec)
 	$(if $(filter %/tgswitchctl,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitchctl $(DESTDIR)$(PREFIX)/bin/tgswitchctl)
 	set -e; for u in $(UNITS); do $(relocate) units/$$u | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$u; done
 	install -D -m 644 units/tgswitch.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tgswitch.conf
@@ -169,6 +179,7 @@ install: all man
 	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/bots.d $(DESTDIR)$(SYSCONFDIR)/tgswitch/tgswitch.conf.d
 	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/tgswitch/tokens $(DESTDIR)$(SYSCONFDIR)/tgswitch/secrets
+	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/certificates
 	set -e; for f in $(wildcard conf/tgswitch.conf conf/bots.d/*); do \
 		t=$(DESTDIR)$(SYSCONFDIR)/tgswitch/$${f#conf/}; test -e $$t || install -m 644 $$f $$t; done
 	install -m 644 $(wildcard README.md LICENSE) units/worker-drop-in.conf.example $(DESTDIR)$(PREFIX)/share/doc/tgswitch

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "core/bot-token.h"
+#include "core/template.h"
 
 #define ID_MAX          ((INT64_C(1) << 54) - 1)
 #define SECRET_SIZE_MIN 24
@@ -98,60 +99,16 @@ bool bot_token_equal(const BotToken *a, const BotToken *b)
         return streq(a->text, b->text);
 }
 
-typedef struct Replacement {
-        const char *from;
-        const char *to;
-} Replacement;
-
-static const Replacement *replacement_at(const char *p, const Replacement *table, size_t n)
-{
-        for (size_t i = 0; i < n; i++)
-                if (startswith(p, table[i].from))
-                        return table + i;
-        return NULL;
-}
-
-/* Writes the result to `out`, or only counts where that is NULL. Returns its length. */
-static size_t replace_into(char *out, const char *text, const Replacement *table, size_t n)
-{
-        size_t length = 0;
-
-        for (const char *p = text; *p;) {
-                const Replacement *r = replacement_at(p, table, n);
-                const char *piece = r ? r->to : p;
-                size_t piece_size = r ? strlen(r->to) : 1;
-
-                if (out)
-                        memcpy(out + length, piece, piece_size);
-                length += piece_size;
-                p += r ? strlen(r->from) : 1;
-        }
-        return length;
-}
-
-/* Exactly as much memory as is needed, at once: realloc() would leave copies of a token behind. */
-static char *replace_all(const char *text, const Replacement *table, size_t n)
-{
-        size_t length = replace_into(NULL, text, table, n);
-        char *out = malloc(length + 1);
-
-        if (!out)
-                return NULL;
-        replace_into(out, text, table, n);
-        out[length] = '\0';
-        return out;
-}
-
 char *bot_token_redact(const BotToken *t, const char *text)
 {
         const Replacement table[] = { { t->text, "{token}" }, { t->secret, "{secret}" } };
 
-        return replace_all(text, table, ELEMENTSOF(table));
+        return template_replace(text, table, ELEMENTSOF(table));
 }
 
 char *bot_token_expand(const BotToken *t, const char *text)
 {
         const Replacement table[] = { { "{token}", t->text }, { "{secret}", t->secret } };
 
-        return replace_all(text, table, ELEMENTSOF(table));
+        return template_replace(text, table, ELEMENTSOF(table));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/strv.h"
 #include "core/schedule.h"
+#include "core/unit-result.h"
 #include "core/window.h"
 #include "ctl/ctl-clock.h"
 #include "ctl/ctl-format.h"
@@ -28,17 +29,17 @@ static const char *source_of(const Ctl *c)
         return streq(target_of(c), "local") ? "cloud" : "local";
 }
 
-static int call_check(Ctl *c, const CtlBot *b, sd_bus_message **ret, sd_bus_error *error)
+static int call_check(Ctl *c, const char *bot, const char *target, sd_bus_message **ret, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         char path[64];
         int r;
 
-        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", b->name);
+        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", bot);
         r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "Check");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "s", target_of(c));
+        r = sd_bus_message_append(m, "s", target);
         if (r < 0)
                 return r;
         return sd_bus_call(c->bus, m, CHECK_TIMEOUT_USEC, error, ret);
@@ -57,8 +58,9 @@ typedef struct CheckCounts {
         bool too_early;
 } CheckCounts;
 
-/* Reads the a(ssss) into a table, or into an array of JSON. */
-static int read_checks(const Ctl *c, sd_bus_message *m, Table *t, json_object *json, CheckCounts *counts)
+/* Reads the a(ssss) into a table, or into an array of JSON; with `only` what is about such a unit. */
+static int read_checks(const Ctl *c, sd_bus_message *m, const char *only, Table *t, json_object *json,
+                       CheckCounts *counts)
 {
         const char *check, *subject, *verdict, *explanation;
         int r;
@@ -70,6 +72,8 @@ static int read_checks(const Ctl *c, sd_bus_message *m, Table *t, json_object *j
                 bool failed = streq(verdict, "fail"), early = failed && streq(check, "window");
                 json_object *o;
 
+                if (only && !unit_name_matches(only, subject))
+                        continue;
                 counts->n_failed += failed && !early;
                 counts->too_early = counts->too_early || early;
                 if (!json) {
@@ -93,7 +97,7 @@ static int read_checks(const Ctl *c, sd_bus_message *m, Table *t, json_object *j
 }
 
 /* Checks one bot and prints or adds the result. */
-static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
+static CtlExit check_bot(Ctl *c, const char *bot, const char *target, const char *only, json_object *json)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -102,9 +106,9 @@ static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
         CheckCounts counts = { 0 };
         int r;
 
-        r = call_check(c, b, &reply, &error);
+        r = call_check(c, bot, target, &reply, &error);
         if (r < 0)
-                return ctl_call_failed(b->name, r, &error);
+                return ctl_call_failed(bot, r, &error);
         r = table_new(&t, 4);
         if (r < 0)
                 return ctl_oom();
@@ -112,14 +116,19 @@ static CtlExit check_bot(Ctl *c, const CtlBot *b, json_object *json)
                 checks = json_object_new_array();
                 ctl_json_add(json, "checks", checks);
         }
-        r = read_checks(c, reply, t, checks, &counts);
+        r = read_checks(c, reply, only, t, checks, &counts);
         if (r < 0)
-                return ctl_call_failed(b->name, r, NULL);
+                return ctl_call_failed(bot, r, NULL);
         if (!json)
                 table_print(t, stdout, c->colour, 4);
         if (counts.n_failed > 0)
                 return CTL_CHECKS_FAILED;
         return counts.too_early && !c->when_allowed ? CTL_TOO_EARLY : CTL_OK;
+}
+
+CtlExit plan_check_worker(Ctl *c, const char *bot, const char *target, const char *worker, json_object *json)
+{
+        return check_bot(c, bot, target, worker, json);
 }
 
 static void print_heading(Ctl *c, const char *name, const char *text)
@@ -184,7 +193,7 @@ static CtlExit check_one(Ctl *c, const CtlBot *b, json_object *json)
                 (void) print_styled(stdout, c->colour, STYLE_BOLD, b->name);
                 printf(": checks of a move to %s\n", show_place(target_of(c)));
         }
-        return check_bot(c, b, json);
+        return check_bot(c, b->name, target_of(c), NULL, json);
 }
 
 CtlExit verb_check(Ctl *c)
@@ -299,7 +308,7 @@ static CtlExit plan_one(Ctl *c, const CtlBot *b, json_object *json)
                         return ctl_oom();
                 print_no_return(c, span_usec, now_usec);
         }
-        status = check_bot(c, b, json);
+        status = check_bot(c, b->name, target_of(c), NULL, json);
         early = too_early(c, b, now_usec, json);
         if (!json && status == CTL_CHECKS_FAILED)
                 puts("    A switch would fail its checks and change nothing.");

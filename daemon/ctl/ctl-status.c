@@ -276,7 +276,7 @@ static void print_bot(Ctl *c, const CtlState *s, const CtlBot *b, usec_t now_use
                 print_line(c, "pending", STYLE_PLAIN, text);
         }
         if (b->spooled > 0) {
-                (void) snprintf(text, sizeof(text), "%" PRIu64 " updates wait for a worker", b->spooled);
+                (void) snprintf(text, sizeof(text), "%" PRIu64 " updates are still to be handed over", b->spooled);
                 print_line(c, "spool", STYLE_BOLD, text);
         }
         if (b->last_job.id > 0)

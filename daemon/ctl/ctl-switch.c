@@ -91,14 +91,6 @@ static CtlExit round_finish(Round *round, CtlExit status)
 
 /* ---- asking the administrator ---- */
 
-static bool read_yes(void)
-{
-        char answer[16] = "";
-
-        fflush(stdout);
-        return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 static CtlExit confirm(Ctl *c, const CtlState *s, size_t n)
 {
         CtlExit status;
@@ -111,8 +103,7 @@ static CtlExit confirm(Ctl *c, const CtlState *s, size_t n)
         status = plan_print(c, s, NULL);
         if (status != CTL_OK)
                 return status;
-        printf("Move %zu %s to %s? [y/N] ", n, n == 1 ? "bot" : "bots", show_place(c->arguments[0]));
-        if (!read_yes())
+        if (!ctl_ask("Move %zu %s to %s? [y/N] ", n, n == 1 ? "bot" : "bots", show_place(c->arguments[0])))
                 return ctl_error(CTL_FAILED, "Nothing was changed.");
         return CTL_OK;
 }

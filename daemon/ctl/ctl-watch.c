@@ -161,11 +161,13 @@ static void item_take_record(WatchItem *i, CtlBot *b)
 static void print_done(const CtlJob *job, const CtlBot *b)
 {
         const char *source = streq_ptr(job->target, "cloud") ? "local" : "cloud";
-        char blind[SHOW_SIZE], down[SHOW_SIZE], window[SHOW_SIZE];
+        char blind[SHOW_SIZE], down[SHOW_SIZE], window[SHOW_SIZE], left[64] = "";
 
+        if (b->spooled > 0)
+                (void) snprintf(left, sizeof(left), ", %" PRIu64 " still to be handed over", b->spooled);
         printf("%s is at %s: %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
-               " handed over; blind for %s, down for %s; %s.\n",
-               job->bot, show_place(job->target), job->drained, job->spooled, job->handed_over,
+               " handed over%s; blind for %s, down for %s; %s.\n",
+               job->bot, show_place(job->target), job->drained, job->spooled, job->handed_over, left,
                job->blind_usec > 0 ? show_span(blind, job->blind_usec) : "an unknown time",
                job->downtime_usec > 0 ? show_span(down, job->downtime_usec) : "an unknown time",
                b->name ? show_window(window, source, ctl_bot_allowed_usec(b, source), ctl_now_usec())

@@ -9,7 +9,7 @@
 #include "base/time-util.h"
 
 /* tgswitchctl: what the command line said, and what all verbs share. The program talks to org.tgswitch1(5) and to
- * nothing else; `authorize` alone reads the configuration. */
+ * nothing else; `authorize` and `adopt`, which are root's, read the configuration too and ask systemd. */
 
 /* tgswitchctl(1), EXIT STATUS */
 typedef enum CtlExit {
@@ -28,7 +28,8 @@ typedef enum CtlExit {
 typedef struct Ctl {
         sd_bus *bus; /* NULL until ctl_connect() */
         bool all, yes, no_wait, json, clear, strict, when_allowed, automatic;
-        const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until;
+        bool environment, exec, pending_updates, undo, force, restart; /* of adopt */
+        const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until, *bot;
         char **arguments; /* what follows the verb; NULL-terminated */
 
         bool terminal; /* standard output is one: lines may be written over */
@@ -52,10 +53,14 @@ CtlExit verb_set_seat(Ctl *c);
 CtlExit verb_spool(Ctl *c);
 CtlExit verb_reload(Ctl *c);
 CtlExit verb_authorize(Ctl *c);
+CtlExit verb_adopt(Ctl *c);
 
 /* A sentence for standard error. Returns `status`, to be returned. */
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);
 CtlExit ctl_oom(void);
+
+/* Asks on the terminal; true for an answer that begins with y. */
+bool ctl_ask(const char *format, ...) _printf_(1, 2);
 
 /* What a verb prints with --json: an object that begins with "schema"; printing it as one line takes it. */
 json_object *ctl_json_new(void);

@@ -25,11 +25,22 @@ typedef enum Option {
         OPTION_UNTIL = 1 << 14,
         OPTION_HELP = 1 << 15,
         OPTION_VERSION = 1 << 16,
+        OPTION_BOT = 1 << 17,
+        OPTION_ENVIRONMENT = 1 << 18,
+        OPTION_EXEC = 1 << 19,
+        OPTION_UNDO = 1 << 20,
+        OPTION_FORCE = 1 << 21,
+        OPTION_RESTART = 1 << 22,
+        OPTION_PENDING_UPDATES = 1 << 23,
 } Option;
 
 #define OPTIONS_SWITCH                                                                                                \
         (OPTION_ALL | OPTION_YES | OPTION_WAIT | OPTION_NO_WAIT | OPTION_JSON | OPTION_REASON | OPTION_ON_UNDRAINED | \
          OPTION_HOLD_AT | OPTION_WHEN_ALLOWED | OPTION_AUTOMATIC)
+
+#define OPTIONS_ADOPT                                                                                          \
+        (OPTION_BOT | OPTION_ENVIRONMENT | OPTION_EXEC | OPTION_PENDING_UPDATES | OPTION_UNDO | OPTION_FORCE | \
+         OPTION_RESTART | OPTION_YES | OPTION_JSON)
 
 #define ANY UINT_MAX
 
@@ -60,6 +71,8 @@ static const struct {
         { "reload", "", 0, 0, OPTION_JSON, verb_reload, "Have the configuration read again" },
         { "authorize", "", 0, 0, OPTION_OUTPUT | OPTION_STRICT | OPTION_JSON, verb_authorize,
           "Write the polkit rule for the configured units" },
+        { "adopt", "UNIT --bot=NAME|--undo", 1, 1, OPTIONS_ADOPT, verb_adopt,
+          "Make a service a worker of a bot, or undo that" },
 };
 
 static const struct option long_options[] = {
@@ -78,6 +91,13 @@ static const struct option long_options[] = {
         { "clear", no_argument, NULL, OPTION_CLEAR },
         { "output", required_argument, NULL, OPTION_OUTPUT },
         { "strict", no_argument, NULL, OPTION_STRICT },
+        { "bot", required_argument, NULL, OPTION_BOT },
+        { "environment", no_argument, NULL, OPTION_ENVIRONMENT },
+        { "exec", no_argument, NULL, OPTION_EXEC },
+        { "pending-updates", no_argument, NULL, OPTION_PENDING_UPDATES },
+        { "undo", no_argument, NULL, OPTION_UNDO },
+        { "force", no_argument, NULL, OPTION_FORCE },
+        { "restart", no_argument, NULL, OPTION_RESTART },
         { "help", no_argument, NULL, OPTION_HELP },
         { "version", no_argument, NULL, OPTION_VERSION },
         {},
@@ -98,6 +118,18 @@ CtlExit ctl_error(CtlExit status, const char *format, ...)
 CtlExit ctl_oom(void)
 {
         return ctl_error(CTL_FAILED, "Out of memory.");
+}
+
+bool ctl_ask(const char *format, ...)
+{
+        char answer[16] = "";
+        va_list ap;
+
+        va_start(ap, format);
+        vprintf(format, ap);
+        va_end(ap);
+        fflush(stdout);
+        return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 void ctl_json_add(json_object *object, const char *key, json_object *value)
@@ -144,6 +176,12 @@ static void print_help(void)
              "      --clear               Of spool: drop the updates\n"
              "      --output=FILE         Of authorize: write there\n"
              "      --strict              Of authorize: fail where the configuration has errors\n"
+             "      --bot=NAME            Of adopt: whose program it is\n"
+             "      --environment, --exec Of adopt: it reads its token from the environment\n"
+             "      --pending-updates     Of adopt: it handles what is in bot-pending-updates\n"
+             "      --undo                Of adopt: take back what it wrote\n"
+             "      --force               Of adopt: also where somebody has changed that, or the bot is elsewhere\n"
+             "      --restart             Of adopt: restart what runs\n"
              "  -h, --help                This text\n"
              "      --version             The version\n\n"
              "See tgswitchctl(1).");
@@ -159,6 +197,14 @@ static void option_set(Ctl *c, Option option, const char *value)
         c->strict |= option == OPTION_STRICT;
         c->when_allowed |= option == OPTION_WHEN_ALLOWED;
         c->automatic |= option == OPTION_AUTOMATIC;
+        c->environment |= option == OPTION_ENVIRONMENT;
+        c->exec |= option == OPTION_EXEC;
+        c->pending_updates |= option == OPTION_PENDING_UPDATES;
+        c->undo |= option == OPTION_UNDO;
+        c->force |= option == OPTION_FORCE;
+        c->restart |= option == OPTION_RESTART;
+        if (option == OPTION_BOT)
+                c->bot = value;
         if (option == OPTION_REASON)
                 c->reason = value;
         if (option == OPTION_ON_UNDRAINED)

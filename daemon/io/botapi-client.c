@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 #include <curl/curl.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "io/botapi-client.h"
+#include "io/botapi-form.h"
 #include "io/clock.h"
 #include "io/curl-glue.h"
 
@@ -29,12 +29,13 @@ static const MethodFacts method_facts[BOTAPI_METHOD_MAX] = {
         [BOTAPI_DELETE_WEBHOOK] = { "deleteWebhook", 30 * USEC_PER_SEC, 256 * 1024 },
         [BOTAPI_SET_WEBHOOK] = { "setWebhook", 30 * USEC_PER_SEC, 256 * 1024 },
         [BOTAPI_LOG_OUT] = { "logOut", 40 * USEC_PER_SEC, 256 * 1024 },
+        [BOTAPI_NAMED] = { "another method", 20 * USEC_PER_SEC, 256 * 1024 },
 };
 
 struct BotApiClient {
         CurlGlue *glue;
         sd_event_source *turn; /* a callback is due; enabled as long as `due` is not empty */
-        struct curl_slist *json_headers;
+        struct curl_slist *json_headers, *form_headers;
         BotApiCall *due_first, *due_last;
         size_t n_calls;
 };
@@ -46,8 +47,9 @@ struct BotApiCall {
         char *url;
         const char *token; /* within url */
         size_t token_size;
-        char *body; /* of the request; NULL: GET */
+        char *body; /* of the request; NULL: GET, or a form */
         size_t body_size;
+        curl_mime *form;
         char error[CURL_ERROR_SIZE];
 
         bool connected; /* a connection has been given the request: from here on it may arrive */
@@ -169,6 +171,18 @@ static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, in
         return CURL_PREREQFUNC_OK;
 }
 
+static bool sent_whole(BotApiCall *call)
+{
+        curl_off_t size = (curl_off_t) call->body_size;
+
+        if (call->headers_tail != END_OF_HEADERS)
+                return false;
+        /* libcurl makes the form's boundaries, so its size is libcurl's to tell: known once the headers are written. */
+        if (call->form && curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_UPLOAD_T, &size) != CURLE_OK)
+                return false;
+        return size >= 0 && call->body_written == (size_t) size;
+}
+
 /* The only way to hear what has been written (CURLOPT_DEBUGFUNCTION(3)). It looks for the end and keeps
  * nothing. */
 static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size, void *userdata)
@@ -183,7 +197,7 @@ static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size
         else
                 return 0;
 
-        if (call->sent_usec == 0 && call->headers_tail == END_OF_HEADERS && call->body_written == call->body_size) {
+        if (call->sent_usec == 0 && sent_whole(call)) {
                 call->sent_usec = clock_boottime_usec();
                 call_set_due(call);
         }
@@ -273,6 +287,7 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         /* Now and not with the call, so that the handler finds the connection in the pool. */
         curl_glue_remove(call->client->glue, easy);
         curl_easy_cleanup(TAKE_PTR(call->easy));
+        curl_mime_free(TAKE_PTR(call->form));
         free(TAKE_PTR(call->reply_body));
         call_set_due(call);
 }
@@ -331,6 +346,9 @@ static int call_set_options(BotApiCall *call, bool encrypted)
                            curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size) != CURLE_OK ||
                            curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
                 return -ENOMEM;
+        if (call->form && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->form_headers) != CURLE_OK ||
+                           curl_easy_setopt(e, CURLOPT_MIMEPOST, call->form) != CURLE_OK))
+                return -ENOMEM;
         return 0;
 }
 
@@ -351,17 +369,18 @@ static int call_set_timeout(BotApiCall *call, const BotApiRequest *request)
 static int call_set_content(BotApiCall *call, const BotApiRequest *request)
 {
         const char *token = request->token ? bot_token_reveal(request->token) : NOBODY_TOKEN;
+        const char *name = request->method == BOTAPI_NAMED ? request->name : method_facts[request->method].name;
 
-        if (asprintf(&call->url, "%s/bot%s/%s", request->root, token, method_facts[request->method].name) < 0) {
+        if (asprintf(&call->url, "%s/bot%s/%s", request->root, token, name) < 0) {
                 call->url = NULL;
                 return -ENOMEM;
         }
         call->token = call->url + strlen(request->root) + strlen("/bot");
         call->token_size = strlen(token);
 
-        if (request->arguments) {
-                const char *body = json_object_to_json_string_ext(
-                                request->arguments, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (request->arguments && !request->certificate) {
+                const char *body = botapi_json_text(request->arguments);
+
                 call->body = body ? strdup(body) : NULL;
                 if (!call->body)
                         return -ENOMEM;
@@ -399,6 +418,11 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         call->easy = curl_easy_init();
         if (!call->easy)
                 return -ENOMEM;
+        if (request->certificate) {
+                r = botapi_form_new(&call->form, call->easy, request);
+                if (r < 0)
+                        return r;
+        }
         r = call_set_options(call, startswith(request->root, "https://"));
         if (r < 0)
                 return r;
@@ -429,6 +453,7 @@ BotApiCall *botapi_call_free(BotApiCall *call)
                 curl_glue_remove(call->client->glue, call->easy);
                 curl_easy_cleanup(call->easy);
         }
+        curl_mime_free(call->form);
         call_unset_due(call);
         call->client->n_calls--;
         wipe_and_free(call->url);
@@ -456,18 +481,6 @@ bool botapi_call_reused_connection(const BotApiCall *call)
 
 /* ---- the client ---- */
 
-static int ignore_sigpipe(void)
-{
-        struct sigaction sa;
-
-        if (sigaction(SIGPIPE, NULL, &sa) < 0)
-                return -errno;
-        if (sa.sa_handler != SIG_DFL)
-                return 0;
-        sa.sa_handler = SIG_IGN;
-        return sigaction(SIGPIPE, &sa, NULL) < 0 ? -errno : 0;
-}
-
 static int append_header(struct curl_slist **list, const char *header)
 {
         struct curl_slist *longer = curl_slist_append(*list, header);
@@ -483,9 +496,6 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         _cleanup_(botapi_client_freep) BotApiClient *c = NULL;
         int r;
 
-        r = ignore_sigpipe();
-        if (r < 0)
-                return r;
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counts; undone by botapi_client_free() */
                 return -ENOMEM;
         c = calloc(1, sizeof(*c));
@@ -497,6 +507,8 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         r = append_header(&c->json_headers, "Content-Type: application/json");
         if (r >= 0)
                 r = append_header(&c->json_headers, "Expect:"); /* no waiting for 100 Continue */
+        if (r >= 0)
+                r = append_header(&c->form_headers, "Expect:");
         if (r >= 0)
                 r = curl_glue_new(&c->glue, event, on_transfer_done, c);
         if (r >= 0)
@@ -519,6 +531,7 @@ BotApiClient *botapi_client_free(BotApiClient *c)
         sd_event_source_disable_unref(c->turn);
         curl_glue_free(c->glue);
         curl_slist_free_all(c->json_headers);
+        curl_slist_free_all(c->form_headers);
         free(c);
         curl_global_cleanup();
         return NULL;

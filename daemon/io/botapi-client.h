@@ -27,6 +27,7 @@ typedef enum BotApiMethod {
         BOTAPI_DELETE_WEBHOOK,
         BOTAPI_SET_WEBHOOK,
         BOTAPI_LOG_OUT,
+        BOTAPI_NAMED, /* any other, as BotApiRequest.name says: not one of ours, but a bot's */
         BOTAPI_METHOD_MAX,
         BOTAPI_METHOD_INVALID = -EINVAL,
 } BotApiMethod;
@@ -42,8 +43,13 @@ typedef struct BotApiRequest {
         const char *root;      /* "https://api.telegram.org", no slash at the end */
         const BotToken *token; /* NULL: the token "0:x", which belongs to nobody and logs nobody in */
         BotApiMethod method;
+        const char *name;       /* of BOTAPI_NAMED: ASCII letters alone, which the caller has seen to */
         json_object *arguments; /* sent as a JSON body with POST; NULL: none, and GET */
-        usec_t timeout_usec;    /* 0: botapi_method_timeout_usec(), or 5 s where there is no token */
+        /* PEM for setWebhook, or NULL. With it the request is a form (multipart/form-data), since there is no file in
+         * JSON: the certificate as a file, each argument as a field, texts as they are and all else as JSON. */
+        const char *certificate;
+        size_t certificate_size;
+        usec_t timeout_usec; /* 0: botapi_method_timeout_usec(), or 5 s where there is no token */
 } BotApiRequest;
 
 /* `reply` is valid during the callback. The call may be freed in it. Exactly one callback for each call that
@@ -54,8 +60,7 @@ typedef void (*botapi_reply_handler_t)(BotApiCall *call, const BotApiReply *repl
  * the reply. */
 typedef void (*botapi_sent_handler_t)(BotApiCall *call, void *userdata);
 
-/* Has the process ignore SIGPIPE unless it handles that signal: OpenSSL writes to sockets without
- * MSG_NOSIGNAL. */
+/* Has the process ignore SIGPIPE, as curl_glue_new() says. */
 int botapi_client_new(BotApiClient **ret, sd_event *event) _must_check_;
 BotApiClient *botapi_client_free(BotApiClient *c); /* frees no calls: they must be gone */
 DEFINE_CLEANUP(BotApiClient *, botapi_client_free);

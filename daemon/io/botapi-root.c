@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 
+#include "core/api-root.h"
 #include "io/botapi-client.h"
 
 static bool host_is_loopback(const char *host)
@@ -34,19 +35,9 @@ static int root_host(const char *root, char **ret)
 int botapi_root_check(const char *root, const char **ret_why)
 {
         bool encrypted = startswith(root, "https://");
-        const char *why = NULL;
+        const char *why = api_root_complaint(root);
         char *host = NULL;
 
-        for (const char *p = root; *p; p++)
-                if (*p <= ' ' || *p > '~')
-                        why = "it may not contain spaces, control characters or letters beyond ASCII";
-
-        if (!encrypted && !startswith(root, "http://"))
-                why = "it begins neither with https:// nor with http://";
-        else if (strpbrk(root, "?#@%\\"))
-                why = "it may not contain any of ?, #, @, % and backslash";
-        else if (root[strlen(root) - 1] == '/')
-                why = "it may not end with a slash";
         if (!why) {
                 int r = root_host(root, &host);
                 if (r == -ENOMEM)

@@ -6,6 +6,7 @@
 #include "base/parse-util.h"
 #include "base/strv.h"
 #include "core/unit-result.h"
+#include "core/webhook-rules.h"
 #include "io/botapi-client.h"
 #include "io/config-parse.h"
 #include "io/config-value.h"
@@ -191,7 +192,7 @@ static int parse_key_workers(const ConfigKey *key, const char *value, void *slot
         if (r == -EINVAL)
                 snprintf(expected, EXPECTED_MAX,
                          "expected names of services, like shop.service or \"shop@*.service\", "
-                         "at most %u",
+                         "at most %u; of a timer or socket, the service that it starts",
                          LIST_MAX);
         return r;
 }
@@ -265,6 +266,39 @@ static int parse_key_fallback(const ConfigKey *key, const char *value, void *slo
         return -EINVAL;
 }
 
+static const char *const moves[MOVE_MAX] = {
+        [MOVE_RESTART] = "restart",
+        [MOVE_RELOAD] = "reload",
+};
+
+const char *move_to_string(Move m)
+{
+        assert(m >= 0 && m < MOVE_MAX);
+
+        return moves[m];
+}
+
+Move move_from_string(const char *s)
+{
+        for (Move m = 0; m < MOVE_MAX; m++)
+                if (streq(moves[m], s))
+                        return m;
+        return MOVE_INVALID;
+}
+
+static int parse_key_move(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
+{
+        Move m = move_from_string(value);
+
+        if (m >= 0) {
+                *(Move *) slot = m;
+                return 0;
+        }
+        snprintf(expected, EXPECTED_MAX, "expected restart or reload%s",
+                 streq(value, "gateway") ? "; gateway is kept for a later version" : "");
+        return -EINVAL;
+}
+
 static int parse_key_initial_seat(const ConfigKey *key, const char *value, void *slot,
                                   char expected[static EXPECTED_MAX])
 {
@@ -288,6 +322,15 @@ static int parse_key_webhook_secret(const ConfigKey *key, const char *value, voi
         if (r >= 0)
                 b->webhook_secret_known = true;
         return r;
+}
+
+static int parse_key_webhook_address(const ConfigKey *key, const char *value, void *slot,
+                                     char expected[static EXPECTED_MAX])
+{
+        if (streq(value, WEBHOOK_ADDRESS_BY_DNS) || webhook_address_is_valid(value))
+                return set_string(slot, value);
+        snprintf(expected, EXPECTED_MAX, "expected an IP address, like 198.51.100.7, or dns");
+        return -EINVAL;
 }
 
 #define IN_MANAGER(member) MANAGER, offsetof(Config, member)
@@ -320,6 +363,7 @@ static const ConfigKey keys[] = {
         KEY("Worker", IN_BOT(workers), parse_key_workers, LIST),
         KEY("SpoolTo", IN_BOT(spool_to), parse_key_spool_to),
 
+        KEY("Move", IN_BOTH(move), parse_key_move),
         KEY("OnUndrained", IN_BOTH(on_undrained), parse_key_on_undrained),
         KEY("DrainTimeoutSec", IN_BOTH(drain_timeout_usec), parse_key_span, RANGE(0, USEC_INFINITY)),
         KEY("StopTimeoutSec", IN_BOTH(stop_timeout_usec), parse_key_span, RANGE(USEC_PER_SEC, USEC_PER_HOUR)),
@@ -334,6 +378,7 @@ static const ConfigKey keys[] = {
         KEY("ExportToken", IN_BOTH(export_token), parse_key_boolean),
         KEY("Export", IN_BOTH(exports), parse_key_exports, LIST),
         KEY("WebhookSecret", IN_BOTH(webhook_has_secret), parse_key_webhook_secret),
+        KEY("WebhookIPAddress", IN_BOTH(webhook_ip_address), parse_key_webhook_address),
         KEY("Fallback", IN_BOTH(fallback), parse_key_fallback),
         KEY("FallbackGraceSec", IN_BOTH(fallback_grace_usec), parse_key_span, RANGE(5 * USEC_PER_SEC, USEC_PER_HOUR)),
 };
@@ -479,7 +524,7 @@ void bot_config_set_defaults(BotConfig *b)
         b->initial_seat = SEAT_UNDECLARED;
         b->on_undrained = ON_UNDRAINED_INVALID; /* follows from SpoolTo= */
         b->drain_timeout_usec = 30 * USEC_PER_SEC;
-        b->stop_timeout_usec = 90 * USEC_PER_SEC;
+        b->stop_timeout_usec = 100 * USEC_PER_SEC;
         b->start_timeout_usec = 90 * USEC_PER_SEC;
         b->spool_timeout_usec = 30 * USEC_PER_SEC;
         b->log_out_timeout_usec = 30 * USEC_PER_SEC;
@@ -518,7 +563,9 @@ int bot_config_finish(const ConfigFile *file, const ConfigTarget *target)
                 return config_problem_add(
                                 file->problems, file->path, line, file->bot,
                                 "SpoolTo= names no worker of this bot; name one that Worker= names or matches");
+        b->spool_to_given = line > 0 && b->spool_to;
+        b->on_undrained_given = b->on_undrained >= 0;
         if (b->on_undrained < 0)
-                b->on_undrained = b->spool_to ? ON_UNDRAINED_SPOOL : ON_UNDRAINED_FAIL;
+                b->on_undrained = bot_config_hands_over(b) ? ON_UNDRAINED_SPOOL : ON_UNDRAINED_FAIL;
         return 0;
 }

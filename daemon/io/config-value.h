@@ -4,7 +4,7 @@
 #include "base/macro.h"
 #include "io/config.h"
 
-/* "NAME=TEXT": NAME of an environment variable, TEXT printable, without blanks and quotes, and with {root} in it. */
+/* As core/template.h has it, with {root} in it and without {token}: that is for ExportToken= to say. */
 bool export_is_valid(const char *s);
 
 /* An absolute path that is the only way to write it, but for symlinks: no empty, "." or ".." component. Nothing in it

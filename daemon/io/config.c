@@ -23,6 +23,7 @@ BotConfig *bot_config_free(BotConfig *b)
         strv_free(b->workers);
         free(b->spool_to);
         strv_free(b->exports);
+        free(b->webhook_ip_address);
         free(b);
         return NULL;
 }
@@ -53,10 +54,12 @@ static int bot_config_new(const ConfigText *text, const BotConfig *defaults, Bot
         *b = *defaults;
         /* Nothing of the defaults that hangs on a pointer may be shared. */
         b->workers = b->exports = NULL;
-        b->spool_to = NULL;
+        b->spool_to = b->webhook_ip_address = NULL;
         b->name = strdup(text->bot);
         b->path = strdup(text->path);
-        if (!b->name || !b->path)
+        if (defaults->webhook_ip_address)
+                b->webhook_ip_address = strdup(defaults->webhook_ip_address);
+        if (!b->name || !b->path || (defaults->webhook_ip_address && !b->webhook_ip_address))
                 return -ENOMEM;
         r = strv_copy(defaults->exports, &b->exports);
         if (r < 0)

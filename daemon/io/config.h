@@ -27,6 +27,17 @@ typedef enum Fallback {
 const char *fallback_to_string(Fallback f);
 Fallback fallback_from_string(const char *s);
 
+/* How a worker that runs is kept from the servers while its bot moves. */
+typedef enum Move {
+        MOVE_RESTART, /* it is stopped, and started at the target */
+        MOVE_RELOAD,  /* it holds: told by a reload of its unit, and told by another one where to go on */
+        MOVE_MAX,
+        MOVE_INVALID = -EINVAL,
+} Move;
+
+const char *move_to_string(Move m);
+Move move_from_string(const char *s);
+
 /* One bot's settings. Every key of [Bot] may also stand in [BotDefaults] of tgswitch.conf, but for Worker=, SpoolTo=
  * and InitialSeat=; Export= of both add up. */
 typedef struct BotConfig {
@@ -36,9 +47,12 @@ typedef struct BotConfig {
         char **workers;            /* Worker=UNIT [UNIT…], may repeat; names or globs */
         char *spool_to;            /* SpoolTo=UNIT, by default the worker where there is exactly one and it is no glob;
                                     * NULL: none, also by SpoolTo=none */
+        bool spool_to_given;       /* by SpoolTo=UNIT: that worker takes the spool, also of a bot with a webhook */
+        Move move;                 /* Move=restart|reload */
         OnUndrained on_undrained;  /* OnUndrained=fail|spool|wait; default spool where spool_to, else fail */
+        bool on_undrained_given;   /* what it says stands in a file */
         usec_t drain_timeout_usec; /* DrainTimeoutSec=30 */
-        usec_t stop_timeout_usec;  /* StopTimeoutSec=90 */
+        usec_t stop_timeout_usec;  /* StopTimeoutSec=100: longer than systemd's own */
         usec_t start_timeout_usec; /* StartTimeoutSec=90 */
         usec_t spool_timeout_usec; /* SpoolTimeoutSec=30 */
         usec_t log_out_timeout_usec; /* LogOutTimeoutSec=30: how long attempts that did not arrive are tried again */
@@ -49,9 +63,22 @@ typedef struct BotConfig {
         char **exports;              /* Export=NAME={root}/bot, may repeat */
         bool webhook_has_secret;     /* WebhookSecret=yes: the credential secret_NAME holds it. =no: there is none */
         bool webhook_secret_known;   /* WebhookSecret= was given at all */
+        char *webhook_ip_address;    /* WebhookIPAddress=ADDRESS, with which the webhook is set, or =dns: see below. NULL:
+                                      * the server looks the webhook's host up by itself */
         Fallback fallback;           /* Fallback=manual|auto: whether the bot leaves a dead local server by itself */
         usec_t fallback_grace_usec;  /* FallbackGraceSec=60: how long the server has to be dead for that */
 } BotConfig;
+
+/* Of WebhookIPAddress=: the server looks the host up by itself, and what the local server found says nothing of what the
+ * cloud will find. */
+#define WEBHOOK_ADDRESS_BY_DNS "dns"
+
+/* Whether a worker takes what is spooled as soon as the bot has moved: at its start. One that is reloaded would have to
+ * be restarted for that, which is done only where somebody has said so. */
+static inline bool bot_config_hands_over(const BotConfig *b)
+{
+        return b->spool_to && (b->move == MOVE_RESTART || b->spool_to_given);
+}
 
 typedef struct Config {
         char *cloud_root;                 /* CloudServer=https://api.telegram.org */

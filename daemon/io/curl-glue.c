@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -184,11 +185,27 @@ static int glue_set_up_multi(CurlGlue *g)
         return 0;
 }
 
+static int ignore_sigpipe(void)
+{
+        struct sigaction sa;
+
+        if (sigaction(SIGPIPE, NULL, &sa) < 0)
+                return -errno;
+        if (sa.sa_handler != SIG_DFL)
+                return 0;
+        sa.sa_handler = SIG_IGN;
+        return sigaction(SIGPIPE, &sa, NULL) < 0 ? -errno : 0;
+}
+
 int curl_glue_new(CurlGlue **ret, sd_event *event, curl_glue_done_t done, void *userdata)
 {
-        _cleanup_(curl_glue_freep) CurlGlue *g = calloc(1, sizeof(*g));
+        _cleanup_(curl_glue_freep) CurlGlue *g = NULL;
         int r;
 
+        r = ignore_sigpipe();
+        if (r < 0)
+                return r;
+        g = calloc(1, sizeof(*g));
         if (!g)
                 return -ENOMEM;
         *g = (CurlGlue){ .event = sd_event_ref(event), .done = done, .userdata = userdata };

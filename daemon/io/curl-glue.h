@@ -17,6 +17,8 @@ typedef struct CurlGlue CurlGlue;
  * its list. */
 typedef void (*curl_glue_done_t)(CURL *easy, CURLcode result, void *userdata);
 
+/* Has the process ignore SIGPIPE unless it handles that signal: OpenSSL writes to sockets without
+ * MSG_NOSIGNAL. */
 int curl_glue_new(CurlGlue **ret, sd_event *event, curl_glue_done_t done, void *userdata) _must_check_;
 CurlGlue *curl_glue_free(CurlGlue *g); /* its transfers must be gone */
 DEFINE_CLEANUP(CurlGlue *, curl_glue_free);

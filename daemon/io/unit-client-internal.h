@@ -123,3 +123,9 @@ int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, con
                         sd_bus_message_handler_t handler, void *userdata) _must_check_;
 
 int unit_string_replace(char **field, const char *value) _must_check_;
+
+/* unit-sandbox.c */
+int unit_property_temporary_file_systems(sd_bus_message *m, void *field); /* a(ss): char **, their paths */
+int unit_property_binds(sd_bus_message *m, void *field); /* a(ssbt): UnitSandbox, whose binds are extended */
+int unit_sandbox_set_defaults(UnitSandbox *s) _must_check_;
+void unit_sandbox_done(UnitSandbox *s);

@@ -46,6 +46,8 @@ typedef void (*unit_job_handler_t)(UnitCall *call, UnitJobResult result, const c
  * on in systemd then. A `daemon-reload` or `daemon-reexec` in between is survived: where the end may have
  * been missed the job is looked for, and if it is gone the unit's own state decides.
  *
+ * Of a RELOAD nothing can be told by that: it is UNIT_JOB_CANCELED then.
+ *
  * UNIT_JOB_DONE of a START says that the job is done, not that the unit runs: a oneshot has ended, and
  * systemd also calls it done where a Condition…= of the unit was not met. STOP of a unit that does not exist
  * is UNIT_JOB_REFUSED. */
@@ -70,6 +72,29 @@ typedef struct UnitCredential {
         char *path;
 } UnitCredential;
 
+/* As whom a service runs and what it sees of the file system (systemd.exec(5)); of other units nothing. */
+typedef struct UnitBind {
+        char *source;
+        char *destination;
+} UnitBind;
+
+typedef struct UnitSandbox {
+        char *user;  /* a name or a number; "": root, or what DynamicUser= gives */
+        char *group; /* the same; "": the user's own */
+        char **supplementary_groups;
+        bool dynamic_user;
+        bool private_users;
+        uint64_t capabilities; /* CapabilityBoundingSet=, one bit a capability */
+        char *root_directory;
+        char *root_image;
+        char *protect_home; /* "no", "yes", "read-only", "tmpfs" */
+        bool private_tmp;
+        char **inaccessible_paths;     /* with the prefixes "-" and "+" that they may have */
+        char **temporary_file_systems; /* without their options */
+        UnitBind *binds;               /* BindPaths= and BindReadOnlyPaths= */
+        size_t n_binds;
+} UnitSandbox;
+
 typedef struct UnitInfo {
         char *name; /* primary Id */
         UnitLoadState load_state;
@@ -80,16 +105,31 @@ typedef struct UnitInfo {
         char *fragment_path;
         uint8_t invocation_id[16];
         bool need_daemon_reload;
+        bool can_reload;
         uint32_t job_id; /* 0: no job is queued for it */
         uint32_t main_pid;
         usec_t main_start_usec; /* ExecMainStartTimestampMonotonic: CLOCK_MONOTONIC; 0: never */
         usec_t timeout_start_usec;
-        char **exec_start_pre;       /* one string a command, argv joined by spaces */
+        usec_t timeout_stop_usec;
+        char **exec_start_pre;       /* one string a command, argv joined by spaces; with '-' where it may fail */
+        char **exec_start;           /* the same */
+        char **exec_reload;          /* the same */
+        char **environment;          /* Environment=, NAME=VALUE */
         UnitCredential *credentials; /* LoadCredential= */
         size_t n_credentials;
-        char **requires; /* Requires=, Requisite=, BindsTo= and PartOf= together */
+        char **environment_files; /* EnvironmentFile=, without the '-' */
+        char **requires;          /* Requires=, Requisite=, BindsTo= and PartOf= together */
         char **after;
         char **triggered_by;
+        char **conflicts;    /* Conflicts= here or there */
+        char **stopped_with; /* whose Requires=, Requisite=, BindsTo= or PartOf= names this unit; PropagatesStopTo= */
+        bool transient;
+        bool refuse_manual_start;
+        bool refuse_manual_stop;
+        bool remain_after_exit; /* active although its program has ended */
+        bool send_sigkill;      /* what is left of its processes after TimeoutStopSec= is killed */
+        char *kill_mode;        /* of a service: which of its processes are ended, systemd.kill(5); "" otherwise */
+        UnitSandbox sandbox;
 } UnitInfo;
 
 void unit_info_done(UnitInfo *info);

@@ -3,8 +3,9 @@
 #include "io/unit-client-internal.h"
 
 /* No host comes near these. */
-#define CREDENTIALS_MAX 4096
-#define ROWS_MAX        65536
+#define CREDENTIALS_MAX       4096
+#define ROWS_MAX              65536
+#define ENVIRONMENT_FILES_MAX 4096
 
 static int read_credentials(sd_bus_message *m, void *field)
 {
@@ -35,6 +36,25 @@ static int read_credentials(sd_bus_message *m, void *field)
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+static int read_environment_files(sd_bus_message *m, void *field)
+{
+        char ***files = field;
+        const char *path;
+        int may_miss, r;
+
+        r = sd_bus_message_enter_container(m, 'a', "(sb)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "(sb)", &path, &may_miss)) > 0) {
+                if (strv_length(*files) >= ENVIRONMENT_FILES_MAX)
+                        return -E2BIG;
+                r = strv_extend(files, path);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 #define FIELD(name) offsetof(UnitInfo, name)
 
 static const UnitProperty unit_properties[] = {
@@ -45,6 +65,7 @@ static const UnitProperty unit_properties[] = {
         { "FragmentPath", "s", unit_property_string, FIELD(fragment_path) },
         { "InvocationID", "ay", unit_property_id128, FIELD(invocation_id) },
         { "NeedDaemonReload", "b", unit_property_bool, FIELD(need_daemon_reload) },
+        { "CanReload", "b", unit_property_bool, FIELD(can_reload) },
         { "Job", "(uo)", unit_property_job, FIELD(job_id) },
         { "Requires", "as", unit_property_strings, FIELD(requires) },
         { "Requisite", "as", unit_property_strings, FIELD(requires) },
@@ -52,6 +73,16 @@ static const UnitProperty unit_properties[] = {
         { "PartOf", "as", unit_property_strings, FIELD(requires) },
         { "After", "as", unit_property_strings, FIELD(after) },
         { "TriggeredBy", "as", unit_property_strings, FIELD(triggered_by) },
+        { "Conflicts", "as", unit_property_strings, FIELD(conflicts) },
+        { "ConflictedBy", "as", unit_property_strings, FIELD(conflicts) },
+        { "RequiredBy", "as", unit_property_strings, FIELD(stopped_with) },
+        { "RequisiteOf", "as", unit_property_strings, FIELD(stopped_with) },
+        { "BoundBy", "as", unit_property_strings, FIELD(stopped_with) },
+        { "ConsistsOf", "as", unit_property_strings, FIELD(stopped_with) },
+        { "PropagatesStopTo", "as", unit_property_strings, FIELD(stopped_with) },
+        { "Transient", "b", unit_property_bool, FIELD(transient) },
+        { "RefuseManualStart", "b", unit_property_bool, FIELD(refuse_manual_start) },
+        { "RefuseManualStop", "b", unit_property_bool, FIELD(refuse_manual_stop) },
 };
 
 static const UnitProperty service_properties[] = {
@@ -60,8 +91,30 @@ static const UnitProperty service_properties[] = {
         { "MainPID", "u", unit_property_uint32, FIELD(main_pid) },
         { "ExecMainStartTimestampMonotonic", "t", unit_property_uint64, FIELD(main_start_usec) },
         { "TimeoutStartUSec", "t", unit_property_uint64, FIELD(timeout_start_usec) },
+        { "TimeoutStopUSec", "t", unit_property_uint64, FIELD(timeout_stop_usec) },
+        { "RemainAfterExit", "b", unit_property_bool, FIELD(remain_after_exit) },
+        { "SendSIGKILL", "b", unit_property_bool, FIELD(send_sigkill) },
+        { "KillMode", "s", unit_property_string, FIELD(kill_mode) },
         { "ExecStartPre", "a(sasbttttuii)", unit_property_commands, FIELD(exec_start_pre) },
+        { "ExecReload", "a(sasbttttuii)", unit_property_commands, FIELD(exec_reload) },
         { "LoadCredential", "a(ss)", read_credentials, FIELD(credentials) },
+        { "ExecStart", "a(sasbttttuii)", unit_property_commands, FIELD(exec_start) },
+        { "Environment", "as", unit_property_strings, FIELD(environment) },
+        { "User", "s", unit_property_string, FIELD(sandbox.user) },
+        { "Group", "s", unit_property_string, FIELD(sandbox.group) },
+        { "SupplementaryGroups", "as", unit_property_strings, FIELD(sandbox.supplementary_groups) },
+        { "DynamicUser", "b", unit_property_bool, FIELD(sandbox.dynamic_user) },
+        { "PrivateUsers", "b", unit_property_bool, FIELD(sandbox.private_users) },
+        { "CapabilityBoundingSet", "t", unit_property_uint64, FIELD(sandbox.capabilities) },
+        { "RootDirectory", "s", unit_property_string, FIELD(sandbox.root_directory) },
+        { "RootImage", "s", unit_property_string, FIELD(sandbox.root_image) },
+        { "ProtectHome", "s", unit_property_string, FIELD(sandbox.protect_home) },
+        { "PrivateTmp", "b", unit_property_bool, FIELD(sandbox.private_tmp) },
+        { "InaccessiblePaths", "as", unit_property_strings, FIELD(sandbox.inaccessible_paths) },
+        { "TemporaryFileSystem", "a(ss)", unit_property_temporary_file_systems, FIELD(sandbox.temporary_file_systems) },
+        { "BindPaths", "a(ssbt)", unit_property_binds, FIELD(sandbox) },
+        { "BindReadOnlyPaths", "a(ssbt)", unit_property_binds, FIELD(sandbox) },
+        { "EnvironmentFiles", "a(sb)", read_environment_files, FIELD(environment_files) },
 };
 
 typedef struct InfoCall {
@@ -81,15 +134,23 @@ void unit_info_done(UnitInfo *info)
         free(info->type);
         free(info->result);
         free(info->fragment_path);
+        free(info->kill_mode);
+        strv_free(info->exec_start);
         strv_free(info->exec_start_pre);
+        strv_free(info->exec_reload);
+        strv_free(info->environment);
+        unit_sandbox_done(&info->sandbox);
         for (size_t i = 0; i < info->n_credentials; i++) {
                 free(info->credentials[i].id);
                 free(info->credentials[i].path);
         }
         free(info->credentials);
+        strv_free(info->environment_files);
         strv_free(info->requires);
         strv_free(info->after);
         strv_free(info->triggered_by);
+        strv_free(info->conflicts);
+        strv_free(info->stopped_with);
         *info = (UnitInfo){};
 }
 
@@ -181,7 +242,7 @@ static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 /* Strings are never NULL, what is not told is the worst case. */
 static int info_set_defaults(UnitInfo *info, const char *unit)
 {
-        char **strings[] = { &info->sub_state, &info->type, &info->result, &info->fragment_path };
+        char **strings[] = { &info->sub_state, &info->type, &info->result, &info->fragment_path, &info->kill_mode };
         int r;
 
         FOREACH_ELEMENT(s, strings) {
@@ -189,6 +250,9 @@ static int info_set_defaults(UnitInfo *info, const char *unit)
                 if (r < 0)
                         return r;
         }
+        r = unit_sandbox_set_defaults(&info->sandbox);
+        if (r < 0)
+                return r;
         info->load_state = UNIT_LOAD_OTHER;
         info->active_state = UNIT_OTHER;
         return unit_string_replace(&info->name, unit);

@@ -134,6 +134,9 @@ static UnitJobResult result_from_state(UnitVerb verb, UnitActiveState state)
 {
         if (verb == UNIT_STOP)
                 return unit_active_state_may_run(state) ? UNIT_JOB_CANCELED : UNIT_JOB_DONE;
+        /* The unit was active before and is so whether it did as it was told or not. */
+        if (verb == UNIT_RELOAD)
+                return UNIT_JOB_CANCELED;
         if (verb == UNIT_TRY_RESTART && state == UNIT_INACTIVE)
                 return UNIT_JOB_DONE;
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "base/strv.h"
 #include "io/unit-client-internal.h"
 
@@ -137,10 +139,11 @@ int unit_property_strings(sd_bus_message *m, void *field)
 
 static int read_command(sd_bus_message *m, char ***list, size_t *length)
 {
+        _cleanup_free_ char *words = NULL;
         _cleanup_strv_ char **argv = NULL;
         const char *path;
         char *line;
-        int r;
+        int r, may_fail;
 
         r = sd_bus_message_enter_container(m, 'r', "sasbttttuii");
         if (r <= 0)
@@ -151,16 +154,19 @@ static int read_command(sd_bus_message *m, char ***list, size_t *length)
         r = unit_property_strings(m, &argv);
         if (r < 0)
                 return r;
+        r = sd_bus_message_read(m, "b", &may_fail);
+        if (r < 0)
+                return r;
         /* When it ran last, and how that ended. */
-        r = sd_bus_message_skip(m, "bttttuii");
+        r = sd_bus_message_skip(m, "ttttuii");
         if (r < 0)
                 return r;
         r = sd_bus_message_exit_container(m);
         if (r < 0)
                 return r;
 
-        line = strv_join(argv, " ");
-        if (!line)
+        words = strv_join(argv, " ");
+        if (!words || asprintf(&line, "%s%s", may_fail ? "-" : "", words) < 0)
                 return -ENOMEM;
         r = append_string(list, length, line);
         return r < 0 ? r : 1;

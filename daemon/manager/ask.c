@@ -29,11 +29,15 @@ static AskResult usable(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
                 return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
-        if (b->config_error || !b->config)
+        if (b->config_error || !b->config) {
+                const char *why = b->config_error ?: "there is no file for it in bots.d/";
+                bool ends = why[0] != '\0' && why[strlen(why) - 1] == '.';
+
                 return answer(ASK_BAD_CONFIG, ret_message,
-                              "The configuration of %s is not valid: %s Correct it and run 'systemctl reload "
+                              "The configuration of %s is not valid: %s%s Correct it and run 'systemctl reload "
                               "tgswitchd'.",
-                              b->name, b->config_error ?: "there is no file for it in bots.d/.");
+                              b->name, why, ends ? "" : ".");
+        }
         if (!b->token)
                 return answer(ASK_NO_TOKEN, ret_message, "There is no usable token for %s. %s", b->name,
                               b->error ?: "");
@@ -84,6 +88,7 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options, bool a
         b->record.logout_attempts = 0;
         b->record.server_started = false;
         b->part_doubtful = false;
+        b->undrained_by_default = options->on_undrained == ON_UNDRAINED_INVALID && !b->config->on_undrained_given;
         b->log_out_began_usec = 0;
         b->last_get_updates_usec = 0;
         b->workers_stopped_usec = 0;
@@ -258,7 +263,7 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
         if (r < 0)
                 bot_record_aside(b);
         if (bot_gate_open(b))
-                credential_socket_reconsider(b->manager->gate);
+                gate_reconsider(b->manager);
 }
 
 static AskResult nothing_under_way(const Bot *b, char **ret_message)
@@ -364,7 +369,7 @@ static void on_cleared(DiskJob *job, int r, void *userdata)
         if (r < 0)
                 log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m");
         if (bot_gate_open(b))
-                credential_socket_reconsider(b->manager->gate);
+                gate_reconsider(b->manager);
         bot_changed(b);
 }
 
@@ -383,6 +388,7 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
                 return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
                               strerror(-r));
         handover_cancel(b);
+        delivery_cancel(b);
         b->record.part_served_updates = 0;
         log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
         return ASK_OK;

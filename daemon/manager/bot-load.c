@@ -4,6 +4,7 @@
 
 #include "base/fs-util.h"
 #include "base/log.h"
+#include "core/webhook-rules.h"
 #include "manager/bot.h"
 
 /* What a bot is made of when this process starts: token, record, spool. */
@@ -73,6 +74,41 @@ static void load_webhook_secret(Bot *b)
         free(bytes);
 }
 
+/* Whatever is wrong with it is said when the webhook needs it, by check; a private key in a file that is handed to
+ * servers is said at once. */
+static void load_webhook_certificate(Bot *b)
+{
+        char *bytes = NULL, *sentence = NULL;
+        const char *problem;
+        size_t size = 0;
+        int r;
+
+        r = read_credential(b, "certificate", WEBHOOK_CERTIFICATE_SIZE_MAX, &bytes, &size);
+        if (r == -ENOENT)
+                return;
+        problem = r == -EFBIG ? "has more than 64 KiB"
+                  : r < 0     ? "cannot be read"
+                              : webhook_certificate_problem(bytes, size);
+        if (!problem) {
+                b->webhook_certificate = bytes;
+                b->webhook_certificate_size = size;
+                return;
+        }
+        if (asprintf(&sentence,
+                     "The webhook's certificate cannot be used, /etc/tgswitch/certificates/%s %s: put the certificate "
+                     "alone there, in PEM, and run 'systemctl restart tgswitchd'.",
+                     b->name, problem) < 0)
+                sentence = NULL;
+        b->webhook_certificate_problem = sentence;
+        if (r < 0)
+                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the credential certificate_%s: %m", b->name);
+        else if (webhook_certificate_has_key(bytes, size))
+                log_bot(LOG_ERR, b->name, "%s", sentence ?: "no memory");
+        if (bytes)
+                explicit_bzero(bytes, size);
+        free(bytes);
+}
+
 static void on_declared(DiskJob *job, int r, void *userdata)
 {
         Bot *b = userdata;
@@ -81,7 +117,7 @@ static void on_declared(DiskJob *job, int r, void *userdata)
         if (r < 0)
                 bot_record_aside(b);
         if (bot_gate_open(b))
-                credential_socket_reconsider(b->manager->gate);
+                gate_reconsider(b->manager);
 }
 
 /* A bot without a record is where its file says, and nowhere without that. */
@@ -136,13 +172,19 @@ static void on_publish_timer(void *userdata)
         bot_publish_environment(userdata);
 }
 
-/* The environment file of a bot that is logged in somewhere, also where the gate is still closed: /run may be new. */
+/* The environment file of a bot that is logged in somewhere, also where the gate is still closed: /run may be new. With
+ * Move=reload it says so where it is not, and as long as the workers are to hold. */
 void bot_publish_environment(Bot *b)
 {
         Seat seat = bot_seat(b);
         int r;
 
-        if (!b->record_ok || !b->token || (seat != SEAT_CLOUD && seat != SEAT_LOCAL))
+        /* Workers that hold must not be told otherwise by any reload before their time. */
+        if (b->config && b->config->move == MOVE_RELOAD && !cutover_facts(b->record.state)->gate_open)
+                seat = SEAT_NONE;
+        else if (seat != SEAT_CLOUD && seat != SEAT_LOCAL)
+                return;
+        if (!b->record_ok || !b->token)
                 return;
         b->publish_timer = clock_timer_free(b->publish_timer);
         r = publish_environment(b, seat);
@@ -160,6 +202,7 @@ int bot_load(Bot *b)
 
         load_token(b);
         load_webhook_secret(b);
+        load_webhook_certificate(b);
         load_record(b);
         if (!b->record_ok)
                 return 0;
@@ -180,7 +223,7 @@ int bot_load(Bot *b)
          * again. */
         b->part_doubtful = b->record.state == CUTOVER_START_WORKERS || b->record.state == CUTOVER_CONFIRM ||
                            b->record.state == CUTOVER_STALE_HAND_OVER;
-        if (b->part_doubtful)
+        if (b->part_doubtful && !delivery_applies(b))
                 b->record.part_served_updates = 0;
         r = handover_prepare(b);
         if (r < 0)

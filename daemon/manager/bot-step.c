@@ -174,7 +174,7 @@ static void bot_act(Bot *b)
                 log_bot(LOG_INFO, b->name, "%s: %s.", bot_phase(b), b->entered);
         b->entered = NULL;
         if (bot_gate_open(b))
-                credential_socket_reconsider(b->manager->gate);
+                gate_reconsider(b->manager);
         start_operation(b, actions);
         if (actions & CUTOVER_DO_RETRY_TIMER) {
                 r = retry_timer_start(b);
@@ -185,8 +185,10 @@ static void bot_act(Bot *b)
         b->retry_after_usec = 0;
         if (actions & CUTOVER_DO_RELEASE_SERVER)
                 server_release(b);
-        if (actions & CUTOVER_DO_JOB_END)
+        if (actions & CUTOVER_DO_JOB_END) {
                 job_end(b);
+                intake_watch(b);
+        }
         /* Whoever moves or has moved makes way for another, or shows how it goes. */
         manager_schedule(b->manager);
         manager_watch(b->manager);
@@ -436,6 +438,8 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
         b->operation = operation_free(b->operation);
         b->retry_timer = clock_timer_free(b->retry_timer);
         bot_watch_cancel(b);
+        if (!cutover_facts(step->state)->gate_open)
+                delivery_cancel(b);
         if (step->state != from && !in_log_out_loop(step->state))
                 b->retries = 0;
         if (!streq(phase, cutover_facts(from)->phase)) {

@@ -42,6 +42,7 @@ Bot *bot_free(Bot *b)
         late_poll_drop(b);
         warm_up_cancel(b);
         handover_cancel(b);
+        delivery_cancel(b);
         bot_watch_cancel(b);
         clock_timer_free(b->retry_timer);
         clock_timer_free(b->window_timer);
@@ -52,12 +53,15 @@ Bot *bot_free(Bot *b)
         disk_job_free(b->saving);
         disk_job_free(b->asked_job);
         unit_call_free(b->release_call);
+        held_workers_clear(&b->held);
         spool_free(b->spool);
         record_done(&b->record);
         bot_token_free(b->token);
         if (b->webhook_secret)
                 explicit_bzero(b->webhook_secret, strlen(b->webhook_secret));
         free(b->webhook_secret);
+        free(b->webhook_certificate);
+        free(b->webhook_certificate_problem);
         bot_config_free(b->config);
         free(b->config_error);
         free(b->error);
@@ -73,6 +77,7 @@ void bot_set_error(Bot *b, const char *format, ...)
         char *error = NULL;
         va_list ap;
 
+        b->intake_blamed = false;
         va_start(ap, format);
         if (format && vasprintf(&error, format, ap) < 0)
                 error = NULL;
@@ -182,7 +187,31 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
                 .arguments = arguments,
                 .timeout_usec = timeout_usec,
         };
+
+        if (method == BOTAPI_SET_WEBHOOK && b->record.webhook.has_custom_certificate) {
+                request.certificate = b->webhook_certificate;
+                request.certificate_size = b->webhook_certificate_size;
+        }
         return botapi_call(b->api, &request, sent, handler, userdata, ret);
+}
+
+int bot_call_named(Bot *b, const char *method, json_object *arguments, usec_t timeout_usec,
+                   botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
+{
+        Seat seat = bot_seat(b);
+
+        if (!bot_gate_open(b) || !may_send(b, seat, BOTAPI_NAMED))
+                return -EPERM;
+
+        BotApiRequest request = {
+                .root = bot_root(b, seat),
+                .token = b->token,
+                .method = BOTAPI_NAMED,
+                .name = method,
+                .arguments = arguments,
+                .timeout_usec = timeout_usec,
+        };
+        return botapi_call(b->api, &request, NULL, handler, userdata, ret);
 }
 
 const char *bot_name(const Bot *b)
@@ -242,6 +271,14 @@ bool bot_job_running(const Bot *b)
         return b->record.state != CUTOVER_SETTLED;
 }
 
+/* It tells more than that the server does not run. */
+static bool failed_to_leave(const Bot *b)
+{
+        const RecordJob *job = &b->record.job;
+
+        return job->automatic && job->target == SEAT_CLOUD && job->result == JOB_RESULT_FAILED && !isempty(job->error);
+}
+
 const char *bot_last_error(const Bot *b)
 {
         /* What is to be mended first; but a move that is under way goes on with the last good settings. */
@@ -249,7 +286,10 @@ const char *bot_last_error(const Bot *b)
                 return b->config_error;
         if (b->error)
                 return b->error;
-        if (b->record.state == CUTOVER_SETTLED && b->record.seat == SEAT_LOCAL && b->manager->server_complaint)
+        if (delivery_complaint(b))
+                return delivery_complaint(b);
+        if (b->record.state == CUTOVER_SETTLED && b->record.seat == SEAT_LOCAL && b->manager->server_complaint &&
+            !failed_to_leave(b))
                 return b->manager->server_complaint;
         return b->record.job.error ? b->record.job.error : "";
 }

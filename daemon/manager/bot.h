@@ -4,6 +4,7 @@
 #include "core/bot-token.h"
 #include "core/cutover.h"
 #include "core/health.h"
+#include "core/intake.h"
 #include "core/schedule.h"
 #include "io/botapi-client.h"
 #include "io/clock.h"
@@ -13,6 +14,7 @@
 #include "io/inhibitor.h"
 #include "io/store.h"
 #include "io/unit-client.h"
+#include "manager/held.h"
 #include "manager/manager.h"
 
 /* The inside of manager/: shared by its files, seen by nobody else. */
@@ -82,6 +84,9 @@ struct Bot {
         char *config_error; /* why it is not what the file says now: no new move begins */
         BotToken *token;
         char *webhook_secret;
+        char *webhook_certificate; /* PEM; NULL: there is none that can be used */
+        size_t webhook_certificate_size;
+        char *webhook_certificate_problem; /* a sentence, where the one that there is cannot be used */
 
         Record record;
         bool record_ok; /* false: what is on disk cannot be read; nothing is done for this bot */
@@ -103,10 +108,11 @@ struct Bot {
         /* what keeps the bot out of a server: windows.c, log-in */
         ClockTimer *window_timer;
 
-        bool stale_asked;       /* a logOut for the stale session may have gone out before */
-        bool webhook_seen;      /* its settings at the seat, by this process */
-        bool login_sent;        /* a login may have arrived at the target of this job */
-        usec_t not_before_usec; /* of a queued job, CLOCK_REALTIME; 0: not known */
+        bool undrained_by_default; /* nobody has said OnUndrained= for this job */
+        bool stale_asked;          /* a logOut for the stale session may have gone out before */
+        bool webhook_seen;         /* its settings at the seat, by this process */
+        bool login_sent;           /* a login may have arrived at the target of this job */
+        usec_t not_before_usec;    /* of a queued job, CLOCK_REALTIME; 0: not known */
 
         /* watch.c */
         Health webhook_health;
@@ -115,6 +121,15 @@ struct Bot {
         BotApiCall *webhook_call;
         usec_t automatic_due_usec; /* CLOCK_BOOTTIME before which no further automatic move begins */
         usec_t stale_due_usec;     /* the same for the end of a stale session */
+
+        /* watch-intake.c: for some minutes after a move */
+        Intake intake;
+        bool intake_expected; /* there is a worker that should ask for updates */
+        bool intake_failed;   /* the error of the last job says that nobody does */
+        bool intake_blamed;   /* the bot's own error says so */
+        unsigned intake_looks;
+        ClockTimer *intake_timer;
+        BotApiCall *intake_call;
 
         /* the request that leaves: op-log-out.c */
         BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
@@ -135,6 +150,10 @@ struct Bot {
         bool log_out_lengthens;            /* the attempt that was answered logged in again first */
         usec_t workers_stopped_usec;
 
+        /* Move=reload: op-workers.c tells them to hold, op-start-workers.c to go on */
+        HeldWorkers held;
+        bool held_known; /* all that have been told are among them; false: an earlier process may have told others */
+
         /* the spool's next part: handover.c */
         DiskJob *part_job;
         bool part_ready;
@@ -149,6 +168,8 @@ struct Bot {
         ClockTimer *part_timer;         /* until its worker, or the disk, is looked at again */
         UnitCall *part_call;
         void (*part_waiter)(Bot *b, int r); /* told when a part is ready, or why none will be */
+        bool part_by_webhook;               /* it is posted, not served to a worker */
+        struct Delivery *delivery;          /* delivery.c: while something is posted */
 
         unsigned n_checks;  /* Check() calls under way */
         DiskJob *asked_job; /* of a wish that is no move: seat, spool */
@@ -178,6 +199,10 @@ bool bot_is_held(const Bot *b);
 /* One request with the bot's token. The only way to send one: asserts what the laws demand of `seat`. */
 int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, usec_t timeout_usec,
              botapi_sent_handler_t sent, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
+/* A method that is the bot's own, not ours, to the server where it is logged in: `method` has come from outside and is
+ * one that webhook_answer_call() lets through. -EPERM where nothing may be sent. */
+int bot_call_named(Bot *b, const char *method, json_object *arguments, usec_t timeout_usec,
+                   botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
 /* The last getUpdates has just been answered. CLOCK_BOOTTIME since which its answer may be the state of things: not
  * now, but as long ago as the host has slept since the request left, for the answer may have come before that. */
 usec_t bot_get_updates_answered(const Bot *b);
@@ -233,6 +258,15 @@ bool bot_falls_back(const Bot *b);
 bool bot_gives_up_source(const Bot *b);
 /* Fallback=auto, and nobody holds it. */
 bool bot_may_fall_back(const Bot *b);
+
+/* ---- watch-intake.c ---- */
+/* A job has ended: what comes in at the new seat is watched for a while. */
+void intake_watch(Bot *b);
+void intake_watch_cancel(Bot *b);
+/* Nobody took the bot's updates before the move either: one that only sends has no worker that would. */
+bool intake_was_untaken(const Bot *b);
+/* Why nobody takes them now, behind "The bot is at the … server, but"; NULL: no memory. */
+char *intake_complaint(const Bot *b);
 
 /* ---- ask.c ---- */
 /* A job that nobody asked for. Returns -EAGAIN where something is under way. */
@@ -304,6 +338,11 @@ void server_release(Bot *b);
 void server_start_if_used(Manager *m);
 /* It does not run, or it is another process than it was when it locked the bot out. */
 bool server_has_forgotten(const Bot *b);
+/* It takes what only a server with --local takes, as far as the configuration tells. */
+static inline bool server_is_in_local_mode(const Config *c, Seat server)
+{
+        return server == SEAT_LOCAL && c->local_files;
+}
 
 /* ---- server-loan.c ---- */
 /* Before this bot's job starts the server: where the unit does not run now, it is put on record that it is to be stopped
@@ -314,11 +353,14 @@ int server_loan(Bot *b, server_loan_handler_t handler, void *userdata, ServerLoa
 ServerLoan *server_loan_free(ServerLoan *l);
 
 /* ---- publish.c ---- */
+/* SEAT_NONE: that there is no endpoint now, for workers that are to hold. */
 int publish_environment(Bot *b, Seat seat) _must_check_;
 
 /* ---- gate.c ---- */
 CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata);
 void gate_served(const CredentialPeer *peer, void *userdata);
+/* A gate may have opened: whoever is held is looked at again, and webhooks get what waits for them. */
+void gate_reconsider(Manager *m);
 
 /* ---- handover.c ---- */
 int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
@@ -327,6 +369,20 @@ void handover_served(Bot *b);
 /* Whether the part's waiter has something to wait for. */
 bool handover_pending(const Bot *b);
 void handover_cancel(Bot *b);
+void handover_drop(Bot *b); /* all of the part that is loaded has been handed over */
+
+/* ---- delivery.c ---- */
+/* Whether the spool is posted to the bot's webhook instead of being served to a worker. */
+bool delivery_applies(const Bot *b);
+/* Posts what is next, where it may be posted and nothing is under way. */
+void delivery_go_on(Bot *b);
+/* The same at once, where it waits only because an update was not accepted. */
+void delivery_hurry(Bot *b);
+void delivery_part_loaded(Bot *b);
+/* Whatever is under way is cut off; what was not accepted stays in the spool. */
+void delivery_cancel(Bot *b);
+/* Why updates are not accepted, a sentence; NULL: none has been refused. */
+const char *delivery_complaint(const Bot *b);
 
 /* ---- status.c ---- */
 void manager_status_changed(Manager *m);

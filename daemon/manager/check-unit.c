@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/strv.h"
+#include "core/unit-result.h"
 #include "manager/check.h"
 
 void check_list_add(CheckList *l, const char *check, const char *subject, CheckVerdict verdict, const char *format, ...)
@@ -67,63 +68,189 @@ const char *check_verdict_to_string(CheckVerdict v)
         return v >= 0 && v < CHECK_VERDICT_MAX ? names[v] : NULL;
 }
 
-static bool loads(const UnitInfo *info, const char *id, const char *path)
+/* ---- the gate ---- */
+
+static const UnitCredential *find_credential(const UnitInfo *info, const char *id)
 {
         for (size_t i = 0; i < info->n_credentials; i++)
-                if (streq(info->credentials[i].id, id) && streq(info->credentials[i].path, path))
-                        return true;
-        return false;
+                if (streq(info->credentials[i].id, id))
+                        return info->credentials + i;
+        return NULL;
+}
+
+static bool loads(const CheckUnitContext *context, const UnitInfo *info, const char *id)
+{
+        const UnitCredential *credential = find_credential(info, id);
+
+        return credential && streq(credential->path, context->socket_path);
+}
+
+/* Nothing of the drop-in is there. */
+static bool has_no_gate(const CheckUnitContext *context, const UnitInfo *info)
+{
+        for (size_t i = 0; i < info->n_credentials; i++)
+                if (streq(info->credentials[i].path, context->socket_path))
+                        return false;
+        return strv_length(info->exec_start_pre) == 0;
+}
+
+static bool check_credentials(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
+{
+        static const char *const needed[] = { "bot-token", "bot-endpoint" };
+        bool good = true;
+
+        FOREACH_ELEMENT(id, needed) {
+                const UnitCredential *credential = find_credential(info, *id);
+
+                if (loads(context, info, *id))
+                        continue;
+                good = false;
+                if (credential)
+                        check_list_add(l, "gate", info->name, CHECK_FAIL,
+                                       "%s loads the credential %s from %s, where tgswitchd does not answer: write "
+                                       "LoadCredential=%s:%s in the drop-in of it, then 'systemctl daemon-reload'.",
+                                       info->name, *id, credential->path, *id, context->socket_path);
+                else
+                        check_list_add(l, "gate", info->name, CHECK_FAIL,
+                                       "%s does not load the credential %s from %s: add LoadCredential=%s:%s to a "
+                                       "drop-in of it (see worker-drop-in.conf.example), then 'systemctl "
+                                       "daemon-reload'.",
+                                       info->name, *id, context->socket_path, *id, context->socket_path);
+        }
+        return good;
+}
+
+/* What a command really tests cannot be seen. That its failure counts can, and whether it looks at the credential. */
+static bool check_exec_start_pre(const UnitInfo *info, CheckList *l)
+{
+        bool counts = false, looks = false;
+
+        STRV_FOREACH(command, info->exec_start_pre) {
+                if ((*command)[0] == '-')
+                        continue;
+                counts = true;
+                looks = looks || strstr(*command, "bot-token");
+        }
+        if (!counts && strv_length(info->exec_start_pre) > 0)
+                check_list_add(l, "gate", info->name, CHECK_FAIL,
+                               "%s starts even where its ExecStartPre= fails, so it could run without a token: take the "
+                               "'-' in front of that command out, in the drop-in of it.",
+                               info->name);
+        else if (!counts)
+                check_list_add(l, "gate", info->name, CHECK_FAIL,
+                               "%s has no ExecStartPre= that fails on an empty credential, so it could run without a "
+                               "token: add ExecStartPre=/usr/bin/test -s %%d/bot-token to a drop-in of it.",
+                               info->name);
+        else if (!looks)
+                check_list_add(l, "gate", info->name, CHECK_SKIPPED,
+                               "No ExecStartPre= of %s names bot-token, so whether one fails on an empty credential is "
+                               "not known. ExecStartPre=/usr/bin/test -s %%d/bot-token does.",
+                               info->name);
+        return counts;
 }
 
 /* Without the gate a worker could be started at any moment, with whatever endpoint it finds. */
 static void check_gate(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
 {
-        static const char *const needed[] = { "bot-token", "bot-endpoint" };
-        bool all = true;
+        bool good;
 
-        FOREACH_ELEMENT(id, needed) {
-                if (loads(info, *id, context->socket_path))
-                        continue;
-                all = false;
+        if (has_no_gate(context, info)) {
                 check_list_add(l, "gate", info->name, CHECK_FAIL,
-                               "%s does not load the credential %s from %s: add LoadCredential=%s:%s to a drop-in of "
-                               "it (see worker-drop-in.conf.example), then 'systemctl daemon-reload'.",
-                               info->name, *id, context->socket_path, *id, context->socket_path);
+                               "%s has no gate, so it would go on at the old server, or start there at any moment: run "
+                               "'tgswitchctl adopt %s --bot %s', or copy worker-drop-in.conf.example to "
+                               "/etc/systemd/system/%s.d/50-tgswitch.conf, put the bot's name into it and run "
+                               "'systemctl daemon-reload'.",
+                               info->name, info->name, context->bot, info->name);
+                return;
         }
-        if (strv_length(info->exec_start_pre) == 0) {
-                all = false;
-                check_list_add(l, "gate", info->name, CHECK_FAIL,
-                               "%s has no ExecStartPre= that fails on an empty credential, so it could run without a "
-                               "token: add ExecStartPre=/usr/bin/test -s %%d/bot-token to a drop-in of it.",
-                               info->name);
-        }
+        good = check_credentials(context, info, l);
+        good = check_exec_start_pre(info, l) && good;
         if (info->timeout_start_usec != USEC_INFINITY) {
-                all = false;
+                good = false;
                 check_list_add(l, "gate", info->name, CHECK_FAIL,
                                "%s would fail at its start timeout while it is held: set TimeoutStartSec=infinity in a "
                                "drop-in of it.",
                                info->name);
         }
-        if (context->spool_to && streq(context->spool_to, info->name) &&
-            !loads(info, "bot-pending-updates", context->socket_path))
+        if (context->spool_to && streq(context->spool_to, info->name) && !loads(context, info, "bot-pending-updates"))
                 check_list_add(l, "gate", info->name, CHECK_SKIPPED,
                                "%s is to take the spool (SpoolTo=) and does not load the credential "
-                               "bot-pending-updates: what is spooled would be kept until somebody takes it.",
+                               "bot-pending-updates: what is spooled would be kept until somebody takes it, or posted "
+                               "to the bot's webhook where it has one and SpoolTo= names no worker.",
                                info->name);
-        if (all)
+        if (good)
                 check_list_add(l, "gate", info->name, CHECK_PASS, "%s starts behind the gate.", info->name);
+}
+
+/* The token comes by the unit's name, the endpoint by that of a file, which is easily copied along with a drop-in. */
+static void check_environment(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
+{
+        STRV_FOREACH(file, info->environment_files) {
+                const char *name = startswith(*file, context->environment_directory);
+                size_t length = strlen(context->bot);
+
+                if (!name || *name++ != '/' ||
+                    (strncmp(name, context->bot, length) == 0 && streq(name + length, ".env")))
+                        continue;
+                check_list_add(l, "environment", info->name, CHECK_FAIL,
+                               "%s reads the environment of another bot, %s: write EnvironmentFile=-%s/%s.env in the "
+                               "drop-in of it, then 'systemctl daemon-reload'.",
+                               info->name, *file, context->environment_directory, context->bot);
+        }
+}
+
+/* ---- other units ---- */
+
+static bool is_own_worker(const CheckUnitContext *context, const char *unit)
+{
+        STRV_FOREACH(pattern, (char **) context->workers)
+                if (unit_name_matches(*pattern, unit))
+                        return true;
+        return false;
+}
+
+static bool is_target(const char *unit)
+{
+        return streq(strrchr(unit, '.'), ".target");
+}
+
+/* What systemd stops along with a worker stays stopped: tgswitchd remembers, and starts, workers alone. */
+static bool check_followers(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
+{
+        bool good = true;
+
+        STRV_FOREACH(unit, info->stopped_with) {
+                /* A target runs nothing. */
+                if (is_own_worker(context, *unit) || is_target(*unit))
+                        continue;
+                good = false;
+                check_list_add(l, "ties", info->name, CHECK_FAIL,
+                               "systemd stops %s along with %s, and nobody would start it again: put Wants=%s in the "
+                               "place of Requires=, BindsTo= or PartOf= there, or name it with Worker= in bots.d/%s.conf "
+                               "if it is a worker, too.",
+                               *unit, info->name, info->name, context->bot);
+        }
+        return good;
 }
 
 static void check_ties(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
 {
         _cleanup_free_ char *instance = NULL;
-        bool good = true;
+        bool good;
 
+        good = check_followers(context, info, l);
         if (strv_contains(info->requires, context->server_unit)) {
                 good = false;
                 check_list_add(l, "ties", info->name, CHECK_FAIL,
                                "%s requires or binds to %s, so that systemd would start and stop the one with the "
                                "other: take that dependency out, the endpoint is tgswitchd's to choose.",
+                               info->name, context->server_unit);
+        }
+        if (strv_contains(info->conflicts, context->server_unit)) {
+                good = false;
+                check_list_add(l, "ties", info->name, CHECK_FAIL,
+                               "%s conflicts with %s, so that neither could run beside the other: take that Conflicts= "
+                               "out, the endpoint is tgswitchd's to choose.",
                                info->name, context->server_unit);
         }
         if (asprintf(&instance, "tgswitch-local@%s.service", context->bot) < 0)
@@ -140,6 +267,79 @@ static void check_ties(const CheckUnitContext *context, const UnitInfo *info, Ch
                 check_list_add(l, "ties", info->name, CHECK_PASS, "%s is not tied to the servers.", info->name);
 }
 
+/* ---- starting and stopping ---- */
+
+/* Stopped has to mean that nothing of it runs: a program that is left would log the bot in again. */
+static bool check_end(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
+{
+        bool none = streq(info->kill_mode, "none"), good = !none && info->send_sigkill;
+
+        if (!good)
+                check_list_add(l, "worker", info->name, CHECK_FAIL,
+                               "%s may leave processes behind when it is stopped, which would go on at the old server: "
+                               "take %s out of the unit.",
+                               info->name, none ? "KillMode=none" : "SendSIGKILL=no");
+        else if (streq(info->kill_mode, "process"))
+                check_list_add(l, "worker", info->name, CHECK_SKIPPED,
+                               "When %s is stopped systemd ends its main process alone (KillMode=process): if others of "
+                               "it speak to the server, write KillMode=mixed.",
+                               info->name);
+        if (info->timeout_stop_usec >= context->stop_timeout_usec)
+                check_list_add(l, "worker", info->name, CHECK_SKIPPED,
+                               "systemd kills %s only when it has not ended within TimeoutStopSec=, and the move is put "
+                               "back after StopTimeoutSec=, which is no longer: make the first shorter, if its program "
+                               "may ignore SIGTERM.",
+                               info->name);
+        if (info->remain_after_exit)
+                check_list_add(l, "worker", info->name, CHECK_SKIPPED,
+                               "%s stays active when its program has ended (RemainAfterExit=yes): each move runs it once "
+                               "more, and whether what it has begun elsewhere still runs, nobody can see. Its ExecStop= "
+                               "has to end that.",
+                               info->name);
+        return good;
+}
+
+static bool check_verbs(const UnitInfo *info, CheckList *l)
+{
+        if (info->transient) {
+                check_list_add(l, "worker", info->name, CHECK_FAIL,
+                               "%s was made by systemd-run and is gone as soon as it is stopped: write a unit file for "
+                               "it.",
+                               info->name);
+                return false;
+        }
+        if (info->refuse_manual_start || info->refuse_manual_stop) {
+                check_list_add(l, "worker", info->name, CHECK_FAIL,
+                               "%s refuses to be %s by request, as tgswitchd has to: take RefuseManual%s=yes out of it.",
+                               info->name, info->refuse_manual_stop ? "stopped" : "started",
+                               info->refuse_manual_stop ? "Stop" : "Start");
+                return false;
+        }
+        return true;
+}
+
+static void check_service(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
+{
+        bool good = check_end(context, info, l);
+
+        good = check_verbs(info, l) && good;
+        if (context->other_bot) {
+                good = false;
+                check_list_add(l, "worker", info->name, CHECK_FAIL,
+                               "%s is a worker of the bot %s as well: a unit belongs to one bot. Correct Worker= in "
+                               "bots.d/%s.conf or bots.d/%s.conf, and run 'systemctl reload tgswitchd'.",
+                               info->name, context->other_bot, context->bot, context->other_bot);
+        }
+        if (info->need_daemon_reload) {
+                good = false;
+                check_list_add(l, "worker", info->name, CHECK_FAIL,
+                               "%s has changed on disk since systemd read it: run 'systemctl daemon-reload'.",
+                               info->name);
+        }
+        if (good)
+                check_list_add(l, "worker", info->name, CHECK_PASS, "%s is loaded.", info->name);
+}
+
 void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
 {
         switch (info->load_state) {
@@ -148,7 +348,8 @@ void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList
         case UNIT_LOAD_NOT_FOUND:
                 check_list_add(l, "worker", info->name, CHECK_FAIL,
                                "The worker unit %s does not exist: install it, or correct Worker= in bots.d/%s.conf and "
-                               "run 'systemctl reload tgswitchd'.",
+                               "run 'systemctl reload tgswitchd'. A unit of a user ('systemctl --user') cannot be one: "
+                               "make it a unit of the system, with User=.",
                                info->name, context->bot);
                 return;
         case UNIT_LOAD_MASKED:
@@ -163,12 +364,8 @@ void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList
                                info->name);
                 return;
         }
-        if (info->need_daemon_reload)
-                check_list_add(l, "worker", info->name, CHECK_FAIL,
-                               "%s has changed on disk since systemd read it: run 'systemctl daemon-reload'.",
-                               info->name);
-        else
-                check_list_add(l, "worker", info->name, CHECK_PASS, "%s is loaded.", info->name);
+        check_service(context, info, l);
         check_gate(context, info, l);
+        check_environment(context, info, l);
         check_ties(context, info, l);
 }

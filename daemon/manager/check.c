@@ -2,10 +2,12 @@
 #include <stdio.h>
 
 #include "base/strv.h"
-#include "manager/check.h"
+#include "manager/check-files.h"
 
 /* Where the gate listens: units/tgswitchd-credential.socket. */
 #define SOCKET_PATH "/run/tgswitch/credential.sock"
+/* Where drop-ins look for NAME.env: units/worker-drop-in.conf.example. */
+#define ENVIRONMENT_DIRECTORY "/run/tgswitch/bots"
 
 typedef struct UnitLook {
         Check *check;
@@ -39,6 +41,7 @@ struct Check {
         unsigned pending; /* looks under way; the last one reports */
         sd_event_source *done_source;
         BotApiCall *api_call;
+        FilesLook *files; /* on the way to the local server, before the workers are looked at */
         UnitCall *list_call;
         UnitLooks workers;
         char **triggers; /* of the workers, as far as they have been looked at */
@@ -56,6 +59,7 @@ Check *check_free(Check *c)
         sd_event_source_disable_unref(c->done_source);
         botapi_call_free(c->api_call);
         botapi_call_free(c->probe_call);
+        files_look_free(c->files);
         unit_call_free(c->list_call);
         unit_looks_done(&c->workers);
         unit_looks_done(&c->trigger_looks);
@@ -102,34 +106,6 @@ static void look_done(Check *c)
 
 /* ---- the token and what the present server says of it ---- */
 
-static void check_webhook(Check *c)
-{
-        const WebhookSettings *s = &c->findings.webhook.settings;
-        const BotConfig *config = c->bot->config;
-
-        if (isempty(s->url)) {
-                check_list_add(&c->list, "webhook", c->bot->name, CHECK_PASS, "The bot polls: no webhook is set.");
-                return;
-        }
-        if (s->has_custom_certificate)
-                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
-                               "The webhook uses a certificate of its own, which the server does not give back and a "
-                               "logOut deletes. Set the webhook without one, then start again.");
-        else if (!config->webhook_secret_known)
-                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
-                               "A webhook is set, and logOut deletes it. Whether it has a secret token cannot be read "
-                               "back: say WebhookSecret=no in bots.d/%s.conf, or WebhookSecret=yes and put the secret "
-                               "into the file secrets/%s beside it.",
-                               c->bot->name, c->bot->name);
-        else if (config->webhook_has_secret && !c->bot->webhook_secret)
-                check_list_add(&c->list, "webhook", c->bot->name, CHECK_FAIL,
-                               "WebhookSecret=yes, but there is no credential secret_%s: put the secret token into "
-                               "/etc/tgswitch/secrets/%s (mode 0600) and restart tgswitchd.",
-                               c->bot->name, c->bot->name);
-        else
-                check_list_add(&c->list, "webhook", c->bot->name, CHECK_PASS, "The webhook can be set again.");
-}
-
 static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         Check *c = userdata;
@@ -139,7 +115,7 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         if (botapi_webhook_info(reply, &c->findings.webhook) >= 0) {
                 b->pending_updates = c->findings.webhook.pending_update_count;
                 b->pending_updates_usec = clock_realtime_usec();
-                check_webhook(c);
+                check_webhook(b, c->target, &c->findings.webhook.settings, &c->list);
         } else {
                 said = botapi_reply_describe(reply);
                 check_list_add(&c->list, "webhook", b->name, CHECK_FAIL,
@@ -273,6 +249,22 @@ static void on_trigger(UnitCall *call, int r, const UnitInfo *info, void *userda
         look_at_rights(look, info);
 }
 
+/* Of two globs only the units tell what they have in common. Settings that only count since there are no better ones
+ * claim nothing, as at the gate. */
+static const char *other_bot_of(const Bot *b, const char *unit)
+{
+        const Manager *m = b->manager;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                if (m->bots[i] == b || !m->bots[i]->config || m->bots[i]->config_error)
+                        continue;
+                STRV_FOREACH(pattern, m->bots[i]->config->workers)
+                        if (unit_name_matches(*pattern, unit))
+                                return m->bots[i]->name;
+        }
+        return NULL;
+}
+
 static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         UnitLook *look = userdata;
@@ -281,7 +273,12 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
                 .bot = c->bot->name,
                 .server_unit = c->bot->manager->config->server_unit,
                 .socket_path = SOCKET_PATH,
-                .spool_to = c->bot->config->spool_to,
+                .spool_to = delivery_applies(c->bot) ? NULL : c->bot->config->spool_to,
+                .environment_directory = ENVIRONMENT_DIRECTORY,
+                .other_bot = other_bot_of(c->bot, look->unit),
+                .workers = c->bot->config->workers,
+                .stop_timeout_usec = c->bot->config->stop_timeout_usec,
+                .move = c->bot->config->move,
         };
 
         if (r < 0)
@@ -289,6 +286,10 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
                                look->unit, strerror(-r));
         else
                 check_unit(&context, info, &c->list);
+        if (r >= 0)
+                check_reload(&context, info, &c->list);
+        if (r >= 0 && c->files)
+                files_look_judge(c->files, info, &c->list);
         for (char **t = r >= 0 ? info->triggered_by : NULL; t && *t; t++)
                 if (strv_extend_unique(&c->triggers, *t) < 0)
                         abort();
@@ -368,6 +369,14 @@ static void look_at_workers(Check *c)
 }
 
 /* ---- the local server ---- */
+
+static void on_files(FilesLook *look, void *userdata)
+{
+        Check *c = userdata;
+
+        look_at_workers(c);
+        look_done(c);
+}
 
 static void on_server(ServerAnswer answer, bool started, const char *why, void *userdata)
 {
@@ -456,6 +465,8 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
                                "The bot is left there without a logOut, which is made up for when the server answers "
                                "again; updates that are queued there have to wait for that. %s",
                                why);
+                /* The settings on record are all that is known of the webhook. */
+                check_webhook(c->bot, c->target, &c->bot->record.webhook, &c->list);
         }
         c->server_call = server_call_free(c->server_call);
         look_done(c);
@@ -516,7 +527,13 @@ static void look_at_old_spool(Check *c)
 {
         uint64_t spooled = bot_spooled_updates(c->bot);
 
-        if (spooled > 0)
+        if (spooled > 0 && delivery_applies(c->bot))
+                check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
+                               "%" PRIu64 " updates of an earlier move are still being posted to the webhook: wait "
+                               "until it has taken them, or look at them, or drop them, with 'tgswitchctl spool %s'. "
+                               "%s",
+                               spooled, c->bot->name, delivery_complaint(c->bot) ?: "");
+        else if (spooled > 0)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
                                "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "
                                "that takes them (SpoolTo=), or see 'tgswitchctl spool %s'.",
@@ -551,7 +568,11 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
                 look_at_source(c);
                 look_at_cloud(c);
         }
-        look_at_workers(c);
+        /* Who may read what the local server stores is to be known before the workers are looked at. */
+        if (target == SEAT_LOCAL && files_look_start(b->manager, &c->list, on_files, c, &c->files) >= 0)
+                c->pending++;
+        else
+                look_at_workers(c);
         look_at_disk(c);
         look_done(c);
         *ret = c;

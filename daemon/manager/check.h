@@ -36,14 +36,31 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
 Check *check_free(Check *c);
 DEFINE_CLEANUP(Check *, check_free);
 
+/* ---- check-webhook.c ---- */
+
+/* Judges whether the webhook can be set again at the target with the settings that the source told, or that are on
+ * record. The bot has a configuration. */
+void check_webhook(const Bot *b, Seat target, const WebhookSettings *settings, CheckList *l);
+
 /* ---- check-unit.c: pure of everything but its arguments ---- */
 
 typedef struct CheckUnitContext {
         const char *bot;
         const char *server_unit;
         const char *socket_path;
-        const char *spool_to; /* NULL: no worker takes the spool */
+        const char *spool_to;              /* NULL: no worker takes the spool */
+        const char *environment_directory; /* of the bots' NAME.env */
+        const char *other_bot;             /* that names the unit with Worker=, too; NULL: none */
+        char *const *workers;              /* Worker= of the bot: names and globs */
+        usec_t stop_timeout_usec;          /* StopTimeoutSec= */
+        Move move;                         /* Move= */
 } CheckUnitContext;
 
-/* Judges one worker's unit: loaded, behind the gate, not tied to the server or to what waits for it. */
+/* Judges one worker's unit: a service of this bot alone that can be stopped and started, that leaves nothing running
+ * when it is stopped, that starts behind the gate, and that is not tied to the server, to what waits for it, or to
+ * units that would stay stopped. */
 void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList *l);
+
+/* ---- check-reload.c: the same, for Move=reload: whether the unit can be told to hold, and is told by its environment
+ * file ---- */
+void check_reload(const CheckUnitContext *context, const UnitInfo *info, CheckList *l);

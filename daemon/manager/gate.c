@@ -50,7 +50,7 @@ static CredentialVerdict serve(const char *data, size_t size, char **ret_data, s
 
 static bool takes_spool(const Bot *b, const char *unit)
 {
-        return b->config && b->config->spool_to && unit_name_matches(b->config->spool_to, unit);
+        return b->config && b->config->spool_to && unit_name_matches(b->config->spool_to, unit) && !delivery_applies(b);
 }
 
 static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *peer, char **ret_data, size_t *ret_size)
@@ -62,7 +62,7 @@ static CredentialVerdict serve_pending_updates(Bot *b, const CredentialPeer *pee
         if (!takes_spool(b, peer->unit))
                 return serve("[]", 2, ret_data, ret_size);
         /* Between two parts there is none; handover.c asks again when the next one has been read. */
-        part = b->part_ready ? spool_part(b->spool, &size, &n) : NULL;
+        part = b->part_ready && !b->part_by_webhook ? spool_part(b->spool, &size, &n) : NULL;
         if (!part) {
                 handover_wanted(b);
                 return CREDENTIAL_HOLD;
@@ -115,4 +115,11 @@ void gate_served(const CredentialPeer *peer, void *userdata)
 
         if (b && streq(peer->id, "bot-pending-updates") && takes_spool(b, peer->unit))
                 handover_served(b);
+}
+
+void gate_reconsider(Manager *m)
+{
+        credential_socket_reconsider(m->gate);
+        for (size_t i = 0; i < m->n_bots; i++)
+                delivery_go_on(m->bots[i]);
 }

@@ -3,7 +3,8 @@
 #include "manager/bot.h"
 
 /* Handing the spool over: one part at a time, as the credential bot-pending-updates of one worker. The part is kept,
- * and served again, until that worker has been up for SettleSec= after it got it: at least once (L6).
+ * and served again, until that worker has been up for SettleSec= after it got it: at least once (L6). What goes to a
+ * webhook instead is read and dropped here, too, and posted by delivery.c in between.
  *
  * What was served is on record as a number of updates from the front of the spool. Only a drop takes anything from
  * there, and while one is under way nothing is served: so the number means the same updates to the next process. */
@@ -85,11 +86,21 @@ static void check_served(Bot *b)
         uint64_t served = b->record.part_served_updates, n = 0;
         size_t size;
 
+        b->part_by_webhook = false;
         if (served > 0 && (!spool_part(b->spool, &size, &n) || n != served)) {
                 b->record.part_served_updates = 0;
                 b->part_doubtful = true;
                 bot_record_aside(b);
         }
+}
+
+static void note_loaded(Bot *b)
+{
+        b->part_ready = true;
+        if (delivery_applies(b))
+                delivery_part_loaded(b);
+        else
+                check_served(b);
         if (b->record.part_served_updates == 0)
                 b->part_settled = false;
         if (!b->part_settled)
@@ -105,13 +116,12 @@ static void on_part_loaded(DiskJob *job, int r, void *userdata)
                 not_loaded(b, r);
                 return;
         }
-        b->part_ready = true;
-        check_served(b);
+        note_loaded(b);
         if (bot_gate_open(b))
-                credential_socket_reconsider(b->manager->gate);
+                gate_reconsider(b->manager);
         if (b->part_settled)
                 drop_later(b);
-        else if (b->record.part_served_updates > 0)
+        else if (!b->part_by_webhook && b->record.part_served_updates > 0)
                 watch_worker(b, settle_usec(b));
         tell_waiter(b, 0);
 }
@@ -119,6 +129,8 @@ static void on_part_loaded(DiskJob *job, int r, void *userdata)
 int handover_prepare(Bot *b)
 {
         handover_cancel(b);
+        if (!delivery_applies(b))
+                delivery_cancel(b);
         return spool_load_part(b->spool, b->record.part_served_updates, on_part_loaded, b, &b->part_job);
 }
 
@@ -147,6 +159,18 @@ static void not_dropped(Bot *b, uint64_t left, int r)
         tell_waiter(b, r);
 }
 
+static void note_dropped(Bot *b, uint64_t n)
+{
+        const char *to = b->config && b->config->spool_to ? b->config->spool_to : "the worker";
+
+        /* delivery.c has counted each as it was accepted. */
+        if (!b->part_by_webhook)
+                b->record.job.handed_over += n;
+        b->part_dropped = true;
+        log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", n,
+                b->part_by_webhook ? "the webhook" : to);
+}
+
 static void on_part_dropped(DiskJob *job, int r, void *userdata)
 {
         Bot *b = userdata;
@@ -154,12 +178,8 @@ static void on_part_dropped(DiskJob *job, int r, void *userdata)
         uint64_t dropped = job ? spool_n_dropped(b->spool) : 0, left = b->part_dropping_updates - dropped;
 
         b->part_job = disk_job_free(b->part_job);
-        if (dropped > 0) {
-                b->record.job.handed_over += dropped;
-                b->part_dropped = true;
-                log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", dropped,
-                        b->config && b->config->spool_to ? b->config->spool_to : "the worker");
-        }
+        if (dropped > 0)
+                note_dropped(b, dropped);
         if (r < 0 && left > 0) {
                 not_dropped(b, left, r);
         } else {
@@ -199,7 +219,7 @@ static void part_is_unserved(Bot *b, disk_done_t done)
 
 /* First the record, then the spool: the other way round, a crash in between would have the part behind this one taken
  * for served. */
-static void drop_part(Bot *b)
+void handover_drop(Bot *b)
 {
         b->part_settled = true;
         b->part_ready = false;
@@ -218,10 +238,10 @@ static void on_drop_due(void *userdata)
 
         b->part_timer = clock_timer_free(b->part_timer);
         /* It is being started again and gets the part once more. */
-        if (worker_asks(b))
+        if (!b->part_by_webhook && worker_asks(b))
                 drop_later(b);
         else
-                drop_part(b);
+                handover_drop(b);
 }
 
 static void drop_later(Bot *b)
@@ -264,7 +284,7 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
         else if (starting || (well && unread))
                 watch_worker(b, MAX(settle_usec(b), LOOK_USEC));
         else if (well)
-                drop_part(b);
+                handover_drop(b);
         else
                 /* It gets the same part again at its next start. */
                 part_is_unserved(b, on_kept);

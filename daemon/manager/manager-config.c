@@ -272,7 +272,7 @@ int manager_apply_config(Manager *m)
         if (r < 0)
                 log_warning_errno(r, "Failed to keep a copy of the configuration, ignoring: %m");
         /* Who is whose worker may have changed. */
-        credential_socket_reconsider(m->gate);
+        gate_reconsider(m);
         manager_schedule(m);
         manager_watch(m);
         manager_status_changed(m);

@@ -55,7 +55,11 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
                 return;
         if (!check_list_passed(list)) {
                 complaint = check_list_complaint(list);
-                bot_set_error(b, "%s", complaint ?: "A check failed.");
+                if (findings->source_dead && b->record.job.automatic)
+                        bot_set_error(b, "The local server is dead, and the bot does not leave it by itself: %s",
+                                      complaint ?: "a check failed.");
+                else
+                        bot_set_error(b, "%s", complaint ?: "A check failed.");
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
         }
@@ -69,6 +73,9 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
         }
+        /* Its workers need not be able to take the spool. */
+        if (b->undrained_by_default && !isempty(b->record.webhook.url))
+                b->record.job.on_undrained = ON_UNDRAINED_SPOOL;
         b->record.bot_id = bot_token_id(b->token);
         b->record.job.pending_at_start = findings->webhook.pending_update_count;
         bot_set_error(b, NULL);

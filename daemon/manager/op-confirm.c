@@ -6,12 +6,12 @@
 #include "manager/bot.h"
 
 /* Whether the workers are well at the target: each still the same process SettleSec= after it was started, the queue
- * not growing, no webhook error, the spool handed over. */
+ * taken, no webhook error, the spool handed over. */
 
-/* A worker that was restarted, or a queue that grew, is given so many more rounds of SettleSec=. */
+/* A worker that was restarted is given so many more rounds of SettleSec=. */
 #define ROUNDS_MAX 4
-/* Fewer are no trend. */
-#define GROWTH_MIN 20
+/* Between two looks at a queue that has something in it. */
+#define LOOK_USEC (1 * USEC_PER_SEC)
 
 typedef struct ConfirmOperation ConfirmOperation;
 
@@ -19,7 +19,7 @@ typedef struct Watched {
         ConfirmOperation *operation;
         const char *unit; /* in the record */
         UnitCall *call;
-        usec_t main_start_usec; /* of the round before */
+        usec_t main_start_usec; /* of the look before at which it was up; 0: it never was */
 } Watched;
 
 struct ConfirmOperation {
@@ -29,12 +29,15 @@ struct ConfirmOperation {
         Watched *watched;
         size_t n_watched;
         size_t pending;
-        bool restless; /* a worker was restarted in this round */
+        const char *restless; /* a worker that was restarted in this round */
+        bool lasting;         /* a worker that stays is among them */
         char *complaint;
         BotApiCall *call;
         UnitCall *restart_call;
         UnitCall *stopping_call;
-        uint64_t pending_updates; /* of the round before */
+        uint64_t last_error_usec; /* of a webhook, at the look before */
+        ClockTimer *delivery_timer;
+        Intake intake;
 };
 
 static void confirm_operation_free(Operation *op)
@@ -50,6 +53,7 @@ static void confirm_operation_free(Operation *op)
         botapi_call_free(o->call);
         unit_call_free(o->restart_call);
         unit_call_free(o->stopping_call);
+        clock_timer_free(o->delivery_timer);
         free(o);
 }
 
@@ -62,6 +66,8 @@ static void not_confirmed(ConfirmOperation *o, const char *what)
         if (b->manager->stopping)
                 return;
         bot_set_error(b, "The bot is at the %s server, but %s", seat_to_string(b->record.seat), what);
+        b->intake_failed = b->record.job.result == JOB_RESULT_NONE &&
+                           intake_judge(&o->intake, b->record.job.spooled) == INTAKE_NOBODY;
         log_bot(LOG_WARNING, b->name, "%s", b->error);
         bot_post(b, CUTOVER_NOT_CONFIRMED);
 }
@@ -138,11 +144,68 @@ static void on_part(Bot *b, int r)
         }
 }
 
+/* The job waits so long at most for a webhook that takes one update after the other. */
+#define DELIVERY_USEC USEC_PER_MIN
+
+/* It goes on when the job is over, for as long as it takes. */
+static void confirmed_but_for_delivery(ConfirmOperation *o)
+{
+        Bot *b = o->base.bot;
+
+        b->part_waiter = NULL;
+        log_bot(LOG_NOTICE, b->name,
+                "%" PRIu64 " spooled updates are kept: the webhook has not taken them yet, and they are posted on. See "
+                "'tgswitchctl status %s'.",
+                spool_count(b->spool) - b->record.part_served_updates, b->name);
+        bot_set_error(b, NULL);
+        bot_post(b, CUTOVER_CONFIRMED);
+}
+
+static void on_delivery_timer(void *userdata)
+{
+        ConfirmOperation *o = userdata;
+
+        o->delivery_timer = clock_timer_free(o->delivery_timer);
+        confirmed_but_for_delivery(o);
+}
+
+static void on_delivery(Bot *b, int r)
+{
+        ConfirmOperation *o = (ConfirmOperation *) b->operation;
+
+        b->part_waiter = NULL;
+        if (r >= 0)
+                look_at_spool(o);
+        else if (o->round >= ROUNDS_MAX)
+                confirmed_but_for_delivery(o);
+        else
+                another_round(o, "the spool waits for the webhook.");
+}
+
+static void wait_for_delivery(ConfirmOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r = 0;
+
+        if (!o->delivery_timer)
+                r = clock_timer_new(&o->delivery_timer, b->manager->event, DELIVERY_USEC, on_delivery_timer, o);
+        if (r < 0) {
+                confirmed_but_for_delivery(o);
+                return;
+        }
+        b->part_waiter = on_delivery;
+        delivery_hurry(b);
+}
+
 static void look_at_spool(ConfirmOperation *o)
 {
         Bot *b = o->base.bot;
         uint64_t left = spool_count(b->spool);
 
+        if (left > 0 && delivery_applies(b)) {
+                wait_for_delivery(o);
+                return;
+        }
         if (handover_pending(b)) {
                 b->part_waiter = on_part;
                 return;
@@ -162,13 +225,48 @@ static void look_at_spool(ConfirmOperation *o)
 
 /* ---- the queue and the webhook at the target ---- */
 
+static void on_look_timer(void *userdata)
+{
+        ConfirmOperation *o = userdata;
+
+        o->timer = clock_timer_free(o->timer);
+        look_at_workers(o);
+}
+
+/* While a stale session is ended the workers go on as they did; and where all of them come and go, nobody would have to
+ * ask already. */
+static void look_at_intake(ConfirmOperation *o)
+{
+        Bot *b = o->base.bot;
+        _cleanup_free_ char *complaint = NULL;
+        int r;
+
+        b->intake_expected = b->record.state == CUTOVER_CONFIRM && o->lasting && !intake_was_untaken(b);
+        switch (b->intake_expected ? intake_judge(&o->intake, b->record.job.spooled) : INTAKE_QUIET) {
+
+        case INTAKE_WAITING:
+                r = clock_timer_new(&o->timer, b->manager->event, LOOK_USEC, on_look_timer, o);
+                if (r < 0)
+                        not_confirmed(o, strerror(-r));
+                return;
+
+        case INTAKE_NOBODY:
+                complaint = intake_complaint(b);
+                give_up(o, complaint ?: "its updates are not taken.");
+                return;
+
+        default:
+                look_at_spool(o);
+        }
+}
+
 static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         ConfirmOperation *o = userdata;
         Bot *b = o->base.bot;
         _cleanup_free_ char *said = NULL;
         WebhookInfo info = {};
-        bool growing, complains;
+        bool complains;
         char what[512];
         int r;
 
@@ -181,22 +279,20 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
                 another_round(o, what);
                 return;
         }
-        growing = o->round > 1 && info.pending_update_count > o->pending_updates + GROWTH_MIN;
-        complains = info.last_error_usec > b->record.logged_in.realtime_usec;
-        o->pending_updates = info.pending_update_count;
+        /* The webhook is set before its worker runs, so the first deliveries may well have been refused, and the server
+         * keeps telling the last such error. One since the look before counts. */
+        complains = info.last_error_usec > MAX(b->record.logged_in.realtime_usec, o->last_error_usec);
+        o->last_error_usec = info.last_error_usec;
+        intake_note(&o->intake, info.pending_update_count);
         b->pending_updates = info.pending_update_count;
         b->pending_updates_usec = clock_realtime_usec();
         webhook_info_done(&info);
 
-        if (growing)
-                another_round(o,
-                              "its workers do not take what comes in: the number of pending updates grows. See their "
-                              "journal.");
-        else if (complains)
+        if (complains)
                 another_round(o,
                               "it cannot deliver to the webhook: see 'tgswitchctl status' and the web server's log.");
         else
-                look_at_spool(o);
+                look_at_intake(o);
 }
 
 static void look_at_queue(ConfirmOperation *o)
@@ -211,43 +307,86 @@ static void look_at_queue(ConfirmOperation *o)
 
 /* ---- the workers ---- */
 
+/* What most programs do when a server says "Logged out". */
+#define BUILT_IN "A program that has the address of the %s server built in ends like this, too."
+
+static const char *other_server(const Bot *b)
+{
+        return seat_to_string(b->record.seat == SEAT_LOCAL ? SEAT_CLOUD : SEAT_LOCAL);
+}
+
 static void looked(ConfirmOperation *o)
 {
         _cleanup_free_ char *complaint = TAKE_PTR(o->complaint);
-        bool restless = o->restless;
+        const char *restless = o->restless;
+        char what[512];
 
-        o->restless = false;
-        if (complaint)
+        o->restless = NULL;
+        if (complaint) {
                 another_round(o, complaint);
-        else if (restless)
-                another_round(o, "a worker keeps being restarted: see its journal.");
-        else
+        } else if (restless) {
+                snprintf(what, sizeof(what), "its worker %s keeps being restarted: see 'journalctl -u %s'. " BUILT_IN,
+                         restless, restless, other_server(o->base.bot));
+                another_round(o, what);
+        } else {
                 look_at_queue(o);
+        }
+}
+
+static bool is_oneshot(const UnitInfo *info)
+{
+        return streq(info->type, "oneshot");
+}
+
+/* Its program has ended, and systemd starts the next one now or when RestartSec= is over. */
+static bool is_restarted(const Watched *w, const UnitInfo *info)
+{
+        return info->active_state == UNIT_ACTIVATING &&
+               (streq(info->sub_state, "auto-restart") || w->main_start_usec > 0);
+}
+
+static bool is_well(const Watched *w, const UnitInfo *info)
+{
+        if (is_oneshot(info))
+                return info->active_state != UNIT_FAILED && streq(info->result, "success");
+        return info->active_state == UNIT_ACTIVE || info->active_state == UNIT_RELOADING || is_restarted(w, info);
+}
+
+/* `info` is NULL where r says why; else it is not well. */
+static char *trouble_of(const Bot *b, const char *unit, int r, const UnitInfo *info)
+{
+        char *text;
+
+        if (!info)
+                r = asprintf(&text, "systemd does not tell of its worker %s (%s): see 'systemctl status %s'.", unit,
+                             strerror(-r), unit);
+        else if (info->active_state == UNIT_FAILED || is_oneshot(info))
+                r = asprintf(&text, "its worker %s has failed (%s): see 'journalctl -u %s'. " BUILT_IN, unit,
+                             info->result, unit, other_server(b));
+        else if (info->active_state == UNIT_ACTIVATING)
+                r = asprintf(&text, "its worker %s is still starting: see 'systemctl status %s'.", unit, unit);
+        else
+                r = asprintf(&text, "its worker %s does not run: see 'systemctl status %s'.", unit, unit);
+        return r < 0 ? NULL : text;
 }
 
 static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         Watched *w = userdata;
         ConfirmOperation *o = w->operation;
-        bool oneshot = r >= 0 && streq(info->type, "oneshot");
-        const char *trouble = NULL;
 
-        if (r < 0) {
-                trouble = strerror(-r);
-        } else if (info->active_state == UNIT_FAILED || (oneshot && !streq(info->result, "success"))) {
-                trouble = "has failed";
-        } else if (!oneshot && info->active_state != UNIT_ACTIVE && info->active_state != UNIT_RELOADING) {
-                trouble = "does not run";
+        if (r < 0 || !is_well(w, info)) {
+                if (!o->complaint)
+                        o->complaint = trouble_of(o->base.bot, w->unit, r, r < 0 ? NULL : info);
         } else {
                 /* The first look only learns which processes there are. One that a timer starts every second is another
                  * process each time, and well. */
-                if (o->round == 0 || (!oneshot && info->main_start_usec != w->main_start_usec))
-                        o->restless = true;
+                if (o->round == 0 || is_restarted(w, info) ||
+                    (!is_oneshot(info) && info->main_start_usec != w->main_start_usec))
+                        o->restless = w->unit;
+                o->lasting = o->lasting || !is_oneshot(info);
                 w->main_start_usec = info->main_start_usec;
         }
-        if (trouble && !o->complaint &&
-            asprintf(&o->complaint, "its worker %s %s: see 'systemctl status %s'.", w->unit, trouble, w->unit) < 0)
-                o->complaint = NULL;
         w->call = unit_call_free(w->call);
         if (--o->pending == 0)
                 looked(o);
@@ -298,6 +437,7 @@ int op_confirm_start(Bot *b, Operation **ret)
         r = confirm_operation_new(b, &o);
         if (r < 0)
                 return r;
+        b->intake_failed = false;
         *ret = &o->base;
         look_at_workers(o);
         return 0;
@@ -319,8 +459,28 @@ static void on_restarted(UnitCall *call, UnitJobResult result, const char *error
         not_confirmed(o, what);
 }
 
+static int restart_for_spool(ConfirmOperation *o, UnitVerb verb)
+{
+        const BotConfig *config = o->base.bot->config;
+
+        return unit_client_job(o->base.bot->manager->units, config->spool_to, verb, config->start_timeout_usec,
+                               on_restarted, o, &o->restart_call);
+}
+
+static void on_spool_to(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+{
+        ConfirmOperation *o = userdata;
+        bool ends_by_itself = r >= 0 && is_oneshot(info);
+
+        o->restart_call = unit_call_free(o->restart_call);
+        r = restart_for_spool(o, ends_by_itself ? UNIT_START : UNIT_TRY_RESTART);
+        if (r < 0)
+                not_confirmed(o, strerror(-r));
+}
+
 /* A worker reads its credentials once, at its start: the next part needs another one. A worker that does not run gets
- * it when somebody starts it. */
+ * it when somebody starts it. But beside workers that are reloaded a oneshot is there for nothing else, and has ended
+ * after the part before. */
 int op_next_part_start(Bot *b, Operation **ret)
 {
         ConfirmOperation *o;
@@ -331,12 +491,14 @@ int op_next_part_start(Bot *b, Operation **ret)
                 return r;
         *ret = &o->base;
         b->part_dropped = b->part_doubtful = false;
-        if (!b->config || !b->config->spool_to || bot_spooled_updates(b) == 0) {
+        if (!b->config || !bot_config_hands_over(b->config) || bot_spooled_updates(b) == 0 || delivery_applies(b)) {
                 look_at_workers(o);
                 return 0;
         }
-        r = unit_client_job(b->manager->units, b->config->spool_to, UNIT_TRY_RESTART, b->config->start_timeout_usec,
-                            on_restarted, o, &o->restart_call);
+        if (b->config->move == MOVE_RELOAD)
+                r = unit_client_get(b->manager->units, b->config->spool_to, on_spool_to, o, &o->restart_call);
+        else
+                r = restart_for_spool(o, UNIT_TRY_RESTART);
         if (r < 0) {
                 *ret = NULL;
                 confirm_operation_free(&o->base);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "core/webhook-rules.h"
 #include "manager/bot.h"
 
 /* After logOut: log in at the target, set the webhook again, publish the endpoint. Forward only: what fails is tried
@@ -178,10 +179,17 @@ static void webhook_operation_free(Operation *op)
         free(o);
 }
 
-/* The settings that getWebhookInfo told, and the secret that it does not tell. */
-static json_object *set_webhook_arguments(const Bot *b)
+/* The settings that getWebhookInfo told, and what it does not tell: the secret here, the certificate in bot_call().
+ *
+ * Its ip_address is not among them. It is where the server delivers, whether the bot asked for that address or the
+ * server has looked it up, and cannot be told apart: to set it would nail every webhook to an address that its name may
+ * leave. allowed_updates are left out of it where they are the default, and left out of setWebhook they would stay as
+ * they are: an empty list is the default. drop_pending_updates is not sent: L6. */
+static json_object *set_webhook_arguments(const Bot *b, Seat seat)
 {
         const WebhookSettings *s = &b->record.webhook;
+        int connections = webhook_connections(s->max_connections, server_is_in_local_mode(b->manager->config, seat));
+        const char *pin = b->config ? b->config->webhook_ip_address : NULL;
         _cleanup_free_ char *url = bot_token_expand(b->token, s->url);
         json_object *arguments = url ? json_object_new_object() : NULL;
 
@@ -189,12 +197,12 @@ static json_object *set_webhook_arguments(const Bot *b)
                 return NULL;
         json_object_object_add(arguments, "url", json_object_new_string(url));
         explicit_bzero(url, strlen(url));
-        if (!isempty(s->ip_address))
-                json_object_object_add(arguments, "ip_address", json_object_new_string(s->ip_address));
-        if (s->max_connections > 0)
-                json_object_object_add(arguments, "max_connections", json_object_new_int(s->max_connections));
-        if (s->allowed_updates)
-                json_object_object_add(arguments, "allowed_updates", json_object_get(s->allowed_updates));
+        if (pin && !streq(pin, WEBHOOK_ADDRESS_BY_DNS))
+                json_object_object_add(arguments, "ip_address", json_object_new_string(pin));
+        if (connections > 0)
+                json_object_object_add(arguments, "max_connections", json_object_new_int(connections));
+        json_object_object_add(arguments, "allowed_updates",
+                               s->allowed_updates ? json_object_get(s->allowed_updates) : json_object_new_array());
         if (b->webhook_secret && b->config && b->config->webhook_has_secret)
                 json_object_object_add(arguments, "secret_token", json_object_new_string(b->webhook_secret));
         return arguments;
@@ -240,22 +248,38 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
         bot_post(b, good ? o->good : o->bad);
 }
 
+/* They were there when the checks were made, maybe in another process. Without its secret the bot would refuse every
+ * update, and without the certificate the server would deliver none. */
+static bool lacks_credentials(Bot *b)
+{
+        if (b->config && b->config->webhook_has_secret && !b->webhook_secret)
+                bot_set_error(b,
+                              "The webhook is not set again without its secret: put it back into /etc/tgswitch/secrets/%s "
+                              "and run 'systemctl restart tgswitchd'.",
+                              b->name);
+        else if (b->record.webhook.has_custom_certificate && !b->webhook_certificate)
+                bot_set_error(b,
+                              "The webhook is not set again without its certificate: put it back into "
+                              "/etc/tgswitch/certificates/%s and run 'systemctl restart tgswitchd'.",
+                              b->name);
+        else
+                return false;
+        return true;
+}
+
 static int webhook_set(WebhookOperation *o)
 {
         Bot *b = o->base.bot;
         json_object *arguments;
         int r = -ENOMEM;
 
-        if (b->config && b->config->webhook_has_secret && !b->webhook_secret) {
-                bot_set_error(b,
-                              "The webhook is not set again without its secret: put it back into /etc/tgswitch/secrets/%s "
-                              "and run 'systemctl restart tgswitchd'.",
-                              b->name);
-                log_bot(LOG_ERR, b->name, "%s", b->error);
-                return -ENOKEY;
+        if (lacks_credentials(b)) {
+                if (b->retries == 0)
+                        log_bot(LOG_ERR, b->name, "%s", b->error ?: "no memory");
+                bot_post(b, o->bad);
+                return 0;
         }
-        arguments = set_webhook_arguments(b);
-
+        arguments = set_webhook_arguments(b, o->seat);
         if (arguments)
                 r = bot_call(b, o->seat, BOTAPI_SET_WEBHOOK, arguments, 0, NULL, on_webhook_set, o, &o->call);
         json_object_put(arguments);

@@ -3,120 +3,16 @@
 
 #include "base/log.h"
 #include "base/strv.h"
-#include "manager/bot.h"
+#include "manager/unit-jobs.h"
 
-/* Stopping and starting the workers. Which ones, is on record before the first is stopped: the workers that ran before
- * are the ones that run after, whatever state they were caught in. */
-
-/* A bot whose settings are all gone still has workers on record; for those systemd's own default will do. */
-#define TIMEOUT_DEFAULT_USEC (90 * USEC_PER_SEC)
-
-static usec_t stop_timeout_usec(const Bot *b)
-{
-        return b->config ? b->config->stop_timeout_usec : TIMEOUT_DEFAULT_USEC;
-}
-
-static usec_t start_timeout_usec(const Bot *b)
-{
-        return b->config ? b->config->start_timeout_usec : TIMEOUT_DEFAULT_USEC;
-}
-
-/* Jobs on a set of units, all at once. */
-typedef struct UnitJobs UnitJobs;
-
-typedef struct UnitJob {
-        UnitJobs *jobs;
-        const char *unit; /* in the record */
-        UnitCall *call;
-} UnitJob;
-
-struct UnitJobs {
-        UnitJob *items;
-        size_t n;
-        size_t pending;
-        char *complaint; /* the first thing that went wrong */
-        bool timed_out;
-        bool shutting_down;
-        void (*done)(void *userdata);
-        void *userdata;
-        sd_event_source *done_source;
-};
-
-static void unit_jobs_done(UnitJobs *j)
-{
-        for (size_t i = 0; i < j->n; i++)
-                unit_call_free(j->items[i].call);
-        sd_event_source_disable_unref(j->done_source);
-        free(j->items);
-        free(j->complaint);
-        *j = (UnitJobs){};
-}
-
-static int on_jobs_done(sd_event_source *s, void *userdata)
-{
-        UnitJobs *j = userdata;
-
-        j->done(j->userdata);
-        return 0;
-}
-
-static int jobs_settle(UnitJobs *j, Manager *m)
-{
-        if (j->pending > 0)
-                return 0;
-        return sd_event_add_defer(m->event, &j->done_source, on_jobs_done, j);
-}
-
-static void complain(UnitJobs *j, const char *unit, const char *what, const char *error)
-{
-        if (j->complaint)
-                return;
-        if (asprintf(&j->complaint, "%s: %s.%s%s", unit, what, error ? " " : "", error ?: "") < 0)
-                j->complaint = NULL;
-}
-
-static void on_unit_job(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
-{
-        UnitJob *item = userdata;
-        UnitJobs *j = item->jobs;
-
-        if (result == UNIT_JOB_SHUTDOWN)
-                j->shutting_down = true;
-        else if (result != UNIT_JOB_DONE)
-                complain(j, item->unit, unit_job_result_to_string(result), error);
-        j->timed_out = j->timed_out || result == UNIT_JOB_TIMEOUT;
-        item->call = unit_call_free(item->call);
-        if (--j->pending == 0)
-                j->done(j->userdata);
-}
-
-/* `units` is borrowed until the jobs are done. `done` comes from the event loop. */
-static int unit_jobs_start(UnitJobs *j, Manager *m, char *const *units, UnitVerb verb, usec_t timeout_usec,
-                           void (*done)(void *userdata), void *userdata)
-{
-        size_t n = strv_length(units);
-        int r;
-
-        unit_jobs_done(j);
-        j->items = calloc(n + 1, sizeof(UnitJob));
-        if (!j->items)
-                return -ENOMEM;
-        j->n = n;
-        j->done = done;
-        j->userdata = userdata;
-        for (size_t i = 0; i < n; i++) {
-                j->items[i].jobs = j;
-                j->items[i].unit = units[i];
-                r = unit_client_job(m->units, units[i], verb, timeout_usec, on_unit_job, &j->items[i],
-                                    &j->items[i].call);
-                if (r < 0)
-                        return r;
-                j->pending++;
-        }
-        return jobs_settle(j, m);
-}
-
-/* ---- stop ---- */
+/* Stopping the workers. Which ones, is on record before the first is stopped: the workers that ran before are the ones
+ * that run after, whatever state they were caught in (op-start-workers.c).
+ *
+ * With Move=reload one that runs its program is not stopped: the environment file says that there is no endpoint, the
+ * unit is reloaded, and when systemd calls that done the program sends nothing any more: an ExecReload= returns when
+ * the reload is complete (systemd.service(5)). Then it counts as stopped, as long as the unit is not started anew; and
+ * who starts anew comes to the gate. Telling it twice does no harm, so nothing of this has to be on record: a process
+ * that finds itself here after a restart tells all of them again. */
 
 /* A unit that was started again while we stopped it, which cancels our job, is stopped again: so often at least, and
  * within StopTimeoutSec= as long as it takes. One that took too long is not. */
@@ -139,8 +35,11 @@ struct StopOperation {
         size_t n_looks;
         size_t pending;
         int look_error;
-        char **running; /* workers that run their program, as last seen */
+        char **running; /* workers that run their program and do not hold, as last seen */
         char **triggers_found;
+        HeldWorkers to_tell; /* those of them that can be told to hold */
+        HeldWorkers holding; /* told, and they have done it */
+        char **insisted;     /* told, and they have not: they are stopped */
         DiskJob *saving;
         UnitJobs jobs;
 };
@@ -162,6 +61,9 @@ static void stop_operation_free(Operation *op)
         stop_looks_done(o);
         strv_free(o->running);
         strv_free(o->triggers_found);
+        held_workers_clear(&o->to_tell);
+        held_workers_clear(&o->holding);
+        strv_free(o->insisted);
         disk_job_free(o->saving);
         unit_jobs_done(&o->jobs);
         free(o);
@@ -177,27 +79,108 @@ static void stop_failed(StopOperation *o, const char *what)
 
 static void list_workers(StopOperation *o);
 
+/* Whether a worker that cannot be told to hold is stopped. Not as long as all can be put back: it is reloaded because a
+ * restart costs something. After logOut, or where a dead server is left, the bot would be stuck between two servers. */
+static bool may_insist(const StopOperation *o)
+{
+        return o->base.bot->record.state != CUTOVER_STOP_WORKERS;
+}
+
+/* Takes what came of one reload. Returns false where that ends the operation. */
+static bool take_reload(StopOperation *o, const UnitJob *job)
+{
+        const HeldWorker *told = held_workers_find(&o->to_tell, job->wish.unit);
+        char what[512];
+        int r = 0;
+
+        switch (job->result) {
+        case UNIT_JOB_DONE:
+                r = held_workers_add(&o->holding, told->unit, told->invocation_id);
+                break;
+        case UNIT_JOB_SKIPPED:
+        case UNIT_JOB_CANCELED:
+                /* It has ended by itself, or somebody else wanted something of it: the next look tells. */
+                break;
+        default:
+                if (may_insist(o) || job->result == UNIT_JOB_SHUTDOWN) {
+                        r = strv_extend_unique(&o->insisted, job->wish.unit);
+                        break;
+                }
+                snprintf(what, sizeof(what),
+                         "%s was to hold, and its reload came to '%s'. See 'systemctl status %s', and whether its "
+                         "ExecReload= ends within StopTimeoutSec=, and well.",
+                         job->wish.unit, unit_job_result_to_string(job->result), job->wish.unit);
+                stop_failed(o, what);
+                return false;
+        }
+        if (r < 0)
+                stop_failed(o, strerror(-r));
+        return r >= 0;
+}
+
 static void on_workers_gone(void *userdata)
 {
         StopOperation *o = userdata;
 
+        for (size_t i = 0; i < o->jobs.n; i++)
+                if (o->jobs.items[i].wish.verb == UNIT_RELOAD && !take_reload(o, &o->jobs.items[i]))
+                        return;
         /* What systemd says of the jobs is not what counts, but what it says of the units. */
         o->round++;
         list_workers(o);
 }
 
+/* What a reload is to tell has to be there first. */
+static int publish_hold(StopOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        if (o->to_tell.n == 0)
+                return 0;
+        r = publish_environment(b, SEAT_NONE);
+        for (size_t i = 0; r >= 0 && i < o->to_tell.n; i++)
+                r = held_workers_add(&b->held, o->to_tell.items[i].unit, o->to_tell.items[i].invocation_id);
+        if (r >= 0 || !may_insist(o))
+                return r;
+        log_bot_errno(LOG_WARNING, b->name, r, "Failed to tell the workers to hold, so they are stopped: %m");
+        held_workers_clear(&o->to_tell);
+        return 0;
+}
+
+static int stop_workers(StopOperation *o)
+{
+        Bot *b = o->base.bot;
+        _cleanup_free_ UnitWish *wishes = calloc(strv_length(b->record.workers) + 1, sizeof(UnitWish));
+        size_t n = 0;
+        int r;
+
+        if (!wishes)
+                return -ENOMEM;
+        r = publish_hold(o);
+        if (r < 0)
+                return r;
+        /* From here on whoever is not among them has not been told. */
+        b->held_known = true;
+        STRV_FOREACH(unit, b->record.workers) {
+                if (held_workers_find(&o->to_tell, *unit))
+                        wishes[n++] = (UnitWish){ *unit, UNIT_RELOAD };
+                else if (!held_workers_find(&o->holding, *unit) || strv_contains(o->running, *unit))
+                        wishes[n++] = (UnitWish){ *unit, UNIT_STOP };
+        }
+        return unit_jobs_start(&o->jobs, b->manager, wishes, n, stop_timeout_usec(b), on_workers_gone, o);
+}
+
 static void on_triggers_gone(void *userdata)
 {
         StopOperation *o = userdata;
-        Bot *b = o->base.bot;
         int r;
 
         if (o->jobs.complaint) {
                 stop_failed(o, o->jobs.complaint);
                 return;
         }
-        r = unit_jobs_start(&o->jobs, b->manager, b->record.workers, UNIT_STOP, stop_timeout_usec(b), on_workers_gone,
-                            o);
+        r = stop_workers(o);
         if (r < 0)
                 stop_failed(o, strerror(-r));
 }
@@ -213,8 +196,8 @@ static void on_remembered(DiskJob *job, int r, void *userdata)
                 r = 0;
         if (r >= 0)
                 /* Triggers first: a stopped worker whose timer or socket is left would be started again. */
-                r = unit_jobs_start(&o->jobs, b->manager, o->triggers_found, UNIT_STOP, stop_timeout_usec(b),
-                                    on_triggers_gone, o);
+                r = unit_jobs_start_all(&o->jobs, b->manager, o->triggers_found, UNIT_STOP, stop_timeout_usec(b),
+                                        on_triggers_gone, o);
         if (r < 0)
                 stop_failed(o, strerror(-r));
 }
@@ -268,7 +251,8 @@ static void looked(StopOperation *o)
                 bot_post(b, CUTOVER_WORKERS_STOPPED);
                 return;
         }
-        if ((o->round >= STOP_ROUNDS_MIN && clock_boottime_usec() >= o->deadline_usec) || o->jobs.timed_out) {
+        if ((o->round >= STOP_ROUNDS_MIN && clock_boottime_usec() >= o->deadline_usec) ||
+            unit_jobs_timed_out(&o->jobs, UNIT_STOP)) {
                 names = strv_join(o->running, ", ");
                 snprintf(what, sizeof(what),
                          "%s still runs. %s See what starts it again, or why it does not end within "
@@ -290,9 +274,22 @@ static void looked(StopOperation *o)
  * first stop it counts as running all the same, so that it is among those that run afterwards. */
 static bool counts_as_running(const StopOperation *o, const UnitInfo *info)
 {
+        if (held_workers_has(&o->holding, info->name, info->invocation_id))
+                return false;
         if (!unit_active_state_may_run(info->active_state))
                 return o->round == 0 && info->job_id != 0;
         return o->round == 0 || info->active_state != UNIT_ACTIVATING || info->main_pid != 0;
+}
+
+/* Its socket stays as well, since systemd starts none beside a service that runs; whatever that starts comes to the
+ * gate.
+ */
+static bool can_hold(const StopOperation *o, const UnitInfo *info)
+{
+        const BotConfig *config = o->base.bot->config;
+
+        return config && config->move == MOVE_RELOAD && worker_can_reload(info) &&
+               !strv_contains(o->insisted, info->name);
 }
 
 static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
@@ -300,10 +297,14 @@ static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdat
         Look *look = userdata;
         StopOperation *o = look->operation;
 
-        if (r >= 0 && counts_as_running(o, info))
+        if (r >= 0 && counts_as_running(o, info)) {
                 r = strv_extend_unique(&o->running, info->name);
+                if (r >= 0 && can_hold(o, info))
+                        r = held_workers_add(&o->to_tell, info->name, info->invocation_id);
+        }
         for (char **t = r >= 0 ? info->triggered_by : NULL; t && *t && r >= 0; t++)
-                r = strv_extend_unique(&o->triggers_found, *t);
+                if (!unit_is_socket(*t) || !can_hold(o, info))
+                        r = strv_extend_unique(&o->triggers_found, *t);
         look->call = unit_call_free(look->call);
         if (r < 0)
                 o->look_error = r;
@@ -322,6 +323,7 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
 
         o->running = strv_free(o->running);
         o->triggers_found = strv_free(o->triggers_found);
+        held_workers_clear(&o->to_tell);
         o->looks = r < 0 ? NULL : calloc(n_rows + 1, sizeof(Look));
         if (r >= 0 && !o->looks)
                 r = -ENOMEM;
@@ -376,101 +378,5 @@ int op_stop_workers_start(Bot *b, Operation **ret)
         *ret = &o->base;
         warm_up(b);
         list_workers(o);
-        return 0;
-}
-
-/* ---- start ---- */
-
-typedef struct StartOperation {
-        Operation base;
-        bool again; /* the second time */
-        UnitJobs workers;
-        UnitJobs triggers;
-} StartOperation;
-
-static void start_operation_free(Operation *op)
-{
-        StartOperation *o = (StartOperation *) op;
-
-        unit_jobs_done(&o->workers);
-        unit_jobs_done(&o->triggers);
-        free(o);
-}
-
-static void start_finished(StartOperation *o)
-{
-        Bot *b = o->base.bot;
-        const char *complaint = o->workers.complaint ?: o->triggers.complaint;
-
-        if (o->workers.shutting_down || o->triggers.shutting_down) {
-                /* The host goes down; the record keeps the phase for the next boot. */
-                bot_set_error(b, "The host is shutting down: the workers are started at the next boot.");
-                return;
-        }
-        if (b->workers_stopped_usec > 0)
-                b->record.job.downtime_usec = usec_sub(clock_boottime_usec(), b->workers_stopped_usec);
-        if (!complaint) {
-                bot_set_error(b, NULL);
-                bot_post(b, CUTOVER_WORKERS_STARTED);
-                return;
-        }
-        bot_set_error(b, "Not every worker started: %s See 'systemctl status' of it, and start it when it is mended.",
-                      complaint);
-        log_bot(LOG_WARNING, b->name, "%s", b->error);
-        bot_post(b, CUTOVER_WORKERS_NOT_STARTED);
-}
-
-static void on_triggers_started(void *userdata)
-{
-        start_finished(userdata);
-}
-
-static int start_workers(StartOperation *o);
-
-static void on_workers_started(void *userdata)
-{
-        StartOperation *o = userdata;
-        Bot *b = o->base.bot;
-        int r;
-
-        if (o->workers.complaint && !o->again && !o->workers.timed_out) {
-                /* A start that was held while the process before this one died got no credential and failed. For those
-                 * that run this does nothing. */
-                o->again = true;
-                if (start_workers(o) >= 0)
-                        return;
-        }
-        r = unit_jobs_start(&o->triggers, b->manager, b->record.triggers, UNIT_START, start_timeout_usec(b),
-                            on_triggers_started, o);
-        if (r < 0) {
-                complain(&o->triggers, "a trigger", strerror(-r), NULL);
-                start_finished(o);
-        }
-}
-
-static int start_workers(StartOperation *o)
-{
-        Bot *b = o->base.bot;
-
-        return unit_jobs_start(&o->workers, b->manager, b->record.workers, UNIT_START, start_timeout_usec(b),
-                               on_workers_started, o);
-}
-
-int op_start_workers_start(Bot *b, Operation **ret)
-{
-        StartOperation *o;
-        int r;
-
-        o = calloc(1, sizeof(StartOperation));
-        if (!o)
-                return -ENOMEM;
-        o->base = (Operation){ start_operation_free, b };
-        b->part_dropped = false;
-        r = start_workers(o);
-        if (r < 0) {
-                start_operation_free(&o->base);
-                return r;
-        }
-        *ret = &o->base;
         return 0;
 }

@@ -3,43 +3,71 @@
 #include <stdio.h>
 
 #include "base/fs-util.h"
-#include "base/strv.h"
+#include "core/template.h"
 #include "manager/bot.h"
 
 /* The environment file of a bot's workers: the endpoint in the shapes that frameworks expect. Read by systemd as root,
  * after the gate where the unit has an ExecStartPre= (systemd.exec(5), EnvironmentFile=). */
 
-/* Writes `template` with {root} filled in; the configuration has been checked for other braces. */
-static void put_template(FILE *f, const char *template, const char *root)
+static int put_variable(FILE *f, const char *assignment, const char *root, const char *token)
 {
-        for (const char *p = template; *p;) {
-                const char *rest = startswith(p, "{root}");
+        char *line = template_fill(assignment, root, token);
 
-                if (rest) {
-                        fputs(root, f);
-                        p = rest;
-                } else {
-                        fputc(*p++, f);
-                }
-        }
-        fputc('\n', f);
+        if (!line)
+                return -ENOMEM;
+        fprintf(f, "%s\n", line);
+        explicit_bzero(line, strlen(line));
+        free(line);
+        return 0;
 }
 
-static void put_environment(FILE *f, const Bot *b, Seat seat)
+static int put_variables(FILE *f, const char *const *assignments, const char *root, const char *token)
+{
+        for (const char *const *a = assignments; a && *a; a++) {
+                int r = put_variable(f, *a, root, token);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Nothing stands behind the "=", instead of no line at all: then Environment= of the unit gives no endpoint either. */
+static void put_empty(FILE *f, const char *const *assignments)
+{
+        for (const char *const *a = assignments; a && *a; a++)
+                fprintf(f, "%.*s=\n", (int) strcspn(*a, "="), *a);
+}
+
+static int put_hold(FILE *f, const Bot *b)
+{
+        put_empty(f, template_endpoint_variables);
+        if (b->config)
+                put_empty(f, (const char *const *) b->config->exports);
+        if (b->config && b->config->export_token)
+                put_empty(f, template_token_variables);
+        return 0;
+}
+
+static int put_endpoint(FILE *f, const Bot *b, Seat seat)
 {
         const char *root = bot_root(b, seat);
+        int r;
 
+        r = put_variables(f, template_endpoint_variables, root, NULL);
+        if (r >= 0 && b->config)
+                r = put_variables(f, (const char *const *) b->config->exports, root, NULL);
+        if (r >= 0 && b->config && b->config->export_token && b->token)
+                r = put_variables(f, template_token_variables, root, bot_token_reveal(b->token));
+        return r;
+}
+
+static int put_environment(FILE *f, const Bot *b, Seat seat)
+{
         fprintf(f, "# Written by tgswitchd. It changes whenever the bot moves.\n");
         fprintf(f, "TGSWITCH_BOT=%s\n", b->name);
         fprintf(f, "TGSWITCH_ENDPOINT=%s\n", seat_to_string(seat));
-        fprintf(f, "TELEGRAM_API_ROOT=%s\n", root);
-        fprintf(f, "TELEGRAM_BASE_URL=%s/bot\n", root);
-        fprintf(f, "TELEGRAM_BASE_FILE_URL=%s/file/bot\n", root);
-        fprintf(f, "TELOXIDE_API_URL=%s\n", root);
-        STRV_FOREACH(template, b->config ? b->config->exports : NULL)
-                put_template(f, *template, root);
-        if (b->config && b->config->export_token && b->token)
-                fprintf(f, "BOT_TOKEN=%s\n", bot_token_reveal(b->token));
+        return seat == SEAT_NONE ? put_hold(f, b) : put_endpoint(f, b, seat);
 }
 
 int publish_environment(Bot *b, Seat seat)
@@ -56,8 +84,9 @@ int publish_environment(Bot *b, Seat seat)
         f = open_memstream(&text, &size);
         if (!f)
                 return -errno;
-        put_environment(f, b, seat);
-        r = fclose(f) == 0 ? 0 : -errno;
+        r = put_environment(f, b, seat);
+        if (fclose(f) != 0 && r >= 0)
+                r = -errno;
         snprintf(name, sizeof(name), "%s.env", b->name);
         if (r >= 0)
                 r = write_file_atomic_at(fd, name, text, size, 0600, WRITE_NO_SYNC);

@@ -495,7 +495,7 @@ static void on_used(ServerAnswer answer, bool started, const char *why, void *us
         m->server_call = server_call_free(m->server_call);
         /* Also where it is dead: a worker that finds nobody there says so in its own words, and the bot's seat is
          * settled all the same. */
-        credential_socket_reconsider(m->gate);
+        gate_reconsider(m);
 }
 
 void server_start_if_used(Manager *m)

@@ -85,8 +85,10 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
                 b->pending_updates = info.pending_update_count;
                 b->pending_updates_usec = clock_realtime_usec();
                 /* If the server dies, nobody is left who could tell. */
-                if (bot_remember_webhook(b, &info.settings) > 0)
+                if (bot_remember_webhook(b, &info.settings) > 0) {
                         bot_record_aside(b);
+                        delivery_go_on(b);
+                }
                 webhook_info_done(&info);
         }
         b->webhook_call = botapi_call_free(b->webhook_call);
@@ -107,6 +109,7 @@ static void look_at_webhook(Bot *b)
 
 void bot_watch_cancel(Bot *b)
 {
+        intake_watch_cancel(b);
         b->webhook_call = botapi_call_free(b->webhook_call);
         /* What was seen before a move says nothing of after it. */
         b->webhook_health = (Health){};

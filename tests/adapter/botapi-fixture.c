@@ -73,6 +73,8 @@ void exchange_start(Exchange *x, World *w, BotApiMethod method, json_object *arg
                 .token = w->token,
                 .method = method,
                 .arguments = arguments,
+                .certificate = x->certificate,
+                .certificate_size = x->certificate ? strlen(x->certificate) : 0,
                 .timeout_usec = timeout_usec,
         };
 

@@ -26,6 +26,7 @@ typedef struct World {
 /* One call and what became of it. */
 typedef struct Exchange {
         World *world;
+        const char *certificate; /* for the next call; NULL: none */
         BotApiCall *call;
         bool sent, replied;
         BotApiTransport transport;

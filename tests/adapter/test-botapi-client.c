@@ -67,6 +67,76 @@ static void test_arguments_are_a_json_body(void **state)
         script_tear_down(&s);
 }
 
+#define CERTIFICATE "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+/* A field or a file of the form: its header lines, and what it holds. */
+static void assert_part(const char *request, const char *headers, const char *content)
+{
+        _cleanup_free_ char *part = NULL;
+
+        assert_true(asprintf(&part, "%s\r\n\r\n%s\r\n--", headers, content) > 0);
+        if (!strstr(request, part))
+                fail_msg("no part '%s' in: %s", part, request);
+}
+
+static void test_certificate_makes_it_a_form(void **state)
+{
+        Exchange x = { .certificate = CERTIFICATE };
+        Script s;
+        json_object *arguments = json_object_new_object(), *list = json_object_new_array();
+
+        json_object_array_add(list, json_object_new_string("message"));
+        json_object_object_add(arguments, "url", json_object_new_string("https://bot.test/\"hook\"&x"));
+        json_object_object_add(arguments, "max_connections", json_object_new_int(7));
+        json_object_object_add(arguments, "allowed_updates", list);
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_start(&x, &s.w, BOTAPI_SET_WEBHOOK, arguments, 0);
+        json_object_put(arguments);
+        world_run_until(&s.w, &x.replied);
+        assert_int_equal(s.n_requests, 1);
+        assert_true(x.sent);
+        assert_int_equal(x.transport, BOTAPI_REPLIED);
+        assert_non_null(startswith(s.last_request, "POST /bot" CANARY_TOKEN "/setWebhook HTTP/1.1\r\n"));
+        assert_non_null(strstr(s.last_request, "\r\nContent-Type: multipart/form-data; boundary="));
+        assert_null(strcasestr(s.last_request, "expect:"));
+        assert_part(s.last_request, "Content-Disposition: form-data; name=\"url\"", "https://bot.test/\"hook\"&x");
+        assert_part(s.last_request, "Content-Disposition: form-data; name=\"max_connections\"", "7");
+        assert_part(s.last_request, "Content-Disposition: form-data; name=\"allowed_updates\"", "[\"message\"]");
+        assert_part(s.last_request,
+                    "Content-Disposition: form-data; name=\"certificate\"; filename=\"certificate.pem\"\r\n"
+                    "Content-Type: application/x-pem-file",
+                    CERTIFICATE);
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
+static char *long_text(size_t size)
+{
+        char *text = malloc(size + 1);
+
+        assert_non_null(text);
+        memset(text, 'a', size);
+        text[size] = '\0';
+        return text;
+}
+
+/* "sent" means the last byte, also where the size of the body is libcurl's own affair. */
+static void test_large_form_is_sent_once_whole(void **state)
+{
+        _cleanup_free_ char *certificate = long_text(60000);
+        Exchange x = { .certificate = certificate };
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_start(&x, &s.w, BOTAPI_SET_WEBHOOK, NULL, 0);
+        world_run_until(&s.w, &x.replied);
+        assert_int_equal(s.n_requests, 1);
+        assert_true(x.sent);
+        assert_int_equal(x.transport, BOTAPI_REPLIED);
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
 /* "sent" means the last byte, also where the kernel takes a request in pieces. */
 static void test_large_request_is_sent_once_whole(void **state)
 {
@@ -93,6 +163,28 @@ static void test_large_request_is_sent_once_whole(void **state)
 static void stop_reading(HttpPeer *peer, void *userdata)
 {
         http_peer_stop_reading(peer);
+}
+
+/* And not before: of a form that the server does not read to its end, nothing is ever told but that it is lost. */
+static void test_form_cut_off_is_not_sent(void **state)
+{
+        static const HttpServerHandlers deaf = { .accepted = stop_reading };
+        _cleanup_free_ char *certificate = long_text((size_t) 16 * 1024 * 1024);
+        Exchange x = {};
+        World w;
+
+        world_set_up(&w, NULL, "127.0.0.1", &deaf, NULL);
+        /* On a busy machine the deadline may pass before there is a connection: then a longer one. */
+        for (usec_t timeout_usec = 500 * USEC_PER_MSEC; x.transport != BOTAPI_LOST; timeout_usec *= 2) {
+                exchange_done(&x);
+                x.certificate = certificate;
+                exchange_start(&x, &w, BOTAPI_SET_WEBHOOK, NULL, timeout_usec);
+                world_run_until(&w, &x.replied);
+                assert_int_not_equal(x.transport, BOTAPI_REPLIED);
+        }
+        assert_false(x.sent);
+        exchange_done(&x);
+        world_tear_down(&w);
 }
 
 /* Not sent whole is not the same as not sent: what has arrived is not ours to know. */
@@ -424,6 +516,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_request_line),
                 cmocka_unit_test(test_arguments_are_a_json_body),
+                cmocka_unit_test(test_certificate_makes_it_a_form),
+                cmocka_unit_test(test_large_form_is_sent_once_whole),
+                cmocka_unit_test(test_form_cut_off_is_not_sent),
                 cmocka_unit_test(test_large_request_is_sent_once_whole),
                 cmocka_unit_test(test_request_cut_off_is_lost),
                 cmocka_unit_test(test_probe_carries_nobodys_token),

@@ -130,10 +130,12 @@ gives "status says that nobody answers" 9 "tgswitchd does not answer"
 run --version
 gives "--version" 0 '^tgswitch [0-9.]+'
 run --help
-gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*hold.*release.*set-seat.*spool.*reload.*authorize'
+gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*hold.*release.*set-seat.*spool.*reload.*authorize.*adopt'
 for wrong in "frobnicate" "status --clear" "switch" "switch local" "switch moon shop" "switch local --all shop" "wait" \
         "wait one" "cancel 1 2" "hold" "hold shop --for=0" "hold shop --for=soon" "hold shop --until=2001-01-01" \
-        "hold shop --for=1h --until=18:00" "release shop --for=1h" "plan nowhere" "list --automatic" "set-seat shop" "set-seat shop none" "--nonsense"; do
+        "hold shop --for=1h --until=18:00" "release shop --for=1h" "plan nowhere" "list --automatic" "set-seat shop" "set-seat shop none" "--nonsense" \
+        "adopt" "adopt shop" "adopt shop --bot=shop --exec --environment" "adopt shop --undo --exec" "adopt shop --all" \
+        "status --bot=shop"; do
         # shellcheck disable=SC2086
         run $wrong
         gives "usage: $wrong" 2 '.'

@@ -237,7 +237,7 @@ static void test_missed_end(void **state)
                 { UNIT_STOP, "active", UNIT_JOB_CANCELED },      { UNIT_STOP, "activating", UNIT_JOB_CANCELED },
                 { UNIT_STOP, "maintenance", UNIT_JOB_CANCELED }, { UNIT_START, "active", UNIT_JOB_DONE },
                 { UNIT_START, "failed", UNIT_JOB_FAILED },       { UNIT_START, "activating", UNIT_JOB_FAILED },
-                { UNIT_START, "inactive", UNIT_JOB_CANCELED },   { UNIT_RELOAD, "active", UNIT_JOB_DONE },
+                { UNIT_START, "inactive", UNIT_JOB_CANCELED },   { UNIT_RELOAD, "active", UNIT_JOB_CANCELED },
                 { UNIT_TRY_RESTART, "active", UNIT_JOB_DONE },   { UNIT_TRY_RESTART, "inactive", UNIT_JOB_DONE },
                 { UNIT_TRY_RESTART, "failed", UNIT_JOB_FAILED },
         };

@@ -45,6 +45,24 @@ static void test_reset_failed(void **state)
 
 /* ---- Properties --------------------------------------------------------------------------------------- */
 
+static void assert_sandbox(const UnitSandbox *s)
+{
+        assert_string_equal(s->user, "shop");
+        assert_string_equal(s->group, "");
+        assert_true(strv_equal(s->supplementary_groups, (char *[]){ (char *) "tgswitch-files", NULL }));
+        assert_true(s->dynamic_user && s->private_users && s->private_tmp);
+        assert_int_equal(s->capabilities, 6);
+        assert_string_equal(s->root_directory, "/srv/root");
+        assert_string_equal(s->root_image, "");
+        assert_string_equal(s->protect_home, "tmpfs");
+        assert_true(strv_equal(s->inaccessible_paths, (char *[]){ (char *) "-/etc/ssl", NULL }));
+        assert_true(strv_equal(s->temporary_file_systems, (char *[]){ (char *) "/var", (char *) "/srv", NULL }));
+        assert_int_equal(s->n_binds, 2);
+        assert_string_equal(s->binds[0].source, "/a");
+        assert_string_equal(s->binds[1].source, "/c");
+        assert_string_equal(s->binds[1].destination, "/d");
+}
+
 static void on_service_info(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         static const uint8_t invocation_id[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -67,14 +85,32 @@ static void on_service_info(UnitCall *call, int r, const UnitInfo *info, void *u
         assert_true(info->timeout_start_usec == USEC_INFINITY);
         assert_int_equal(strv_length(info->exec_start_pre), 2);
         assert_string_equal(info->exec_start_pre[0], "test -s /run/x");
-        assert_string_equal(info->exec_start_pre[1], "true");
+        assert_string_equal(info->exec_start_pre[1], "-true");
+        assert_true(strv_equal(info->exec_start, (char *[]){ (char *) "shop --poll", NULL }));
+        assert_true(strv_equal(info->exec_reload, (char *[]){ (char *) "shop --reload", NULL }));
+        assert_true(info->can_reload);
+        assert_true(strv_equal(info->environment, (char *[]){ (char *) "A=b c", NULL }));
+        assert_sandbox(&info->sandbox);
         assert_int_equal(info->n_credentials, 2);
         assert_string_equal(info->credentials[1].id, "bot-endpoint");
         assert_string_equal(info->credentials[1].path, "/run/tgswitch/credential.sock");
+        assert_int_equal(strv_length(info->environment_files), 1);
+        assert_string_equal(info->environment_files[0], "/run/tgswitch/bots/shop.env");
         assert_int_equal(strv_length(info->requires), 1);
         assert_true(strv_contains(info->requires, "c.service"));
         assert_int_equal(strv_length(info->after), 2);
         assert_null(info->triggered_by);
+        assert_int_equal(strv_length(info->stopped_with), 2);
+        assert_true(strv_contains(info->stopped_with, "d.service"));
+        assert_true(strv_contains(info->stopped_with, "e.service"));
+        assert_true(strv_contains(info->conflicts, "f.service"));
+        assert_true(info->transient);
+        assert_true(info->refuse_manual_stop);
+        assert_false(info->refuse_manual_start);
+        assert_false(info->remain_after_exit);
+        assert_true(info->send_sigkill);
+        assert_string_equal(info->kill_mode, "control-group");
+        assert_int_equal(info->timeout_stop_usec, 90 * USEC_PER_SEC);
         f->call = unit_call_free(f->call);
 }
 

@@ -5,6 +5,9 @@
 # The way back: windows, and the time that has to pass until they are over; and the death of the local server. Sourced
 # after points.sh. What is about time needs faults_install.
 
+# shellcheck source=tests/host/webhooks.sh
+source "$HOST_DIR/webhooks.sh"
+
 # ---- Time ----
 
 TIME_PASSED_SEC=0       # for Telegram, and on both clocks of the daemon
@@ -98,25 +101,14 @@ cloud_requests()
 
 # ---- Webhooks ----
 
-# Takes every update.
-WEBHOOK_URL=http://$TELEGRAM_CONTROL/mark
-
-# bot_add_webhook NAME [SEAT [UNIT…]]: as bot_add. Without --local the local server would not take that address.
+# bot_add_webhook NAME [SEAT [UNIT…]]: as bot_add, after telegram_start; with a webhook that takes every update.
 bot_add_webhook()
 {
+        web_server_start
         HANDLED_BY[$1]=update-delivered
-        bot_add "$@" <<<"WebhookSecret=no"
-        telegram POST /webhook-settings \
-                "{\"bot\":${BOT_IDS[$1]},\"url\":\"$WEBHOOK_URL\",\"max_connections\":7}" >/dev/null
-        grep -qs -- --local "$HOST_ROOT/etc/tgswitch/telegram-bot-api.env" ||
-                echo TELEGRAM_BOT_API_OPTIONS=--local >>"$HOST_ROOT/etc/tgswitch/telegram-bot-api.env"
-}
-
-# webhook_at BOT cloud|local: the last that became of the webhook there, webhook-set or webhook-deleted.
-webhook_at()
-{
-        telegram GET "/ledger?bot=${BOT_IDS[$1]}&role=$2" |
-                jq -s -r 'map(select(.event | startswith("webhook-"))) | last | .event // "none"'
+        # Behind that webhook nobody tells what has been posted there, so what is spooled goes to the worker.
+        bot_add "$@" <<<$'WebhookSecret=no\nSpoolTo='"${3:-$1-worker.service}"
+        webhook_set "$1" "$HOOK_URL" "$(webhook_certificate "$1" | jq '. + {max_connections: 7}')"
 }
 
 # ---- The local server ----

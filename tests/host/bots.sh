@@ -5,6 +5,8 @@
 
 declare -A BOT_TOKENS=() BOT_IDS=()
 BOT_FIRST_ID=7100000001
+# How bots.sh makes a worker's drop-in of the one that the package ships.
+BOT_DROP_IN=()
 
 # bot_add NAME [SEAT [WORKER…]]: a bot known to Telegram, where it has a session at SEAT (cloud), and to tgswitchd. Its
 # workers, NAME-worker.service alone where none is named, get the gate that the package ships as an example and start at
@@ -50,9 +52,24 @@ DynamicUser=yes
 [Install]
 WantedBy=multi-user.target
 EOF
-        sed "s/shop/$name/g" "$SOURCE_DIR/units/worker-drop-in.conf.example" |
+        sed -e "s/shop/$name/g" "${BOT_DROP_IN[@]}" "$SOURCE_DIR/units/worker-drop-in.conf.example" |
                 host_put "/etc/systemd/system/$unit.d/50-tgswitch.conf"
         chroot "$HOST_ROOT" systemctl --quiet enable "$unit"
+}
+
+# server_local_mode: the local server runs with --local from its next start on, tgswitchd knows that, and all workers, also
+# those that are added later, may read its files.
+server_local_mode()
+{
+        local drop_in
+
+        ((${#BOT_DROP_IN[@]} == 0)) || return 0
+        BOT_DROP_IN=(-e 's/^#\(SupplementaryGroups=\)/\1/')
+        for drop_in in "$HOST_ROOT"/etc/systemd/system/*.service.d/50-tgswitch.conf; do
+                [[ -e $drop_in ]] && sed -i "${BOT_DROP_IN[@]}" "$drop_in"
+        done
+        echo TELEGRAM_BOT_API_OPTIONS=--local >>"$HOST_ROOT/etc/tgswitch/telegram-bot-api.env"
+        host_put /etc/tgswitch/tgswitch.conf.d/20-local.conf <<<$'[Manager]\nLocalFiles=/var/lib/telegram-bot-api'
 }
 
 # bot_property NAME PROPERTY: of org.tgswitch1.Bot, as JSON for numbers, bare for strings.
@@ -244,7 +261,7 @@ canary_grep()
 # The source of the credential, the credential, and the local server's own directory. /dev/shm and the like have none.
 canary_allowed()
 {
-        local name allowed=(-e '^/var/lib/private/telegram-bot-api/' -e '^/run/credentials/[^/]*/bot-token$')
+        local name allowed=(-e '^/var/lib/telegram-bot-api/' -e '^/run/credentials/[^/]*/bot-token$')
 
         for name in "${!BOT_TOKENS[@]}"; do
                 allowed+=(-e "^/etc/tgswitch/tokens/$name\$" -e "^/run/credentials/tgswitchd.service/token_$name\$")

@@ -37,6 +37,7 @@ static const struct {
         [BOTAPI_DELETE_WEBHOOK] = { "deleteWebhook", 20 * USEC_PER_SEC },
         [BOTAPI_SET_WEBHOOK] = { "setWebhook", 30 * USEC_PER_SEC },
         [BOTAPI_LOG_OUT] = { "logOut", 20 * USEC_PER_SEC },
+        [BOTAPI_NAMED] = { "sendMessage", 20 * USEC_PER_SEC },
 };
 
 const char *botapi_method_to_string(BotApiMethod m)

@@ -7,6 +7,7 @@
 #include "daemon.h"
 #include "io/config.h"
 #include "io/inhibitor.h"
+#include "io/local-files.h"
 #include "systemd.h"
 
 /* The rest of io/ and base/ that reaches outside: the few files that the manager touches itself, the configuration,
@@ -30,7 +31,8 @@ int read_file_at(int fd, const char *name, int flags, size_t size_max, char **re
 
 int write_file_atomic_at(int fd, const char *name, const void *bytes, size_t size, mode_t mode, WriteSync sync)
 {
-        static const char cloud[] = "TGSWITCH_ENDPOINT=cloud\n";
+        static const char cloud[] = "TGSWITCH_ENDPOINT=cloud\n", none[] = "TGSWITCH_ENDPOINT=none\n";
+        Seat *published;
         char bot[sizeof(world.bots[0].name)];
 
         if (daemon_dies_here("an environment file"))
@@ -38,8 +40,28 @@ int write_file_atomic_at(int fd, const char *name, const void *bytes, size_t siz
         if (fault(world.faults.disk_fails))
                 return -ENOSPC;
         snprintf(bot, sizeof(bot), "%.*s", (int) strcspn(name, "."), name);
-        world_find_bot(bot)->disk.published = memmem(bytes, size, cloud, strlen(cloud)) ? SEAT_CLOUD : SEAT_LOCAL;
+        published = &world_find_bot(bot)->disk.published;
+        if (memmem(bytes, size, none, strlen(none)))
+                *published = SEAT_NONE;
+        else
+                *published = memmem(bytes, size, cloud, strlen(cloud)) ? SEAT_CLOUD : SEAT_LOCAL;
         return 0;
+}
+
+/* ---- io/local-files.h: no server here is in --local mode, so nobody looks ---- */
+
+int local_files_read(const char *etc, const char *directory, const char *user, const char *group, LocalFiles *ret)
+{
+        return -ENOENT;
+}
+
+const LocalUser *local_files_find_user(const LocalFiles *f, const char *user)
+{
+        return NULL;
+}
+
+void local_files_done(LocalFiles *f)
+{
 }
 
 /* ---- io/config.h ---- */
@@ -75,7 +97,10 @@ static BotConfig *bot_config_new(const SimBot *b, const BotSettings *s)
                 .initial_seat = s->initial_seat,
                 .workers = names_of_workers(b, s),
                 .spool_to = s->spool_to ? strdup(b->workers[0]->name) : NULL,
+                .spool_to_given = s->spool_to && s->spool_to_given,
+                .move = s->move,
                 .on_undrained = s->on_undrained,
+                .on_undrained_given = s->on_undrained_given,
                 .drain_timeout_usec = s->drain_timeout_usec,
                 .stop_timeout_usec = s->stop_timeout_usec,
                 .start_timeout_usec = s->start_timeout_usec,

@@ -55,6 +55,11 @@ static void look_at_server(const SimBot *b, JobResult result)
                                          : j->job_server_off && !j->job_left;
 }
 
+static bool may_be_reloaded(const Unit *u)
+{
+        return u->reloads && u->state == UNIT_ACTIVE && u->job_id == 0 && process_runs(u);
+}
+
 void judge_job_began(SimBot *b)
 {
         BotJudge *j = &b->judge;
@@ -73,8 +78,26 @@ void judge_job_began(SimBot *b)
         for (size_t i = 0; i < b->n_workers; i++)
                 if (b->workers[i]->state == UNIT_DEACTIVATING || b->workers[i]->job_id > 0)
                         b->workers[i]->wanted = WANTED_EITHER;
-        for (size_t i = 0; i < b->n_workers; i++)
+        for (size_t i = 0; i < b->n_workers; i++) {
                 j->job_ran[i] = unit_active_state_may_run(b->workers[i]->state) && b->workers[i]->role != ROLE_ONESHOT;
+                j->job_pids[i] = may_be_reloaded(b->workers[i]) ? b->workers[i]->main_pid : 0;
+        }
+}
+
+/* A worker that is reloaded is the same program all the way, unless it is to take what was spooled. */
+static void look_at_reloaded(const SimBot *b)
+{
+        const BotSettings *s = &world.settings.bots[b->index];
+
+        if (s->move != MOVE_RELOAD || s->state != FILE_GOOD)
+                return;
+        for (size_t i = 0; i < b->n_workers; i++) {
+                const Unit *u = b->workers[i];
+
+                if (u->wanted == WANTED_YES && b->judge.job_pids[i] > 0 && u->main_pid != b->judge.job_pids[i] &&
+                    !(i == 0 && s->spool_to && s->spool_to_given))
+                        judge_says("L9", b, "%s was to be reloaded, and is another program after the job", u->name);
+        }
 }
 
 void judge_job_ended(SimBot *b, JobResult result)
@@ -86,6 +109,8 @@ void judge_job_ended(SimBot *b, JobResult result)
         statistics.moved += result == JOB_RESULT_DONE;
         if (known)
                 look_at_server(b, result);
+        if (known && whole)
+                look_at_reloaded(b);
         if (!known || result == JOB_RESULT_DONE || j->job_left || b->revoked)
                 return;
         if (j->whereabouts != WHEREABOUTS_AT) {
@@ -109,6 +134,8 @@ static void end_of_units(SimBot *b)
 
                 if (u->role == ROLE_ONESHOT || u->wanted == WANTED_EITHER)
                         continue;
+                if (process_runs(u) && !process_may_send(u))
+                        judge_says("L5", b, "all is over, and %s still holds", u->name);
                 if (u->wanted == WANTED_YES && !runs)
                         judge_says("L5", b, "all is over, and %s does not run", u->name);
                 if (u->wanted == WANTED_NO && runs)
@@ -229,6 +256,8 @@ static void end_of_bot(SimBot *b, const Bot *bot)
         if (b->disk.published == seat_of_side(b->judge.side == SIDE_CLOUD ? SIDE_LOCAL : SIDE_CLOUD))
                 judge_says("L4", b, "all is over, and the environment file has the endpoint of %s",
                            seat_to_string(b->disk.published));
+        if (b->disk.published == SEAT_NONE)
+                judge_says("L4", b, "all is over, and the environment file says that there is no endpoint");
         judge_end_updates(b);
 }
 

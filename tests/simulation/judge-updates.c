@@ -17,6 +17,16 @@ void judge_handled(uint32_t update)
         update_of(update)->fate = FATE_HANDLED;
 }
 
+void judge_posted(const SimBot *b, uint32_t update)
+{
+        const BotJudge *j = &b->judge;
+
+        if (update_of(update)->bot != b->index)
+                judge_says("L6", b, "update %" PRIu32 " is posted to the webhook of another bot", update);
+        if (j->whereabouts != WHEREABOUTS_AT && !j->behind)
+                judge_says("L4", b, "update %" PRIu32 " is posted to the webhook, and the seat is not settled", update);
+}
+
 void judge_spooled(uint32_t update, int copies)
 {
         Update *u = update_of(update);
@@ -107,7 +117,7 @@ static bool somebody_takes(const SimBot *b)
 {
         for (size_t i = 0; i < b->n_workers; i++)
                 if ((b->workers[i]->role == ROLE_POLLER || b->workers[i]->role == ROLE_RECEIVER) &&
-                    process_runs(b->workers[i]) && b->workers[i]->has_token)
+                    process_may_send(b->workers[i]) && b->workers[i]->has_token)
                         return true;
         return false;
 }
@@ -121,13 +131,32 @@ static bool is_kept_by_server(const SimBot *b, uint32_t update)
         return in_queue(s, update) && (b->judge.owed || s->cut_short || !local_server_answers());
 }
 
+/* What is in the spool goes to the webhook, as far as the daemon knows of it, and the program behind it runs. */
+static bool webhook_takes(const SimBot *b)
+{
+        const BotSettings *s = &world.settings.bots[b->index];
+        const Unit *receiver = b->workers[0];
+        Record record = {};
+        bool known;
+
+        if (receiver->role != ROLE_RECEIVER || !process_runs(receiver) || !receiver->has_token ||
+            (s->spool_to && s->spool_to_given) || !judge_record(b, &record))
+                return false;
+        known = record.state == CUTOVER_SETTLED && !isempty(record.webhook.url);
+        record_done(&record);
+        return known;
+}
+
 void judge_end_updates(SimBot *b)
 {
-        bool takes = somebody_takes(b);
+        bool takes = somebody_takes(b), posted = webhook_takes(b);
 
         for (uint32_t i = 0; i < world.n_updates; i++) {
                 Update *u = &world.updates[i];
 
+                if (u->bot == b->index && u->fate == FATE_OPEN && u->on_disk > 0 && posted)
+                        judge_says("L6", b, "update %" PRIu32 " is left in the spool, and the webhook takes updates",
+                                   i);
                 if (u->bot != b->index || is_safe(u) || b->judge.strays)
                         continue;
                 if (b->judge.whereabouts == WHEREABOUTS_AT && in_queue(&b->sessions[b->judge.side], i)) {

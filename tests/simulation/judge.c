@@ -60,7 +60,7 @@ static Side other(Side side)
 static const Unit *running_worker(const SimBot *b)
 {
         for (size_t i = 0; i < b->n_workers; i++)
-                if (process_runs(b->workers[i]))
+                if (process_may_send(b->workers[i]))
                         return b->workers[i];
         return NULL;
 }
@@ -460,7 +460,7 @@ void judge_look(void)
 
                 judge_look_at_batch(b);
                 for (size_t k = 0; k < b->n_workers; k++)
-                        if (process_runs(b->workers[k]) && b->workers[k]->has_token)
+                        if (process_may_send(b->workers[k]) && b->workers[k]->has_token)
                                 look_at_worker(b->workers[k]);
         }
 }

@@ -31,6 +31,8 @@ void judge_logged_in(Session *s, const Request *rq);
 
 /* Where updates are. */
 void judge_handled(uint32_t update);
+/* The daemon posts one to the webhook. */
+void judge_posted(const SimBot *b, uint32_t update);
 void judge_spooled(uint32_t update, int copies);
 void judge_cleared(SimBot *b);
 void judge_cut(SimBot *b);

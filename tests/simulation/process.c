@@ -2,14 +2,15 @@
 #include "judge.h"
 #include "systemd.h"
 
-/* The bot's own programs. They know nothing of a move: they use the token and the endpoint that they were started with
- * until they are stopped. */
+/* The bot's own programs. They know nothing of a move: they use the token and the endpoint that they were started with,
+ * or that a reload has told them, until they are stopped. */
 
 struct Process {
         Unit *unit;
         Side side;
         bool has_token;
         bool stopping;
+        bool holds; /* told by a reload; what is at hand stays where it is */
         int64_t offset;
         Request *request;
         Event *event;
@@ -27,6 +28,11 @@ bool process_runs(const Unit *u)
 Side process_side(const Unit *u)
 {
         return u->process->side;
+}
+
+bool process_may_send(const Unit *u)
+{
+        return u->process && !u->process->holds;
 }
 
 static void drop_request(Process *p)
@@ -60,6 +66,34 @@ static void go_on(Process *p, usec_t delay_usec)
 {
         p->event = timeline_cancel(p->event);
         p->event = timeline_add(delay_usec, PLACE_HOST, work, p);
+}
+
+void process_tell(Unit *u, Seat endpoint)
+{
+        Process *p = u->process;
+        bool held = p->holds;
+
+        trace("%s is told %s", u->name, seat_to_string(endpoint));
+        if (endpoint == SEAT_NONE) {
+                p->holds = true;
+                p->event = timeline_cancel(p->event);
+                drop_request(p);
+                return;
+        }
+        /* There is no file, or never was. */
+        if (endpoint != SEAT_CLOUD && endpoint != SEAT_LOCAL)
+                return;
+        p->holds = false;
+        if (p->side != side_of_seat(endpoint)) {
+                p->side = side_of_seat(endpoint);
+                p->offset = 0;
+                drop_request(p);
+        } else if (!held) {
+                return;
+        }
+        if (p->has_token)
+                judge_process_started(u);
+        go_on(p, random_span(USEC_PER_MSEC, 100 * USEC_PER_MSEC));
 }
 
 static void leave(Process *p, bool success)
@@ -138,6 +172,8 @@ static void work(void *userdata)
         Unit *u = p->unit;
 
         p->event = NULL;
+        if (p->holds)
+                return;
         if (p->n_part > 0) {
                 for (size_t i = 0; i < p->n_part; i++)
                         judge_handled(p->part[i]);
@@ -196,7 +232,7 @@ bool worker_takes_delivery(SimBot *b, uint32_t update)
         for (size_t i = 0; i < b->n_workers; i++) {
                 Unit *u = b->workers[i];
 
-                if (u->role == ROLE_RECEIVER && u->process && !u->process->stopping && u->process->has_token) {
+                if (u->role == ROLE_RECEIVER && process_may_send(u) && !u->process->stopping && u->process->has_token) {
                         judge_handled(update);
                         return true;
                 }

@@ -47,6 +47,9 @@ static void choose_bot_settings(BotSettings *s, Seat seat)
                 .initial_seat = seat,
                 .glob = random_chance(200),
                 .spool_to = random_chance(800),
+                /* Not drawn: the seeds of the corpus mean what they meant. */
+                .spool_to_given = world.seed % 4 == 0,
+                .on_undrained_given = world.seed % 3 == 0,
                 .on_undrained = (OnUndrained) random_below(ON_UNDRAINED_MAX),
                 .drain_timeout_usec = random_span(USEC_PER_SEC, 60 * USEC_PER_SEC),
                 .stop_timeout_usec = random_span(2 * USEC_PER_SEC, 120 * USEC_PER_SEC),
@@ -60,6 +63,18 @@ static void choose_bot_settings(BotSettings *s, Seat seat)
                 .fallback = random_chance(500) ? FALLBACK_AUTO : FALLBACK_MANUAL,
                 .fallback_grace_usec = random_span(5 * USEC_PER_SEC, 120 * USEC_PER_SEC),
         };
+}
+
+/* Apart from the stream of chances, so that a bot whose workers are stopped does what it did before others were
+ * reloaded. */
+static void choose_move(BotSettings *s, size_t i)
+{
+        uint64_t n = world.seed + i;
+
+        if (n % 4 != 1)
+                return;
+        s->move = MOVE_RELOAD;
+        s->spool_to_given = n % 8 == 1;
 }
 
 static bool is_crowd(void)
@@ -81,6 +96,7 @@ static void add_workers(SimBot *b)
                 snprintf(name, sizeof(name), "%s-w%zu.service", b->name, i);
                 u = systemd_add_unit(name, role, b);
                 u->simple = random_chance(500);
+                u->reloads = role != ROLE_ONESHOT;
                 u->restarts = role != ROLE_ONESHOT && random_chance(600);
                 u->enabled = role != ROLE_ONESHOT && random_chance(800);
                 u->wanted = u->enabled ? WANTED_YES : WANTED_NO;
@@ -116,6 +132,7 @@ static void add_bot(size_t i)
                 session_init(&b->sessions[s], b, s, s == side, age);
         b->sessions[side].webhook = b->webhook_bot;
         choose_bot_settings(&world.settings.bots[i], b->declared ? seat_of_side(side) : SEAT_UNDECLARED);
+        choose_move(&world.settings.bots[i], i);
         world.copy.bots[i].state = FILE_GONE;
         add_workers(b);
 }

@@ -302,6 +302,8 @@ static void stopped(Unit *u)
                 return;
         if (u->job_verb == UNIT_STOP)
                 job_end(u, UNIT_JOB_DONE);
+        else if (u->job_verb == UNIT_RELOAD)
+                job_end(u, UNIT_JOB_SKIPPED);
         else
                 start_begin(u);
 }
@@ -373,6 +375,45 @@ void unit_server_dies(void)
         end_in_failure(u, "signal");
 }
 
+/* ---- reloading ---- */
+
+static void reload_begin(Unit *u);
+
+/* A command that fails may have told the program before. */
+static void on_reloaded(void *userdata)
+{
+        Unit *u = userdata;
+        bool fails = fault(world.faults.unit_fails);
+
+        u->event = NULL;
+        if (!fails || random_chance(500))
+                process_tell(u, u->told);
+        if (u->reload_again) {
+                reload_begin(u);
+                return;
+        }
+        enter(u, UNIT_ACTIVE, "running");
+        if (u->job_verb == UNIT_RELOAD)
+                job_end(u, fails ? UNIT_JOB_FAILED : UNIT_JOB_DONE);
+}
+
+static usec_t reload_takes_usec(void)
+{
+        if (fault(world.faults.unit_stubborn))
+                return random_between(20, 120) * USEC_PER_SEC;
+        if (fault(world.faults.unit_slow))
+                return random_span(USEC_PER_SEC, 100 * USEC_PER_SEC);
+        return random_span(USEC_PER_MSEC, 100 * USEC_PER_MSEC);
+}
+
+static void reload_begin(Unit *u)
+{
+        u->reload_again = false;
+        u->told = u->bot->disk.published;
+        enter(u, UNIT_RELOADING, "reload");
+        u->event = timeline_add(reload_takes_usec(), PLACE_HOST, on_reloaded, u);
+}
+
 /* ---- jobs ---- */
 
 static void on_job(void *userdata);
@@ -384,17 +425,33 @@ static void job_run(Unit *u)
         case UNIT_FAILED:
                 if (u->job_verb == UNIT_STOP)
                         job_end(u, UNIT_JOB_DONE);
+                else if (u->job_verb == UNIT_RELOAD)
+                        job_end(u, UNIT_JOB_SKIPPED);
                 else
                         start_begin(u);
                 break;
         case UNIT_ACTIVE:
                 if (u->job_verb == UNIT_START)
                         job_end(u, UNIT_JOB_DONE);
+                else if (u->job_verb == UNIT_RELOAD && !process_runs(u))
+                        job_end(u, UNIT_JOB_FAILED); /* there is nobody yet to be told */
+                else if (u->job_verb == UNIT_RELOAD)
+                        reload_begin(u);
+                else
+                        stop_begin(u);
+                break;
+        case UNIT_RELOADING:
+                if (u->job_verb == UNIT_START)
+                        job_end(u, UNIT_JOB_DONE);
+                else if (u->job_verb == UNIT_RELOAD)
+                        u->reload_again = true;
                 else
                         stop_begin(u);
                 break;
         case UNIT_ACTIVATING:
-                if (u->job_verb != UNIT_START)
+                if (u->job_verb == UNIT_RELOAD)
+                        job_end(u, UNIT_JOB_SKIPPED);
+                else if (u->job_verb != UNIT_START)
                         stop_begin(u);
                 else if (streq(u->sub_state, "auto-restart"))
                         start_begin(u);
@@ -416,8 +473,11 @@ uint32_t systemd_queue(Unit *u, UnitVerb verb)
 {
         if (verb == UNIT_TRY_RESTART)
                 verb = unit_active_state_may_run(u->state) ? UNIT_RESTART : UNIT_STOP;
-        if (u->job_id > 0 && u->job_verb == verb)
+        if (u->job_id > 0 && u->job_verb == verb) {
+                /* One that runs may have read too early: it is run once more before it is done. */
+                u->reload_again = verb == UNIT_RELOAD && u->state == UNIT_RELOADING;
                 return u->job_id;
+        }
         job_end(u, UNIT_JOB_CANCELED);
         u->job_id = ++manager.last_job;
         u->job_verb = verb;

@@ -33,6 +33,7 @@ struct Unit {
         Unit *triggers, *triggered_by;
         bool simple;   /* Type=simple: active as soon as it is forked */
         bool restarts; /* Restart=always */
+        bool reloads;  /* ExecReload= tells the program what the environment file says */
         bool enabled;
         Wanted wanted;
 
@@ -59,6 +60,8 @@ struct Unit {
         size_t n_part;
         Process *process;
         bool killed; /* it did not end in time */
+        Seat told;   /* what the reload that is under way has read */
+        bool reload_again;
 };
 
 void systemd_reset(void);
@@ -115,5 +118,9 @@ void process_start(Unit *u);
 void process_stop(Unit *u);
 void process_kill(Unit *u);
 bool process_runs(const Unit *u);
+/* It runs and does not hold. */
+bool process_may_send(const Unit *u);
+/* What its ExecReload= has found for it: a server, or SEAT_NONE, to hold. */
+void process_tell(Unit *u, Seat endpoint);
 Side process_side(const Unit *u);
 bool worker_takes_delivery(SimBot *b, uint32_t update);

@@ -79,7 +79,8 @@ typedef struct BotSettings {
         FileState state;
         Seat initial_seat;
         bool glob; /* Worker= is a pattern */
-        bool spool_to;
+        bool spool_to, spool_to_given, on_undrained_given;
+        Move move;
         OnUndrained on_undrained;
         usec_t drain_timeout_usec, stop_timeout_usec, start_timeout_usec, spool_timeout_usec, log_out_timeout_usec;
         usec_t log_in_timeout_usec, hold_timeout_usec, settle_usec;
@@ -133,6 +134,7 @@ typedef struct BotJudge {
         bool job_server_ran, job_server_off; /* neither: it was on its way to one of them */
         bool job_units_obey;
         bool job_ran[SIM_WORKERS_MAX];
+        uint32_t job_pids[SIM_WORKERS_MAX];
 } BotJudge;
 
 struct SimBot {

@@ -35,8 +35,10 @@ typedef struct Mailbox {
 } Mailbox;
 
 typedef struct Webhook {
-        char *url, *secret_token, *ip_address, *allowed_updates, *last_error;
-        bool has_certificate;
+        char *url, *secret_token, *allowed_updates, *last_error;
+        char *ip_address;  /* as setWebhook gave it; NULL: the host is looked up */
+        char *address;     /* where updates go; NULL: wherever libcurl finds the host */
+        char *certificate; /* PEM; NULL: the authorities of the system sign for it */
         int64_t max_connections, last_error_date;
         uint64_t set_usec;
         unsigned n_failures;
@@ -75,7 +77,7 @@ struct Query {
         char *token;
         int64_t bot;
         char *method;
-        json_object *arguments;
+        json_object *arguments, *files;
         HttpRequest *http; /* NULL: the client has left */
         Fault *fault;
         sd_event_source *timer;
@@ -134,6 +136,9 @@ bool client_expired(const Client *client);
 /* methods.c */
 void client_run_method(Client *client, Query *query);
 
+/* files.c */
+void client_get_file(Client *client, Query *query);
+
 /* updates.c */
 void client_get_updates(Client *client, Query *query);
 /* Answers the open long poll with what there is. */
@@ -148,9 +153,16 @@ void client_poll_done(Client *client);
 void client_set_webhook(Client *client, Query *query);
 void client_delete_webhook(Client *client, Query *query);
 void client_get_webhook_info(Client *client, Query *query);
-/* Takes the settings over without any question. */
+/* Takes the settings over without any question: arguments of setWebhook, and the text of its certificate among them. */
 void client_apply_webhook(Client *client, json_object *arguments, const char *by);
 void client_webhook_deliver(Client *client);
 void client_webhook_done(Client *client);
 /* NULL where no webhook is set. */
 json_object *client_webhook_to_json(const Client *client);
+
+/* webhook-check.c */
+/* Why setWebhook is refused, in the server's words, owned by the caller; NULL: it is not. *ret_address is where the
+ * updates are to go, owned by the caller; NULL where this server leaves that to libcurl. */
+char *webhook_check(const Client *client, json_object *arguments, char **ret_address);
+/* Whether the server believes only in certificates that it can check. */
+bool webhook_is_strict(const Client *client);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <sys/epoll.h>
 
 #include "clock.h"
@@ -13,7 +14,7 @@ struct CurlLoop {
 struct CurlCall {
         CurlLoop *loop;
         CURL *easy;
-        struct curl_slist *headers;
+        struct curl_slist *headers, *connect_to;
         curl_handler handler;
         void *userdata;
 };
@@ -139,8 +140,42 @@ static size_t on_answer(char *data, size_t size, size_t n, void *userdata)
         return size * n;
 }
 
-int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers, const char *body,
-                   long timeout_msec, curl_handler handler, void *userdata)
+static void call_set_trust(CurlCall *call, const CurlPost *post)
+{
+        struct curl_blob pem = {
+                .data = (void *) post->certificate,
+                .len = post->certificate ? strlen(post->certificate) : 0,
+                .flags = CURL_BLOB_COPY,
+        };
+
+        curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYPEER, post->unchecked ? 0L : 1L);
+        curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, post->unchecked ? 0L : 2L);
+        if (!post->certificate)
+                return;
+        /* Not the system's authorities besides. */
+        curl_easy_setopt(call->easy, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(call->easy, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(call->easy, CURLOPT_CAINFO_BLOB, &pem);
+}
+
+static int call_set_address(CurlCall *call, const char *address)
+{
+        bool ipv6 = address && strchr(address, ':');
+        _cleanup_free_ char *mapping = NULL;
+
+        if (!address)
+                return 0;
+        if (asprintf(&mapping, ipv6 ? "::[%s]:" : "::%s:", address) < 0)
+                return -ENOMEM;
+        call->connect_to = curl_slist_append(NULL, mapping);
+        if (!call->connect_to)
+                return -ENOMEM;
+        curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+        return 0;
+}
+
+int curl_loop_post(CurlLoop *loop, CurlCall **ret, const CurlPost *post, struct curl_slist *headers,
+                   curl_handler handler, void *userdata)
 {
         CurlCall *call = calloc(1, sizeof(*call));
 
@@ -148,19 +183,18 @@ int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_
         *call = (CurlCall){
                 .loop = loop, .easy = curl_easy_init(), .headers = headers, .handler = handler, .userdata = userdata
         };
-        if (!call->easy) {
+        if (!call->easy || call_set_address(call, post->address) < 0) {
                 curl_call_free(call);
                 return -ENOMEM;
         }
 
-        curl_easy_setopt(call->easy, CURLOPT_URL, url);
+        curl_easy_setopt(call->easy, CURLOPT_URL, post->url);
         curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, body);
-        curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, timeout_msec);
+        curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, post->body);
+        curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, post->timeout_msec);
         curl_easy_setopt(call->easy, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-        curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(call->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        call_set_trust(call, post);
         curl_easy_setopt(call->easy, CURLOPT_PROXY, "");
         curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, on_answer);
         curl_easy_setopt(call->easy, CURLOPT_PRIVATE, call);
@@ -182,6 +216,7 @@ CurlCall *curl_call_free(CurlCall *call)
                 curl_easy_cleanup(call->easy);
         }
         curl_slist_free_all(call->headers);
+        curl_slist_free_all(call->connect_to);
         free(call);
         return NULL;
 }

@@ -18,8 +18,18 @@ int curl_loop_new(CurlLoop **ret, sd_event *event);
 CurlLoop *curl_loop_free(CurlLoop *loop);
 DEFINE_CLEANUP(CurlLoop *, curl_loop_free);
 
-/* Takes over headers. The body is copied, the answer's body is thrown away; certificates are not checked. */
-int curl_loop_post(CurlLoop *loop, CurlCall **ret, const char *url, struct curl_slist *headers, const char *body,
-                   long timeout_msec, curl_handler handler, void *userdata);
+typedef struct CurlPost {
+        const char *url;
+        const char *address; /* where to connect to, whatever the URL's host; NULL: where that leads */
+        const char *body;
+        bool unchecked;          /* any certificate will do */
+        const char *certificate; /* PEM: this one, or one that it signed, and no other; NULL: the system's authorities
+                                  */
+        long timeout_msec;
+} CurlPost;
+
+/* Takes over headers. All else is copied, the answer's body is thrown away. */
+int curl_loop_post(CurlLoop *loop, CurlCall **ret, const CurlPost *post, struct curl_slist *headers,
+                   curl_handler handler, void *userdata);
 /* Cancels: the handler is not called. */
 CurlCall *curl_call_free(CurlCall *call);

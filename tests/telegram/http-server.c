@@ -29,7 +29,7 @@ struct HttpRequest {
         char *path, *verb;
         char *body;
         size_t body_size;
-        json_object *arguments, *json;
+        json_object *arguments, *json, *files;
         char tag[TAG_SIZE];
         void *userdata;
         struct MHD_Response *response;
@@ -58,6 +58,7 @@ static HttpRequest *request_free(HttpRequest *request)
                 MHD_destroy_response(request->response);
         json_object_put(request->arguments);
         json_object_put(request->json);
+        json_object_put(request->files);
         free(request->path);
         free(request->verb);
         free(request->body);
@@ -111,12 +112,13 @@ static enum MHD_Result on_form_argument(void *userdata, enum MHD_ValueKind kind,
                                         uint64_t offset, size_t size)
 {
         HttpRequest *request = userdata;
-        const char *before = offset > 0 ? json_get_text(request->arguments, key) : NULL;
+        json_object *object = filename ? request->files : request->arguments;
+        const char *before = offset > 0 ? json_get_text(object, key) : NULL;
         _cleanup_free_ char *value = NULL;
 
         if (asprintf(&value, "%s%.*s", before ?: "", (int) size, data ?: "") < 0)
                 return MHD_NO;
-        json_set_text(request->arguments, key, value);
+        json_set_text(object, key, value);
         return MHD_YES;
 }
 
@@ -139,6 +141,7 @@ static void request_parse(HttpRequest *request)
         struct MHD_PostProcessor *form;
 
         request->arguments = json_object_new_object();
+        request->files = json_object_new_object();
         (void) MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_query_argument, request);
         if (request->body_size == 0)
                 return;
@@ -432,6 +435,11 @@ const char *http_request_header(const HttpRequest *request, const char *name)
 json_object *http_request_arguments(HttpRequest *request)
 {
         return request->arguments;
+}
+
+json_object *http_request_files(HttpRequest *request)
+{
+        return request->files;
 }
 
 json_object *http_request_json(HttpRequest *request)

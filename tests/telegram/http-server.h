@@ -57,6 +57,8 @@ const char *http_request_verb(const HttpRequest *request);
 const char *http_request_header(const HttpRequest *request, const char *name);
 /* Arguments of query string and body together, all as text. */
 json_object *http_request_arguments(HttpRequest *request);
+/* Those of its parts that came with a file name (multipart/form-data), as text. */
+json_object *http_request_files(HttpRequest *request);
 /* The body as JSON, NULL where it isn't. */
 json_object *http_request_json(HttpRequest *request);
 uint64_t http_request_connection(const HttpRequest *request);

@@ -165,5 +165,7 @@ void judge_update_event(Judge *judge, JudgeBot *bot, Role role, const char *even
 void judge_updates_answer(JudgeBot *bot, Judge *judge, Role role, json_object *entry);
 void judge_updates_undelivered(Judge *judge, const char *req);
 void judge_updates_forgotten(Judge *judge, JudgeBot *bot, Role role);
+/* Whether no server has it any more: it was taken out of the queue, or wiped there. */
+bool judge_was_taken(Judge *judge, int64_t uid);
 void judge_handled(Judge *judge, JudgeBot *bot, Role role, int64_t uid, const char *from);
 json_object *judge_bot_verdict(Judge *judge, JudgeBot *bot);

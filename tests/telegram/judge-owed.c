@@ -6,7 +6,7 @@
 /* A local server can die, or never answer. The bot may then go to the cloud all the same, and what it may have left at
  * the local server is owed: spooled and logged out there before anything else happens with its token. */
 
-/* A daemon that decided while the server was dead still has to stop the workers (StopTimeoutSec=90s) before it sends
+/* A daemon that decided while the server was dead still has to stop the workers (StopTimeoutSec=100s) before it sends
  * anything; systemd may have started the server again by then. */
 #define DECIDED_USEC (120 * 1000 * (int64_t) 1000)
 

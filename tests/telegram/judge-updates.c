@@ -135,6 +135,13 @@ void judge_updates_forgotten(Judge *judge, JudgeBot *bot, Role role)
         bot->answered_t[role] = bot->answered_before_t[role];
 }
 
+bool judge_was_taken(Judge *judge, int64_t uid)
+{
+        const JudgeUpdate *update = update_get(judge, uid);
+
+        return update && !update->in_queue[ROLE_CLOUD] && !update->in_queue[ROLE_LOCAL];
+}
+
 void judge_handled(Judge *judge, JudgeBot *bot, Role role, int64_t uid, const char *from)
 {
         JudgeUpdate *update = update_get(judge, uid);

@@ -94,16 +94,19 @@ static void judge_undelivered(Judge *judge, const char *req)
 static void judge_worker(Judge *judge, JudgeBot *bot, const char *event, json_object *entry)
 {
         const char *from = json_get_text(entry, "from");
+        int64_t uid = json_get_int(entry, "uid", 0);
+        bool posted = streq_ptr(from, "webhook");
 
         if (streq(event, "worker-start")) {
                 judge_worker_start(judge, bot, entry);
         } else if (streq(event, "worker-stop")) {
                 judge_worker_stop(bot, json_get_text(entry, "unit") ?: "?");
-        } else if (!streq_ptr(from, "webhook")) {
-                /* What a webhook delivered was counted when the server got its 200. */
+        } else if (!posted || judge_was_taken(judge, uid)) {
+                /* What a server posts is in its queue until it gets a 200, and is counted then. Anything else was
+                 * spooled, and posted by the daemon. */
                 judge_seat_used(judge, bot, entry);
-                judge_handled(judge, bot, judge_root(judge, json_get_text(entry, "root")),
-                              json_get_int(entry, "uid", 0), from);
+                judge_handled(judge, bot, judge_root(judge, json_get_text(entry, "root")), uid,
+                              posted ? "pending" : from);
         }
 }
 

@@ -74,6 +74,7 @@ static const Method methods[] = {
         { "getupdates", client_get_updates },
         { "logout", client_begin_logout },
         { "close", method_close },
+        { "getfile", client_get_file },
         { "setwebhook", client_set_webhook },
         { "deletewebhook", client_delete_webhook },
         { "getwebhookinfo", client_get_webhook_info },

@@ -17,6 +17,7 @@ Query *query_new(Engine *engine, HttpRequest *http, const char *token, int64_t b
         query->bot = bot;
         query->http = http;
         query->arguments = json_object_get(http_request_arguments(http));
+        query->files = json_object_get(http_request_files(http));
         /* Unique over restarts of the server, too. */
         (void) snprintf(query->id, sizeof(query->id), "%c%" PRIx64 "-%" PRIu64, role_to_string(engine->options.role)[0],
                         engine->started_usec, ++engine->n_queries);
@@ -34,6 +35,7 @@ Query *query_free(Query *query)
                 http_request_set_userdata(query->http, NULL);
         sd_event_source_disable_unref(query->timer);
         json_object_put(query->arguments);
+        json_object_put(query->files);
         fault_unref(query->fault);
         free(query->token);
         free(query->method);

@@ -32,6 +32,7 @@ static const IntSetting int_settings[] = {
         { "young_s", offsetof(Settings, young_sec) },
         { "flood_per_minute", offsetof(Settings, flood_per_minute) },
         { "flood_per_hour", offsetof(Settings, flood_per_hour) },
+        { "strict_webhooks", offsetof(Settings, strict_webhooks) },
 };
 
 static const TextSetting text_settings[] = {

@@ -16,6 +16,7 @@ typedef struct Settings {
         bool lock_as_in_source;
         int64_t login_flood_sec; /* of real time */
         int64_t flood_per_minute, flood_per_hour;
+        int64_t strict_webhooks; /* not 0: the cloud refuses what the real one refuses */
         char *cloud_root, *gateway_root;
         char *api_id, *api_hash;
 } Settings;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,6 +13,7 @@
 #define SESSION_FILE  "td.binlog"
 
 struct Store {
+        char *path; /* absolute */
         int dir_fd;
         FILE *queue_file;
         json_object *queues; /* id of the bot to { next, uid, updates }: what was loaded */
@@ -126,7 +129,7 @@ static int queue_open(Store *store)
 
 static json_object *webhooks_load(Store *store)
 {
-        char buffer[65536];
+        static char buffer[1024 * 1024]; /* certificates and all */
         json_object *webhooks;
         ssize_t n = 0;
         int fd = openat(store->dir_fd, WEBHOOKS_FILE, O_RDONLY | O_CLOEXEC);
@@ -154,6 +157,9 @@ int store_open(Store **ret, const char *path)
         store->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (store->dir_fd < 0)
                 return -errno;
+        store->path = realpath(path, NULL);
+        if (!store->path)
+                return -errno;
         r = queue_open(store);
         if (r < 0)
                 return r;
@@ -173,6 +179,7 @@ Store *store_close(Store *store)
         closep(&store->dir_fd);
         json_object_put(store->queues);
         json_object_put(store->webhooks);
+        free(store->path);
         free(store);
         return NULL;
 }
@@ -248,16 +255,20 @@ json_object *store_webhooks(Store *store)
         return store->webhooks;
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        return remove(path);
+}
+
 void store_set_session(Store *store, const char *token, bool present)
 {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *directory = NULL;
         int fd;
 
-        if (asprintf(&path, "%s/%s", token, SESSION_FILE) < 0)
+        if (asprintf(&path, "%s/%s", token, SESSION_FILE) < 0 || asprintf(&directory, "%s/%s", store->path, token) < 0)
                 abort();
         if (!present) {
-                (void) unlinkat(store->dir_fd, path, 0);
-                (void) unlinkat(store->dir_fd, token, AT_REMOVEDIR);
+                (void) nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
                 return;
         }
         (void) mkdirat(store->dir_fd, token, 0750);
@@ -272,4 +283,25 @@ bool store_has_session(Store *store, const char *token)
         if (asprintf(&path, "%s/%s", token, SESSION_FILE) < 0)
                 abort();
         return faccessat(store->dir_fd, path, F_OK, 0) == 0;
+}
+
+int store_put_file(Store *store, const char *token, const char *name, const char *text, char **ret_path)
+{
+        _cleanup_free_ char *path = NULL, *directory = NULL;
+        _cleanup_close_ int fd = -1;
+
+        if (asprintf(&path, "%s/%s/%s", store->path, token, name) < 0)
+                return -ENOMEM;
+        directory = strdup(path);
+        if (!directory)
+                return -ENOMEM;
+        if (mkdir(dirname(directory), 0750) < 0 && errno != EEXIST)
+                return -errno;
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+        if (fd < 0)
+                return -errno;
+        if (write(fd, text, strlen(text)) != (ssize_t) strlen(text))
+                return -EIO;
+        *ret_path = TAKE_PTR(path);
+        return 0;
 }

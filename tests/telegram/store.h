@@ -27,5 +27,10 @@ json_object *store_webhook(Store *store, const char *token);
 /* Token to settings; borrowed. */
 json_object *store_webhooks(Store *store);
 
+/* Without a session the directory of the bot is gone, with the files in it. */
 void store_set_session(Store *store, const char *token, bool present);
 bool store_has_session(Store *store, const char *token);
+
+/* Writes a file of a bot that has a session, name being DIRECTORY/NAME, for the group to read. Its absolute path is the
+ * caller's. */
+int store_put_file(Store *store, const char *token, const char *name, const char *text, char **ret_path);

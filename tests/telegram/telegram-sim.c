@@ -243,6 +243,7 @@ static const struct option options[] = {
         { "login-flood-s", required_argument, NULL, ARG_SETTING },
         { "flood-per-minute", required_argument, NULL, ARG_SETTING },
         { "flood-per-hour", required_argument, NULL, ARG_SETTING },
+        { "strict-webhooks", required_argument, NULL, ARG_SETTING },
         { "cloud-root", required_argument, NULL, ARG_SETTING },
         { "gateway-root", required_argument, NULL, ARG_SETTING },
         { "api-id", required_argument, NULL, ARG_SETTING },

@@ -487,6 +487,24 @@ test_clean_run() {
         wait "$worker_pid"
 }
 
+# What getFile tells is the file's path on this host with --local, and no path at all without.
+test_files() {
+        local path
+        bot 155 none
+        at_local 155 getMe >/dev/null
+        is "$(at_local 155 getFile)" "$(error 400 'Bad Request: file_id not specified')" "getFile without an id"
+        is "$(at_local 155 'getFile?file_id=../x')" "$(error 400 'Bad Request: invalid file_id')" "getFile with a bad one"
+        path=$(at_local 155 'getFile?file_id=abc' | grep -o '"file_path":"[^"]*"' | cut -d '"' -f 4)
+        is "$path" "$(realpath "$dir")/local/155:$secret/documents/file_abc" "with --local it tells an absolute path"
+        is "$(cat "$path")" "file abc of bot 155" "where the file is"
+        is "$(stat -c %a "$path") $(stat -c %a "${path%/*}") $(stat -c %a "${path%/*/*}")" "640 750 750" \
+                "which the group may read"
+        at_local 155 logOut >/dev/null
+        is "$(ls -d "$dir/local/155:$secret" 2>/dev/null)" "" "logOut deletes the bot's directory, with its files"
+        bot 156
+        has "$(cloud 156 'getFile?file_id=abc')" '*"file_path":"documents/file_abc"}}' "at the cloud the path is relative"
+}
+
 test_planted() {
         local answer id
         bot 170
@@ -596,6 +614,8 @@ test_offline() {
 
 # shellcheck source=tests/telegram/way-back.sh
 . "$(dirname "${BASH_SOURCE[0]}")/way-back.sh"
+# shellcheck source=tests/telegram/webhooks.sh
+. "$(dirname "${BASH_SOURCE[0]}")/webhooks.sh"
 
 start_sim
 start_local
@@ -610,7 +630,11 @@ test_logout
 test_faults
 test_latency
 test_webhook
+test_webhook_rules
+test_webhook_settings
+test_webhook_certificate
 test_local
+test_files
 test_clean_run
 test_arrived
 test_planted

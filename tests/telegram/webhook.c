@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "client.h"
 #include "clock.h"
 
-#define SECRET_SIZE_MAX       256
 #define CONNECTIONS_DEFAULT   40
 #define CONNECTIONS_MAX       100
 #define CONNECTIONS_MAX_LOCAL 100000
@@ -34,6 +31,8 @@ void client_webhook_done(Client *client)
         free(webhook->url);
         free(webhook->secret_token);
         free(webhook->ip_address);
+        free(webhook->address);
+        free(webhook->certificate);
         free(webhook->allowed_updates);
         free(webhook->last_error);
         *webhook = (Webhook){ .set_usec = webhook->set_usec };
@@ -52,8 +51,8 @@ json_object *client_webhook_to_json(const Client *client)
         json_set_text(object, "ip_address", webhook->ip_address);
         json_set_text(object, "allowed_updates", webhook->allowed_updates);
         json_set_int(object, "max_connections", webhook->max_connections);
-        if (webhook->has_certificate)
-                json_set_text(object, "certificate", "custom");
+        json_set_text(object, "address", webhook->address);
+        json_set_text(object, "certificate", webhook->certificate);
         return object;
 }
 
@@ -75,56 +74,81 @@ static void client_save_webhook(Client *client)
                 store_set_webhook(client->engine->options.store, client->token, saved);
 }
 
+/* The text with the secret half of the token as "{secret}", wherever it stands in it. */
+static char *without_secret(const char *text, const char *secret)
+{
+        char *clean = strdup("");
+
+        for (const char *found; clean; text = found + strlen(secret)) {
+                char *longer;
+
+                found = strstr(text, secret);
+                if (asprintf(&longer, found ? "%s%.*s{secret}" : "%s%.*s", clean,
+                             found ? (int) (found - text) : (int) strlen(text), text) < 0)
+                        longer = NULL;
+                free(clean);
+                clean = longer;
+                if (!found)
+                        break;
+        }
+        assert(clean);
+        return clean;
+}
+
+/* What a test compares before and after. */
+static json_object *webhook_entry(const Client *client, const char *by)
+{
+        json_object *settings = client_webhook_to_json(client);
+        json_object *entry = engine_entry(client->engine, settings ? "webhook-set" : "webhook-deleted", client->bot);
+
+        json_set_text(entry, "by", by);
+        if (settings) {
+                _cleanup_free_ char *url = without_secret(client->webhook.url, strchr(client->token, ':') + 1);
+
+                json_set_text(settings, "url", url);
+                json_object_object_add(entry, "settings", settings);
+        }
+        return entry;
+}
+
+/* As long as nothing is said of them, allowed_updates stay as they are, also without a webhook. An empty list is the
+ * default. */
+static void take_allowed_updates(Webhook *webhook, json_object *arguments, char *before)
+{
+        const char *list = json_get_text(arguments, "allowed_updates");
+
+        if (list)
+                text_set(&webhook->allowed_updates, streq(list, "[]") ? NULL : list);
+        else
+                webhook->allowed_updates = TAKE_PTR(before);
+        free(before);
+}
+
 void client_apply_webhook(Client *client, json_object *arguments, const char *by)
 {
-        Engine *engine = client->engine;
         Webhook *webhook = &client->webhook;
-        bool set = !isempty(json_get_text(arguments, "url"));
-        json_object *entry;
+        char *allowed_updates = TAKE_PTR(webhook->allowed_updates);
 
         client_webhook_done(client);
-        if (set) {
+        take_allowed_updates(webhook, arguments, allowed_updates);
+        if (!isempty(json_get_text(arguments, "url"))) {
                 text_set(&webhook->url, json_get_text(arguments, "url"));
                 text_set(&webhook->secret_token, json_get_text(arguments, "secret_token"));
                 text_set(&webhook->ip_address, json_get_text(arguments, "ip_address"));
-                text_set(&webhook->allowed_updates, json_get_text(arguments, "allowed_updates"));
-                webhook->has_certificate = !isempty(json_get_text(arguments, "certificate"));
+                text_set(&webhook->address, json_get_text(arguments, "address") ?: webhook->ip_address);
+                text_set(&webhook->certificate, json_get_text(arguments, "certificate"));
                 webhook->max_connections = connections(client, arguments);
         }
         client_save_webhook(client);
-
-        entry = engine_entry(engine, set ? "webhook-set" : "webhook-deleted", client->bot);
-        json_set_text(entry, "by", by);
-        engine_record(engine, entry);
+        engine_record(client->engine, webhook_entry(client, by));
         client_webhook_deliver(client);
-}
-
-/* Why the settings are refused, or NULL. */
-static const char *webhook_refusal(const Client *client, json_object *arguments)
-{
-        const char *url = json_get_text(arguments, "url"), *secret = json_get_text(arguments, "secret_token");
-        const char *host = startswith(url, "https://");
-        bool https_only = client->engine->options.role == ROLE_LOCAL && !client->engine->options.local_mode;
-
-        if (!host && !https_only)
-                host = startswith(url, "http://");
-        if (!host && startswith(url, "http://"))
-                return "Bad Request: bad webhook: An HTTPS URL must be provided for webhook";
-        if (!host || !isalnum((unsigned char) host[0]))
-                return "Bad Request: invalid webhook URL specified";
-        if (secret && strlen(secret) > SECRET_SIZE_MAX)
-                return "Bad Request: secret token is too long";
-        for (const char *c = secret; c && *c; c++)
-                if (!isalnum((unsigned char) *c) && *c != '_' && *c != '-')
-                        return "Bad Request: secret token contains unallowed characters";
-        return NULL;
 }
 
 static bool webhook_same(const Client *client, json_object *arguments)
 {
         const Webhook *webhook = &client->webhook;
 
-        return streq_ptr(webhook->url, json_get_text(arguments, "url")) && !webhook->has_certificate &&
+        return streq_ptr(webhook->url, json_get_text(arguments, "url")) && !webhook->certificate &&
                isempty(json_get_text(arguments, "certificate")) &&
                streq(webhook->secret_token ?: "", json_get_text(arguments, "secret_token") ?: "") &&
                streq(webhook->ip_address ?: "", json_get_text(arguments, "ip_address") ?: "") &&
@@ -143,17 +167,25 @@ void client_set_webhook(Client *client, Query *query)
 {
         Webhook *webhook = &client->webhook;
         uint64_t now = clock_now_usec();
-        const char *refusal;
+        _cleanup_free_ char *refusal = NULL, *address = NULL;
 
         if (isempty(json_get_text(query->arguments, "url"))) {
                 client_delete_webhook(client, query);
                 return;
         }
-        refusal = webhook_refusal(client, query->arguments);
+        refusal = webhook_check(client, query->arguments, &address);
         if (refusal) {
+                /* The old one has gone by then. */
+                if (webhook->url)
+                        client_apply_webhook(client, NULL, "setWebhook");
                 query_error(query, 400, refusal);
                 return;
         }
+        /* It can only be a file, and the address is the server's own finding. */
+        json_object_object_del(query->arguments, "certificate");
+        json_set_text(query->arguments, "certificate", json_get_text(query->files, "certificate"));
+        json_object_object_del(query->arguments, "address");
+        json_set_text(query->arguments, "address", address);
         if (webhook->set_usec > 0 && now - webhook->set_usec < SET_PAUSE_USEC) {
                 query_flood(query, 1);
                 return;
@@ -189,7 +221,7 @@ void client_get_webhook_info(Client *client, Query *query)
         json_object *info = json_object_new_object();
 
         json_set_text(info, "url", webhook->url ?: "");
-        json_set_bool(info, "has_custom_certificate", webhook->has_certificate);
+        json_set_bool(info, "has_custom_certificate", webhook->certificate);
         json_set_int(info, "pending_update_count", (int64_t) client->mailbox->queue.n_updates);
         if (webhook->last_error) {
                 json_set_int(info, "last_error_date", webhook->last_error_date);
@@ -197,7 +229,7 @@ void client_get_webhook_info(Client *client, Query *query)
         }
         if (webhook->url) {
                 json_set_int(info, "max_connections", webhook->max_connections);
-                json_set_text(info, "ip_address", webhook->ip_address);
+                json_set_text(info, "ip_address", webhook->address);
         }
         if (webhook->allowed_updates) {
                 json_object *list = json_parse(webhook->allowed_updates, strlen(webhook->allowed_updates));
@@ -268,6 +300,13 @@ void client_webhook_deliver(Client *client)
         UpdateQueue *queue = &client->mailbox->queue;
         struct curl_slist *headers;
         _cleanup_free_ char *body = NULL, *secret = NULL;
+        CurlPost post = {
+                .url = webhook->url,
+                .address = webhook->address,
+                .unchecked = !webhook->certificate && !webhook_is_strict(client),
+                .certificate = webhook->certificate,
+                .timeout_msec = DELIVERY_TIMEOUT_MSEC,
+        };
 
         if (!webhook->url || webhook->call || webhook->retry || queue->n_updates == 0 || client->state != CLIENT_READY)
                 return;
@@ -282,7 +321,7 @@ void client_webhook_deliver(Client *client)
                         abort();
                 headers = curl_slist_append(headers, secret);
         }
-        if (curl_loop_post(client->engine->curl, &webhook->call, webhook->url, headers, body, DELIVERY_TIMEOUT_MSEC,
-                           on_delivered, client) < 0)
+        post.body = body;
+        if (curl_loop_post(client->engine->curl, &webhook->call, &post, headers, on_delivered, client) < 0)
                 webhook_failed(client, CURLE_FAILED_INIT, 0);
 }

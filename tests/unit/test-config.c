@@ -100,6 +100,7 @@ static void test_nothing_is_all_defaults(void **state)
         assert_string_equal(f->config->cloud_root, "https://api.telegram.org");
         assert_string_equal(f->config->local_root, "http://127.0.0.1:8081");
         assert_string_equal(f->config->server_unit, "telegram-bot-api.service");
+        assert_null(f->config->local_files);
         assert_int_equal(f->config->server_start_timeout_usec, 30 * USEC_PER_SEC);
         assert_true(f->config->login_probe);
         assert_int_equal(f->config->state_free_min, 64 << 20);
@@ -119,7 +120,7 @@ static void test_nothing_is_all_defaults(void **state)
         assert_null(b->spool_to);
         assert_int_equal(b->on_undrained, ON_UNDRAINED_FAIL);
         assert_int_equal(b->drain_timeout_usec, 30 * USEC_PER_SEC);
-        assert_int_equal(b->stop_timeout_usec, 90 * USEC_PER_SEC);
+        assert_int_equal(b->stop_timeout_usec, 100 * USEC_PER_SEC);
         assert_int_equal(b->start_timeout_usec, 90 * USEC_PER_SEC);
         assert_int_equal(b->spool_timeout_usec, 30 * USEC_PER_SEC);
         assert_int_equal(b->log_out_timeout_usec, 30 * USEC_PER_SEC);
@@ -169,6 +170,7 @@ static void test_installed_files(void **state)
         assert_int_equal(f->config->connections_max, 512);
         assert_int_equal(f->config->bots[0]->hold_timeout_usec, 15 * USEC_PER_MIN);
         assert_int_equal(f->config->concurrency, 4);
+        assert_string_equal(f->config->local_files, "/var/lib/telegram-bot-api");
         assert_int_equal(f->config->bots[0]->fallback_grace_usec, USEC_PER_MIN);
 }
 
@@ -177,7 +179,8 @@ static void test_bot(void **state)
         Fixture *f = *state;
 
         scratch_write(f->high, "tgswitch.conf",
-                      "[BotDefaults]\nStopTimeoutSec=10\nSettleSec=1\nExport=A={root} B={root}/b\n");
+                      "[BotDefaults]\nStopTimeoutSec=10\nSettleSec=1\nExport=A={root} B={root}/b\n"
+                      "WebhookIPAddress=8.8.8.8\n");
         scratch_write(f->high, "bots.d/shop.conf",
                       "; comment\n# comment\n\n  [Bot]  \n"
                       "\tWorker = shop@*.service  one.service\n"
@@ -188,6 +191,7 @@ static void test_bot(void **state)
                       "SettleSec=2min 30s\n"
                       "Export=B={root}/bot%s/%s\n"
                       "ExportToken=YES\n"
+                      "WebhookIPAddress=dns\n"
                       "WebhookSecret=off");
         scratch_write(f->high, "bots.d/news.conf", "[Bot]\nWorker=news.service\nExport=\nOnUndrained=wait\n");
         scratch_write(f->high, "bots.d/notes.txt", "nothing of ours");
@@ -207,6 +211,8 @@ static void test_bot(void **state)
         assert_true(strv_equal(b->exports, (char *[]){ (char *) "A={root}", (char *) "B={root}/bot%s/%s", NULL }));
         assert_true(b->export_token);
         assert_true(b->webhook_secret_known && !b->webhook_has_secret);
+        assert_string_equal(b->webhook_ip_address, "dns");
+        assert_string_equal(news->webhook_ip_address, "8.8.8.8");
         assert_string_equal(news->spool_to, "news.service");
         assert_int_equal(news->on_undrained, ON_UNDRAINED_WAIT);
         assert_null(news->exports);
@@ -252,6 +258,14 @@ static void test_spool_to(void **state)
                 assert_int_equal(f->config->bots[i]->on_undrained, ON_UNDRAINED_FAIL);
         }
         assert_string_equal(f->config->bots[3]->spool_to, "d.service");
+        for (size_t i = 0; i < 4; i++) {
+                assert_false(f->config->bots[i]->spool_to_given);
+                assert_false(f->config->bots[i]->on_undrained_given);
+        }
+        scratch_write(f->high, "bots.d/a.conf", "[Bot]\nWorker=a@*.service\nSpoolTo=a@1.service\nOnUndrained=spool\n");
+        load_good(f);
+        assert_true(f->config->bots[0]->spool_to_given);
+        assert_true(f->config->bots[0]->on_undrained_given);
         scratch_write(f->high, "bots.d/e.conf", "[Bot]\nWorker=e@*.service\nSpoolTo=f@1.service\n");
         assert_int_equal(load(f), 0);
         assert_problem(f, "bots.d/e.conf", 3, "e", "SpoolTo= names no worker");
@@ -267,7 +281,7 @@ static void test_bad_lines(void **state)
         } rows[] = {
                 { 2, "[Bot]\nWroker=a.service\n", "Unknown key Wroker= in [Bot]; did you mean Worker=?" },
                 { 2, "[Bot]\nworker=a.service\n", "did you mean Worker=?" },
-                { 2, "[Bot]\nColour=red\n", "expected one of InitialSeat=, Worker=, SpoolTo=, OnUndrained=" },
+                { 2, "[Bot]\nColour=red\n", "expected one of InitialSeat=, Worker=, SpoolTo=, Move=, OnUndrained=" },
                 { 2, "[Bot]\nCloudServer=https://x\n", "CloudServer= cannot stand in [Bot], only in [Manager]" },
                 { 3, "[Bot]\nSettleSec=1\nSettleSec=2\n", "for the second time, first in line 2" },
                 { 1, "Worker=a.service\n", "below a section" },
@@ -308,6 +322,7 @@ static void test_bad_lines(void **state)
                 { 2, "[Bot]\nExportToken=maybe\n", "expected yes or no" },
                 { 2, "[Bot]\nInitialSeat=none\n", "expected cloud or local" },
                 { 2, "[Bot]\nOnUndrained=drop\n", "expected fail, spool or wait" },
+                { 2, "[Bot]\nWebhookIPAddress=bots.example.org\n", "expected an IP address" },
                 { 2, "[Bot]\nFallback=always\n", "expected manual or auto" },
                 { 2, "[Bot]\nFallbackGraceSec=4\n", "a span of time from 5s to 1h" },
                 { 2, "[Bot]\nConcurrency=2\n", "Concurrency= cannot stand in [Bot], only in [Manager]" },

@@ -43,6 +43,8 @@ static void test_job_results_round_trip(void **state)
 {
         for (UnitJobResult r = 0; r < UNIT_JOB_RESULT_MAX; r++)
                 assert_int_equal(unit_job_result_from_string(unit_job_result_to_string(r)), r);
+        for (UnitJobResult r = 0; r < UNIT_JOB_RESULT_MAX; r++)
+                assert_non_null(unit_job_result_explain(r));
         assert_int_equal(unit_job_result_from_string(NULL), UNIT_JOB_RESULT_INVALID);
 }
 

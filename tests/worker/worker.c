@@ -6,12 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "base/macro.h"
+#include "receiver.h"
 
 /* An ordinary bot, as a worker of tgswitch: takes its token, its endpoint and the updates that were kept for
- * it from its credentials, handles those first and then polls. What it does it reports to the simulated
- * Telegram, if there is one. Written as a bot without any knowledge of tgswitch would be, except for the
- * credential of pending updates. */
+ * it from its credentials, handles those first and then polls, or waits for what is posted to its webhook. What it does
+ * it reports to the simulated Telegram, if there is one. Written as a bot without any knowledge of tgswitch would be,
+ * except for the credential of pending updates. */
 
 #define POLL_TIMEOUT_SEC  25
 #define RETRY_PAUSE_MSEC  200
@@ -34,6 +34,7 @@ typedef struct Body {
 static const char *arg_unit;
 static bool arg_ignore_sigterm, arg_oneshot, arg_die_at_start;
 static int64_t arg_exit_after;
+static ReceiverSettings arg_webhook; /* port 0: it polls */
 
 static volatile sig_atomic_t terminated;
 
@@ -277,12 +278,39 @@ static int poll_once(Worker *worker)
         return r;
 }
 
+/* In the thread of the receiver, while the first one waits. */
+static void handle_posted(json_object *update, void *userdata)
+{
+        (void) handle_update(userdata, update, "webhook");
+}
+
+static int receive(Worker *worker)
+{
+        Receiver *receiver;
+        sigset_t blocked, before;
+
+        arg_webhook.handle = handle_posted;
+        arg_webhook.userdata = worker;
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGTERM);
+        (void) sigprocmask(SIG_BLOCK, &blocked, &before);
+        receiver = receiver_new(&arg_webhook);
+        while (receiver && !terminated)
+                (void) sigsuspend(&before);
+        if (!receiver)
+                fprintf(stderr, "Cannot listen on port %u.\n", arg_webhook.port);
+        receiver_free(receiver);
+        return terminated ? 0 : 1;
+}
+
 static int worker_run(Worker *worker)
 {
         int r;
 
         report_event(worker, "start");
         r = handle_pending(worker);
+        if (r < 0 && arg_webhook.port > 0)
+                r = receive(worker);
         while (r < 0)
                 r = terminated ? 0 : poll_once(worker);
         report_event(worker, "stop");
@@ -319,9 +347,15 @@ static void worker_done(Worker *worker)
 static int take_options(int argc, char *argv[])
 {
         static const struct option options[] = {
-                { "unit", required_argument, NULL, 'u' },       { "ignore-sigterm", no_argument, NULL, 'i' },
-                { "exit-after", required_argument, NULL, 'n' }, { "oneshot", no_argument, NULL, 'o' },
-                { "die-at-start", no_argument, NULL, 'd' },     { 0 },
+                { "unit", required_argument, NULL, 'u' },
+                { "ignore-sigterm", no_argument, NULL, 'i' },
+                { "exit-after", required_argument, NULL, 'n' },
+                { "oneshot", no_argument, NULL, 'o' },
+                { "die-at-start", no_argument, NULL, 'd' },
+                { "webhook", required_argument, NULL, 'w' },
+                { "secret", required_argument, NULL, 's' },
+                { "answer", required_argument, NULL, 'a' },
+                { 0 },
         };
         int option;
 
@@ -346,6 +380,18 @@ static int take_options(int argc, char *argv[])
 
                 case 'd':
                         arg_die_at_start = true;
+                        break;
+
+                case 'w':
+                        arg_webhook.port = (uint16_t) strtoul(optarg, NULL, 10);
+                        break;
+
+                case 's':
+                        arg_webhook.secret = optarg;
+                        break;
+
+                case 'a':
+                        arg_webhook.answer_file = optarg;
                         break;
 
                 default:

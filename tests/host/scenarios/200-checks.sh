@@ -54,7 +54,8 @@ for bot in "${BOTS[@]}"; do
         spoil "$bot" "$IDLE"
 done
 spoil ordered $'[Unit]\nAfter=tgswitch-local.service\n'"$IDLE"
-spoil ungated "$IDLE"$'\nLoadCredential=\nExecStartPre=\nTimeoutStartSec=90'
+spoil ungated "$IDLE"$'\nLoadCredential=\nLoadCredential=bot-endpoint:/run/tgswitch/credential.sock\nExecStartPre=\n'\
+$'TimeoutStartSec=90'
 echo "Worker=missing-other.service" >>"$HOST_ROOT/etc/tgswitch/bots.d/missing.conf"
 printf '[Bot]\nWorker=undeclared-worker.service\n' | host_put /etc/tgswitch/bots.d/undeclared.conf
 echo "12345:too-short" | host_put /etc/tgswitch/tokens/malformed 600
@@ -109,7 +110,7 @@ check_refused twin_a "twin_a and twin_b have tokens of the same bot" "Remove the
 check_refused twin_b "twin_b and twin_a have tokens of the same bot"
 check_refused undeclared "Nobody has said where undeclared is logged in" "InitialSeat=cloud" "tgswitchctl set-seat"
 check_refused ungated "does not load the credential bot-token from" "add LoadCredential=bot-token:" \
-        "no ExecStartPre=" "TimeoutStartSec=infinity"
+        "no ExecStartPre= that fails" "TimeoutStartSec=infinity"
 check_refused webhook "A webhook is set" "WebhookSecret=no in bots.d/webhook.conf" "secrets/webhook"
 
 check_equal "the server was not started for any of it" 0 "$(telegram_count event=server-start)"

@@ -62,8 +62,8 @@ host_run systemctl kill --signal=STOP shop-worker.service hook-worker.service
 telegram_inject shop 0 5
 check "shop: five updates wait" telegram_wait event=update-queued role=local bot="${BOT_IDS[shop]}" since="$seq" count=5
 mark=$(bus_mark)
-server_dies
 killed=$(daemon_now_usec)
+server_dies
 host_run systemctl kill --signal=CONT shop-worker.service hook-worker.service
 for bot in shop hook; do
         check_equal "$bot: goes to the cloud by itself" 'done' "$(job_wait "$mark" "$bot")"

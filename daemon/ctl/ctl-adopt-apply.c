@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fs-util.h"
+#include "core/unit-result.h"
+#include "ctl/ctl-adopt-apply.h"
+#include "ctl/ctl-bus.h"
+
+#define SYSTEMD_NAME      "org.freedesktop.systemd1"
+#define SYSTEMD_PATH      "/org/freedesktop/systemd1"
+#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
+#define DAEMON_UNIT       "tgswitchd.service"
+
+#define FILE_SIZE_MAX      (1024u * 1024u)
+#define RELOAD_TIMEOUT_SEC 90
+/* A start may have to wait at the gate, for longer than anybody wants to look on. */
+#define JOB_TIMEOUT_USEC (2 * USEC_PER_MIN)
+
+/* ---- files ---- */
+
+int adopt_file_read(AdoptFile *f)
+{
+        struct stat st;
+        size_t size;
+        int r;
+
+        r = read_file_at(AT_FDCWD, f->path, O_NOFOLLOW, FILE_SIZE_MAX, &f->before, &size);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        if (strlen(f->before) != size)
+                return -EBADMSG;
+        if (stat(f->path, &st) < 0)
+                return -errno;
+        f->mode = st.st_mode & 07777;
+        return 0;
+}
+
+void adopt_file_done(AdoptFile *f)
+{
+        free(f->path);
+        free(f->before);
+        free(f->after);
+        *f = (AdoptFile){};
+}
+
+bool adopt_file_changes(const AdoptFile *f)
+{
+        return !streq_ptr(f->before, f->after);
+}
+
+/* The directory has gone, or has got its file, for good: also after a power cut. */
+static int sync_parent(int directory)
+{
+        _cleanup_close_ int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return parent < 0 || fsync(parent) < 0 ? -errno : 0;
+}
+
+static int remove_file(int directory, const char *name, const char *path)
+{
+        int r = unlink_if_exists_at(directory, name);
+
+        if (r < 0)
+                return r;
+        if (fsync(directory) < 0)
+                return -errno;
+        /* Only where nothing else is in it: UNIT.d was made for this file. */
+        return rmdir(path) == 0 ? sync_parent(directory) : 0;
+}
+
+/* `expected` is what the file has to have now: who changed it while we asked must not lose that. */
+static int bring_file(const AdoptFile *f, const char *expected, const char *text)
+{
+        _cleanup_free_ char *for_directory = strdup(f->path), *for_name = strdup(f->path), *present = NULL;
+        _cleanup_close_ int directory = -EBADF;
+        const char *path, *name;
+        size_t size;
+        int r;
+
+        if (!for_directory || !for_name)
+                return -ENOMEM;
+        path = dirname(for_directory);
+        name = basename(for_name);
+        r = read_file_at(AT_FDCWD, f->path, O_NOFOLLOW, FILE_SIZE_MAX, &present, &size);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (!streq_ptr(present, expected))
+                return -EBUSY;
+        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = directory < 0 ? -errno : 0;
+        if (r == -ENOENT && text)
+                r = open_directory_at(AT_FDCWD, path, 0755, &directory);
+        if (r < 0)
+                return r;
+        return !text ? remove_file(directory, name, path)
+                     : write_file_atomic_at(directory, name, text, strlen(text), f->mode, WRITE_SYNC);
+}
+
+/* ---- systemd ---- */
+
+typedef struct Job {
+        const char *path;
+        char result[32]; /* empty as long as it goes on */
+} Job;
+
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *path, *result;
+        Job *job = userdata;
+
+        if (job->path && sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 && streq(path, job->path))
+                (void) snprintf(job->result, sizeof(job->result), "%s", result);
+        return 0;
+}
+
+static usec_t monotonic_usec(void)
+{
+        struct timespec t;
+
+        if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
+                abort();
+        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
+}
+
+static int wait_for_job(sd_bus *bus, const Job *job)
+{
+        usec_t until_usec = usec_add(monotonic_usec(), JOB_TIMEOUT_USEC);
+
+        while (isempty(job->result)) {
+                usec_t now_usec = monotonic_usec();
+                int r = sd_bus_process(bus, NULL);
+
+                if (r == 0)
+                        r = now_usec < until_usec ? sd_bus_wait(bus, until_usec - now_usec) : -ETIMEDOUT;
+                if (r < 0 && r != -EINTR)
+                        return r;
+        }
+        return 0;
+}
+
+/* Else systemd tells nobody about the end of jobs. */
+static int subscribe(sd_bus *bus)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", &error, NULL, "");
+
+        return r < 0 && !sd_bus_error_has_name(&error, SYSTEMD_NAME ".AlreadySubscribed") ? r : 0;
+}
+
+/* Has systemd do something with a unit and waits for its end; 1: well, 0: not. */
+static int unit_job(sd_bus *bus, const char *method, const char *unit, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        Job job = {};
+        int r;
+
+        /* Before the call: the end of a short job comes right behind its answer. */
+        r = subscribe(bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(bus, &slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "JobRemoved", on_job_removed,
+                                &job);
+        if (r < 0)
+                return r;
+        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, method, error, &reply, "ss", unit,
+                               "replace");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", &job.path);
+        if (r < 0)
+                return r;
+        r = wait_for_job(bus, &job);
+        return r < 0 ? r : streq(job.result, "done");
+}
+
+static int daemon_reload(sd_bus *bus, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "Reload");
+        return r < 0 ? r : sd_bus_call(bus, m, RELOAD_TIMEOUT_SEC * USEC_PER_SEC, error, NULL);
+}
+
+/* ---- steps ---- */
+
+typedef struct Step {
+        const AdoptFile *file;
+        bool done; /* the file has been brought to what is wanted */
+} Step;
+
+static CtlExit take_effect_drop_in(Ctl *c)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = daemon_reload(c->bus, &error);
+
+        return r >= 0 ? CTL_OK
+                      : ctl_error(CTL_FAILED,
+                                  "systemd does not read its units again (%s); try 'systemctl daemon-reload'.",
+                                  error.message ?: strerror(-r));
+}
+
+static CtlExit take_effect_bot(Ctl *c)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        /* `authorize` comes with it, and a daemon that does not run starts. */
+        int r = unit_job(c->bus, "ReloadOrRestartUnit", DAEMON_UNIT, &error);
+
+        if (r > 0)
+                return CTL_OK;
+        return ctl_error(CTL_FAILED,
+                         "tgswitchd does not read its configuration again (%s): 'journalctl -u tgswitchd' says why.",
+                         r == 0 ? "the reload failed" : error.message ?: strerror(-r));
+}
+
+static CtlExit take_step(Ctl *c, Step *s, CtlExit (*take_effect)(Ctl *c))
+{
+        int r;
+
+        if (!adopt_file_changes(s->file))
+                return CTL_OK;
+        r = bring_file(s->file, s->file->before, s->file->after);
+        if (r == -EBUSY)
+                return ctl_error(CTL_FAILED, "%s has changed since it was shown; give the same command again.",
+                                 s->file->path);
+        if (r < 0)
+                return ctl_error(CTL_FAILED, "%s cannot be written: %s.", s->file->path, strerror(-r));
+        s->done = true;
+        return take_effect(c);
+}
+
+static void step_back(Ctl *c, const Step *s, CtlExit (*take_effect)(Ctl *c))
+{
+        int r;
+
+        if (!s->done)
+                return;
+        r = bring_file(s->file, s->file->after, s->file->before);
+        if (r < 0)
+                (void) ctl_error(CTL_FAILED, "%s cannot be put back (%s): look at it yourself.", s->file->path,
+                                 strerror(-r));
+        else
+                (void) take_effect(c);
+}
+
+CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file, bool undo)
+{
+        Step first = { .file = undo ? drop_in : bot_file }, second = { .file = undo ? bot_file : drop_in };
+        CtlExit (*take_effect[2])(Ctl * c) = { take_effect_bot, take_effect_drop_in };
+        CtlExit status;
+
+        status = take_step(c, &first, take_effect[undo]);
+        if (status == CTL_OK)
+                status = take_step(c, &second, take_effect[!undo]);
+        if (status == CTL_OK)
+                return CTL_OK;
+        step_back(c, &second, take_effect[!undo]);
+        step_back(c, &first, take_effect[undo]);
+        return ctl_error(status, "%s", first.done ? "Everything was put back." : "Nothing was changed.");
+}
+
+CtlExit adopt_restart(Ctl *c, const char *unit)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = unit_job(c->bus, "TryRestartUnit", unit, &error);
+
+        if (r > 0)
+                return CTL_OK;
+        if (r == -ETIMEDOUT)
+                return ctl_error(CTL_FAILED,
+                                 "%s still waits for its restart: 'tgswitchctl status' says what for. It goes on by "
+                                 "itself.",
+                                 unit);
+        return ctl_error(CTL_FAILED, "%s is adopted, but its restart failed (%s): see 'systemctl status %s'.", unit,
+                         r == 0 ? "see its journal" : error.message ?: strerror(-r), unit);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "core/botapi-reply.h"
+#include "core/webhook-answer.h"
+#include "io/curl-glue.h"
+#include "io/webhook-client.h"
+
+#define CONNECT_TIMEOUT_MSEC    10000
+#define TIMEOUT_USEC_MAX        (24 * USEC_PER_HOUR)
+#define ANSWER_HEADERS_SIZE_MAX ((size_t) 64 * 1024)
+#define RETRY_AFTER_SEC_MAX     3600
+
+struct WebhookClient {
+        CurlGlue *glue;
+        sd_event_source *turn; /* the handler is due */
+
+        /* the post that is under way, or whose handler is due */
+        CURL *easy; /* NULL: none */
+        struct curl_slist *headers, *connect_to;
+        char *url, *update;
+        char error[CURL_ERROR_SIZE];
+        char *body;
+        size_t body_size, headers_size;
+        bool headers_whole, headers_too_large, body_too_large;
+        CURLcode result;
+        webhook_handler_t handler;
+        void *userdata;
+};
+
+static void wipe_and_free(char *s)
+{
+        if (s)
+                explicit_bzero(s, strlen(s));
+        free(s);
+}
+
+/* One of them holds the secret. */
+static void wipe_and_free_list(struct curl_slist *list)
+{
+        for (struct curl_slist *l = list; l; l = l->next)
+                explicit_bzero(l->data, strlen(l->data));
+        curl_slist_free_all(list);
+}
+
+/* The next post begins like the first; the connection stays in the pool. */
+static void forget_post(WebhookClient *c)
+{
+        if (c->easy) {
+                curl_glue_remove(c->glue, c->easy);
+                curl_easy_cleanup(TAKE_PTR(c->easy));
+        }
+        wipe_and_free_list(TAKE_PTR(c->headers));
+        curl_slist_free_all(TAKE_PTR(c->connect_to));
+        wipe_and_free(TAKE_PTR(c->url));
+        free(TAKE_PTR(c->update));
+        free(TAKE_PTR(c->body));
+        c->body_size = c->headers_size = 0;
+        c->headers_whole = c->headers_too_large = c->body_too_large = false;
+        c->error[0] = '\0';
+}
+
+/* ---- callbacks of libcurl: they note what happened ---- */
+
+/* Called for each line. libcurl takes an answer that ends in the middle of these for one without a body; so the empty
+ * line that ends them is looked for here. */
+static size_t on_curl_header(char *data, size_t size, size_t n, void *userdata)
+{
+        WebhookClient *c = userdata;
+
+        size *= n;
+        c->headers_size += size;
+        if (c->headers_size > ANSWER_HEADERS_SIZE_MAX) {
+                c->headers_too_large = true;
+                return 0;
+        }
+        if (size >= 5 && memcmp(data, "HTTP/", 5) == 0)
+                c->headers_whole = false; /* what came before was an interim answer */
+        else if (data[0] == '\r' || data[0] == '\n')
+                c->headers_whole = true;
+        return size;
+}
+
+/* Returning less than it was given makes libcurl end the transfer. */
+static size_t on_curl_body(char *data, size_t size, size_t n, void *userdata)
+{
+        WebhookClient *c = userdata;
+        char *grown;
+
+        size *= n;
+        if (size > WEBHOOK_ANSWER_SIZE_MAX - c->body_size) {
+                c->body_too_large = true;
+                return 0;
+        }
+        grown = realloc(c->body, c->body_size + size);
+        if (!grown)
+                return 0;
+        c->body = grown;
+        memcpy(c->body + c->body_size, data, size);
+        c->body_size += size;
+        return size;
+}
+
+static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
+{
+        WebhookClient *c = userdata;
+
+        c->result = result == CURLE_OK && !c->headers_whole ? CURLE_PARTIAL_FILE : result;
+        /* Now, as the glue demands; the handle is still good for what curl_easy_getinfo() tells. */
+        curl_glue_remove(c->glue, easy);
+        /* Can't fail: the source exists, and a defer source needs nothing of the kernel. */
+        (void) sd_event_source_set_enabled(c->turn, SD_EVENT_ONESHOT);
+}
+
+/* ---- the answer ---- */
+
+/* What libcurl says names the host at most. Should it ever name more, less is said. */
+static char *transport_error(const WebhookClient *c)
+{
+        const char *host = strstr(c->url, "://") + strlen("://"), *path = host + strcspn(host, "/?#");
+        const char *text = c->error;
+
+        if (c->headers_too_large)
+                text = "its answer is too large";
+        else if (isempty(text) || (strlen(path) > 1 && strstr(text, path)))
+                text = curl_easy_strerror(c->result);
+        return botapi_clean_text(text, CURL_ERROR_SIZE);
+}
+
+static bool body_is_json(const WebhookClient *c)
+{
+        static const char json[] = "application/json";
+        char *type = NULL;
+
+        (void) curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &type);
+        return type && strncasecmp(type, json, strlen(json)) == 0 && strchr("; \t", type[strlen(json)]);
+}
+
+/* Where memory is short the update counts as not accepted, and comes again. */
+static int take_answer(const WebhookClient *c, WebhookAnswer *answer)
+{
+        curl_off_t retry_after = 0;
+        long status = 0;
+
+        if (c->result != CURLE_OK && !(c->result == CURLE_WRITE_ERROR && c->body_too_large)) {
+                answer->error = transport_error(c);
+                return 0;
+        }
+        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        (void) curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after); /* 0: no such header */
+        answer->status = (int) status;
+        if (status < 200 || status > 299) {
+                answer->retry_after_usec = (usec_t) MIN(MAX(retry_after, 0), RETRY_AFTER_SEC_MAX) * USEC_PER_SEC;
+                return asprintf(&answer->error, "it answered HTTP %ld", status) < 0 ? -ENOMEM : 0;
+        }
+        if (!c->body_too_large && body_is_json(c)) {
+                int r = webhook_answer_call(c->body, c->body_size, &answer->method, &answer->arguments);
+                if (r < 0)
+                        return r;
+        }
+        answer->accepted = true;
+        return 0;
+}
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+        WebhookClient *c = userdata;
+        webhook_handler_t handler = c->handler;
+        void *handler_userdata = c->userdata;
+        WebhookAnswer answer = {};
+
+        if (take_answer(c, &answer) < 0)
+                answer.error = NULL;
+        forget_post(c);
+        handler(&answer, handler_userdata); /* may free the client */
+        free(answer.error);
+        free(answer.method);
+        json_object_put(answer.arguments);
+        return 0;
+}
+
+/* ---- a post ---- */
+
+static const struct {
+        CURLoption option;
+        long value;
+} long_options[] = {
+        { CURLOPT_NOSIGNAL, 1 },
+        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
+        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+        { CURLOPT_SSL_VERIFYPEER, 1 },
+        { CURLOPT_SSL_VERIFYHOST, 2 },
+        { CURLOPT_FOLLOWLOCATION, 0 },
+        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
+        { CURLOPT_POST, 1 },
+        /* A name look-up that is stuck must not hold up whoever cancels: its thread ends alone. */
+        { CURLOPT_QUICK_EXIT, 1 },
+};
+
+static int append(struct curl_slist **list, const char *text)
+{
+        struct curl_slist *longer = curl_slist_append(*list, text);
+
+        if (!longer)
+                return -ENOMEM;
+        *list = longer;
+        return 0;
+}
+
+static int set_headers(WebhookClient *c, const WebhookPost *post)
+{
+        char *secret;
+        int r;
+
+        r = append(&c->headers, "Content-Type: application/json");
+        if (r >= 0)
+                r = append(&c->headers, "Expect:"); /* no waiting for 100 Continue */
+        if (r < 0 || isempty(post->secret))
+                return r;
+        if (asprintf(&secret, "X-Telegram-Bot-Api-Secret-Token: %s", post->secret) < 0)
+                return -ENOMEM;
+        r = append(&c->headers, secret);
+        wipe_and_free(secret);
+        return r;
+}
+
+/* CURLOPT_CONNECT_TO(3): any host and port of this request, to that address with the port as it is. What is written
+ * into the request and verified of the certificate stays the name. */
+static int set_address(WebhookClient *c, const WebhookPost *post)
+{
+        _cleanup_free_ char *entry = NULL;
+
+        if (isempty(post->ip_address))
+                return 0;
+        if (asprintf(&entry, strchr(post->ip_address, ':') ? "::[%s]:" : "::%s:", post->ip_address) < 0) {
+                entry = NULL;
+                return -ENOMEM;
+        }
+        if (append(&c->connect_to, entry) < 0 ||
+            curl_easy_setopt(c->easy, CURLOPT_CONNECT_TO, c->connect_to) != CURLE_OK)
+                return -ENOMEM;
+        return 0;
+}
+
+static int set_trust(WebhookClient *c, const WebhookPost *post)
+{
+        struct curl_blob blob = { .flags = CURL_BLOB_COPY };
+
+        if (!post->certificate)
+                return 0;
+        blob.data = (void *) post->certificate;
+        blob.len = post->certificate_size;
+        if (curl_easy_setopt(c->easy, CURLOPT_CAINFO_BLOB, &blob) != CURLE_OK ||
+            curl_easy_setopt(c->easy, CURLOPT_CAPATH, NULL) != CURLE_OK)
+                return -ENOMEM;
+        return 0;
+}
+
+static int set_timeout(WebhookClient *c, const WebhookPost *post)
+{
+        usec_t usec = MIN(post->timeout_usec ?: WEBHOOK_TIMEOUT_USEC, TIMEOUT_USEC_MAX);
+        long msec = (long) ((usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+
+        if (curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, msec) != CURLE_OK ||
+            curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) != CURLE_OK)
+                return -ENOMEM;
+        return 0;
+}
+
+static int set_options(WebhookClient *c, const WebhookPost *post)
+{
+        CURL *e = c->easy;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(long_options); i++)
+                if (curl_easy_setopt(e, long_options[i].option, long_options[i].value) != CURLE_OK)
+                        return -ENOMEM;
+        if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK || /* not even one that the environment names */
+            curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_curl_header) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_HEADERDATA, c) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_curl_body) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_WRITEDATA, c) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) post->update_size) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->update) != CURLE_OK)
+                return -ENOMEM;
+        r = set_address(c, post);
+        if (r >= 0)
+                r = set_trust(c, post);
+        if (r >= 0)
+                r = set_timeout(c, post);
+        return r;
+}
+
+static int begin_post(WebhookClient *c, const WebhookPost *post)
+{
+        int r;
+
+        c->easy = curl_easy_init();
+        c->url = strdup(post->url);
+        c->update = malloc(MAX(post->update_size, 1u));
+        if (!c->easy || !c->url || !c->update)
+                return -ENOMEM;
+        memcpy(c->update, post->update, post->update_size);
+        r = set_headers(c, post);
+        if (r >= 0)
+                r = set_options(c, post);
+        if (r >= 0)
+                r = curl_glue_add(c->glue, c->easy);
+        return r;
+}
+
+int webhook_client_post(WebhookClient *c, const WebhookPost *post, webhook_handler_t handler, void *userdata)
+{
+        int r;
+
+        if (c->easy)
+                return -EBUSY;
+        if (strncasecmp(post->url, "https://", 8) != 0 && strncasecmp(post->url, "http://", 7) != 0)
+                return -EINVAL;
+        c->handler = handler;
+        c->userdata = userdata;
+        r = begin_post(c, post);
+        if (r < 0)
+                forget_post(c);
+        return r;
+}
+
+/* ---- the client ---- */
+
+int webhook_client_new(WebhookClient **ret, sd_event *event)
+{
+        _cleanup_(webhook_client_freep) WebhookClient *c = NULL;
+        int r;
+
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counts; undone by webhook_client_free() */
+                return -ENOMEM;
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                curl_global_cleanup();
+                return -ENOMEM;
+        }
+        r = curl_glue_new(&c->glue, event, on_transfer_done, c);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &c->turn, on_turn, c);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+WebhookClient *webhook_client_free(WebhookClient *c)
+{
+        if (!c)
+                return NULL;
+
+        forget_post(c);
+        sd_event_source_disable_unref(c->turn);
+        curl_glue_free(c->glue);
+        free(c);
+        curl_global_cleanup();
+        return NULL;
+}
