@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -193,10 +194,11 @@ static int daemon_reload(sd_bus *bus, sd_bus_error *error)
 
 typedef struct Step {
         const AdoptFile *file;
+        CtlExit (*take_effect)(Ctl *c);
         bool done; /* the file has been brought to what is wanted */
 } Step;
 
-static CtlExit take_effect_drop_in(Ctl *c)
+static CtlExit reload_systemd(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = daemon_reload(c->bus, &error);
@@ -207,7 +209,7 @@ static CtlExit take_effect_drop_in(Ctl *c)
                                   error.message ?: strerror(-r));
 }
 
-static CtlExit take_effect_bot(Ctl *c)
+static CtlExit reload_daemon(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         /* `authorize` comes with it, and a daemon that does not run starts. */
@@ -220,7 +222,7 @@ static CtlExit take_effect_bot(Ctl *c)
                          r == 0 ? "the reload failed" : error.message ?: strerror(-r));
 }
 
-static CtlExit take_step(Ctl *c, Step *s, CtlExit (*take_effect)(Ctl *c))
+static CtlExit take_step(Ctl *c, Step *s)
 {
         int r;
 
@@ -233,10 +235,10 @@ static CtlExit take_step(Ctl *c, Step *s, CtlExit (*take_effect)(Ctl *c))
         if (r < 0)
                 return ctl_error(CTL_FAILED, "%s cannot be written: %s.", s->file->path, strerror(-r));
         s->done = true;
-        return take_effect(c);
+        return s->take_effect(c);
 }
 
-static void step_back(Ctl *c, const Step *s, CtlExit (*take_effect)(Ctl *c))
+static void step_back(Ctl *c, const Step *s)
 {
         int r;
 
@@ -247,23 +249,37 @@ static void step_back(Ctl *c, const Step *s, CtlExit (*take_effect)(Ctl *c))
                 (void) ctl_error(CTL_FAILED, "%s cannot be put back (%s): look at it yourself.", s->file->path,
                                  strerror(-r));
         else
-                (void) take_effect(c);
+                (void) s->take_effect(c);
+}
+
+static CtlExit take_both(Ctl *c, Step *first, Step *second)
+{
+        CtlExit status;
+
+        if ((status = take_step(c, first)) == CTL_OK && (status = take_step(c, second)) == CTL_OK)
+                return CTL_OK;
+        step_back(c, second);
+        step_back(c, first);
+        return ctl_error(status, "%s",
+                         first->done || second->done ? "Everything was put back." : "Nothing was changed.");
 }
 
 CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file, bool undo)
 {
-        Step first = { .file = undo ? drop_in : bot_file }, second = { .file = undo ? bot_file : drop_in };
-        CtlExit (*take_effect[2])(Ctl * c) = { take_effect_bot, take_effect_drop_in };
+        Step gate = { .file = drop_in, .take_effect = reload_systemd };
+        Step declaration = { .file = bot_file, .take_effect = reload_daemon };
+        sigset_t impatience, before;
         CtlExit status;
 
-        status = take_step(c, &first, take_effect[undo]);
-        if (status == CTL_OK)
-                status = take_step(c, &second, take_effect[!undo]);
-        if (status == CTL_OK)
-                return CTL_OK;
-        step_back(c, &second, take_effect[!undo]);
-        step_back(c, &first, take_effect[undo]);
-        return ctl_error(status, "%s", first.done ? "Everything was put back." : "Nothing was changed.");
+        /* Ctrl-C ends the program when there is no half of it left to be seen. */
+        (void) sigemptyset(&impatience);
+        (void) sigaddset(&impatience, SIGINT);
+        (void) sigaddset(&impatience, SIGTERM);
+        (void) sigaddset(&impatience, SIGHUP);
+        (void) sigprocmask(SIG_BLOCK, &impatience, &before);
+        status = undo ? take_both(c, &gate, &declaration) : take_both(c, &declaration, &gate);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        return status;
 }
 
 CtlExit adopt_restart(Ctl *c, const char *unit)

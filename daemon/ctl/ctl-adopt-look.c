@@ -9,29 +9,25 @@
 #define BASE64URL       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 #define SECRET_SIZE_MIN 24 /* core/bot-token.h */
 
-/* The size of the token that the text begins with; 0: it begins with none. */
-static size_t token_size(const char *text)
+/* The size of the token at `p`; 0: there is none. Right behind other letters and digits an id may not begin, as in
+ * "sha256:…", but for the "bot" of a URL. */
+static size_t token_size(const char *text, const char *p)
 {
-        size_t id = strspn(text, DIGITS), secret;
+        size_t id = strspn(p, DIGITS), secret;
+        bool behind_bot = p - text >= 3 && strncmp(p - 3, "bot", 3) == 0;
 
-        if (id == 0 || text[id] != ':')
+        if (id == 0 || p[id] != ':' || (p > text && strchr(BASE64URL, p[-1]) && !behind_bot))
                 return 0;
-        secret = strspn(text + id + 1, BASE64URL);
+        secret = strspn(p + id + 1, BASE64URL);
         return secret >= SECRET_SIZE_MIN ? id + 1 + secret : 0;
-}
-
-/* The first token in the text, wherever: "bot" may stand right before it. */
-static const char *find_token(const char *text)
-{
-        for (const char *p = text; *p; p++)
-                if (token_size(p) > 0)
-                        return p;
-        return NULL;
 }
 
 bool text_has_token(const char *text)
 {
-        return find_token(text);
+        for (const char *p = text; *p; p++)
+                if (token_size(text, p) > 0)
+                        return true;
+        return false;
 }
 
 /* The size of the root that the text begins with; what follows has to be its end or a path. */
@@ -67,7 +63,7 @@ static int make_template(const char *assignment, const char *const *roots, char 
                 return -errno;
         fprintf(f, "%.*s", (int) (value - assignment), assignment);
         for (const char *p = value; *p;) {
-                size_t root = root_size(p, roots), token = token_size(p);
+                size_t root = root_size(p, roots), token = token_size(value, p);
 
                 words |= (root > 0 ? TEMPLATE_ROOT : 0) | (token > 0 ? TEMPLATE_TOKEN : 0);
                 if (root > 0)

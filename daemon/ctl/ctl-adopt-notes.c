@@ -76,7 +76,7 @@ int adopt_kept_options(const char *text, char ***ret)
         if (!copy)
                 return -ENOMEM;
         for (char *line; (line = strsep(&rest, "\n"));) {
-                if (!startswith(line, "ExecStart=") || strchr("\n", line[strlen("ExecStart=")]))
+                if (!startswith(line, "ExecStart="))
                         continue;
                 for (char *word; (word = strsep(&line, " "));) {
                         int r = startswith(word, OPTION_SET) ? strv_extend_unique(&options, word) : 0;

@@ -326,6 +326,18 @@ static void choose(const Ctl *c, Adoption *a)
         a->pending = c->pending_updates || (same ? a->mark.pending : a->mode == ADOPT_CREDENTIALS);
 }
 
+/* What runs with its old wiring may be where the bot is not. */
+static CtlExit note_seat(const Ctl *c, Adoption *a)
+{
+        if (!a->unit.running || c->restart || !a->state.seat || streq(a->state.seat, "cloud"))
+                return CTL_OK;
+        return strv_extend(&a->notes,
+                           "The bot is not at the cloud. If the program that runs asks the cloud, it logs the bot "
+                           "in there: give --restart, or stop it.") < 0
+                               ? ctl_oom()
+                               : CTL_OK;
+}
+
 CtlExit adoption_plan(Ctl *c, Adoption *a)
 {
         AdoptView view;
@@ -347,7 +359,9 @@ CtlExit adoption_plan(Ctl *c, Adoption *a)
         };
         if ((status = plan_bot_file(a)) != CTL_OK || (status = plan_drop_in(a, &view)) != CTL_OK)
                 return status;
-        return adopt_notes(&view, &a->notes) < 0 ? ctl_oom() : CTL_OK;
+        if (adopt_notes(&view, &a->notes) < 0)
+                return ctl_oom();
+        return note_seat(c, a);
 }
 
 /* ---- undo ---- */

@@ -203,9 +203,9 @@ static CtlExit restart_running(Ctl *c, const Adoption *a, json_object *json)
                 if (c->restart && status == CTL_OK)
                         status = adopt_restart(c, *u);
                 else if (!json)
-                        printf("%s runs and keeps its old wiring until it is restarted: 'systemctl restart %s', or the "
-                               "bot's next move does it.\n",
-                               *u, *u);
+                        printf("%s runs and keeps the wiring that it was started with: 'systemctl restart %s' gives it "
+                               "the new one%s.\n",
+                               *u, *u, c->undo ? "" : ", and so does the bot's next move");
         }
         if (json)
                 ctl_json_add(json, "restarted",

@@ -5,6 +5,7 @@
 #include "ctl/ctl-unit-file.h"
 
 #define WHITESPACE " \t\r\f\v"
+#define PREFIXES   "@-:+!|" /* systemd.service(5), SPECIAL EXECUTABLE PREFIXES */
 
 void unit_settings_done(UnitSettings *s)
 {
@@ -181,7 +182,7 @@ static bool word_ends_with(const char *word, const char *suffix)
 
 int exec_wrap(const char *value, const char *wrapper, char *const *options, char **ret)
 {
-        size_t n_prefixes = strspn(value, "@-:+!"), size;
+        size_t n_prefixes = strspn(value, PREFIXES), size;
         const char *program = value + n_prefixes, *rest = next_word(program), *argv0 = NULL;
         _cleanup_free_ char *text = NULL;
         FILE *f;

@@ -63,14 +63,14 @@ typedef struct BotConfig {
         char **exports;              /* Export=NAME={root}/bot, may repeat */
         bool webhook_has_secret;     /* WebhookSecret=yes: the credential secret_NAME holds it. =no: there is none */
         bool webhook_secret_known;   /* WebhookSecret= was given at all */
-        char *webhook_ip_address;    /* WebhookIPAddress=ADDRESS, with which the webhook is set, or =dns: see below. NULL:
-                                      * the server looks the webhook's host up by itself */
-        Fallback fallback;           /* Fallback=manual|auto: whether the bot leaves a dead local server by itself */
-        usec_t fallback_grace_usec;  /* FallbackGraceSec=60: how long the server has to be dead for that */
+        char *webhook_ip_address; /* WebhookIPAddress=ADDRESS, with which the webhook is set, or =dns: see below. NULL:
+                                   * the server looks the webhook's host up by itself */
+        Fallback fallback;        /* Fallback=manual|auto: whether the bot leaves a dead local server by itself */
+        usec_t fallback_grace_usec; /* FallbackGraceSec=60: how long the server has to be dead for that */
 } BotConfig;
 
-/* Of WebhookIPAddress=: the server looks the host up by itself, and what the local server found says nothing of what the
- * cloud will find. */
+/* Of WebhookIPAddress=: the server looks the host up by itself, and what the local server found says nothing of what
+ * the cloud will find. */
 #define WEBHOOK_ADDRESS_BY_DNS "dns"
 
 /* Whether a worker takes what is spooled as soon as the bot has moved: at its start. One that is reloaded would have to

@@ -345,8 +345,8 @@ static inline bool server_is_in_local_mode(const Config *c, Seat server)
 }
 
 /* ---- server-loan.c ---- */
-/* Before this bot's job starts the server: where the unit does not run now, it is put on record that it is to be stopped
- * again. One callback, from the event loop, in which the loan may be freed. */
+/* Before this bot's job starts the server: where the unit does not run now, it is put on record that it is to be
+ * stopped again. One callback, from the event loop, in which the loan may be freed. */
 typedef struct ServerLoan ServerLoan;
 typedef void (*server_loan_handler_t)(int r, void *userdata);
 int server_loan(Bot *b, server_loan_handler_t handler, void *userdata, ServerLoan **ret) _must_check_;

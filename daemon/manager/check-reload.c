@@ -22,6 +22,13 @@ static bool waits_for_nobody(char *const *commands)
         return n > 0 && is_kill(commands[n - 1]);
 }
 
+/* Before the second command of a list, and each one after it, systemd 252 asks for the unit's credentials once more;
+ * and the gate is closed as long as the worker is to hold. */
+static bool comes_to_gate(char *const *commands)
+{
+        return strv_length(commands) > 1;
+}
+
 static void check_environment(const CheckUnitContext *context, const UnitInfo *info, CheckList *l)
 {
         _cleanup_free_ char *path = NULL;
@@ -54,6 +61,12 @@ void check_reload(const CheckUnitContext *context, const UnitInfo *info, CheckLi
                                "its ExecReload= with a command that returns when the program holds, or take "
                                "Move=reload out of bots.d/%s.conf.",
                                info->name, context->bot);
+        else if (comes_to_gate(info->exec_reload))
+                check_list_add(l, "reload", info->name, CHECK_FAIL,
+                               "%s has more than one ExecReload= command, and systemd would ask for its credentials before "
+                               "the second one, which tgswitchd does not give while the bot is moved: make one command of "
+                               "them.",
+                               info->name);
         else
                 check_environment(context, info, l);
 }

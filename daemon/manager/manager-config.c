@@ -114,8 +114,7 @@ static bool forgettable(const Bot *b)
 
         return b->record_ok && !bot_job_running(b) && !b->saving && !b->unrecorded && clock_moment(&now) >= 0 &&
                bot_cloud_allowed_usec(b) == 0 && bot_local_allowed_usec(b) == 0 &&
-               !window_session_is_young(&b->record.logged_in, &now) && !b->record.stale &&
-               bot_spooled_updates(b) == 0;
+               !window_session_is_young(&b->record.logged_in, &now) && !b->record.stale && bot_spooled_updates(b) == 0;
 }
 
 static int configure_bot(Bot *b)

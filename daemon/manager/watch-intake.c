@@ -8,11 +8,12 @@
 /* A worker with the other server's address built in starts, stays up, and never asks for an update at the server where
  * its bot is now. All that shows from here is a queue that nobody takes anything out of; and with a bot that nobody
  * writes to, not even that. So the queue is looked at for some minutes after the move, once a minute as long as nothing
- * is in it, and on for as long as the published error says that nobody takes it. None of this is on record: after a
- * restart of the daemon nobody looks any more. */
+ * is in it; and on, ever more rarely, for as long as the published error says that nobody takes it. None of this is on
+ * record: after a restart of the daemon nobody looks any more. */
 
 #define LOOKS_MAX     10
 #define QUIET_USEC    (1 * USEC_PER_MIN)
+#define RARE_USEC     (1 * USEC_PER_HOUR)
 #define INTEREST_USEC (1 * USEC_PER_SEC)
 
 bool intake_was_untaken(const Bot *b)
@@ -52,6 +53,7 @@ static void blame(Bot *b)
         bot_set_error(b, "The bot is at the %s server, but %s", seat_to_string(b->record.seat),
                       complaint ?: "its updates are not taken.");
         b->intake_blamed = true;
+        b->intake_looks = 0;
         log_bot(LOG_WARNING, b->name, "%s", b->error);
 }
 
@@ -71,6 +73,15 @@ static void absolve(Bot *b)
         bot_changed(b);
 }
 
+/* Nothing new is known. */
+static void look_on(Bot *b)
+{
+        if (b->intake_failed || b->intake_blamed)
+                look_later(b, usec_backoff(QUIET_USEC, RARE_USEC, b->intake_looks++));
+        else if (++b->intake_looks < LOOKS_MAX)
+                look_later(b, QUIET_USEC);
+}
+
 static void consider(Bot *b)
 {
         switch (intake_judge(&b->intake, b->record.job.spooled)) {
@@ -86,28 +97,32 @@ static void consider(Bot *b)
         case INTAKE_NOBODY:
                 if (!b->intake_failed && !b->intake_blamed)
                         blame(b);
-                break;
+                look_on(b);
+                return;
 
         default:
-                break;
+                look_on(b);
         }
-        if (b->intake_failed || b->intake_blamed || ++b->intake_looks < LOOKS_MAX)
-                look_later(b, QUIET_USEC);
 }
 
 static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         Bot *b = userdata;
         WebhookInfo info = {};
+        int r;
 
-        if (botapi_webhook_info(reply, &info) >= 0) {
+        r = botapi_webhook_info(reply, &info);
+        if (r >= 0) {
                 b->pending_updates = info.pending_update_count;
                 b->pending_updates_usec = clock_realtime_usec();
                 intake_note(&b->intake, info.pending_update_count);
                 webhook_info_done(&info);
         }
         b->intake_call = botapi_call_free(b->intake_call);
-        consider(b);
+        if (r >= 0)
+                consider(b);
+        else
+                look_on(b);
 }
 
 static void on_timer(void *userdata)

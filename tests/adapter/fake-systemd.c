@@ -102,13 +102,14 @@ void fake_systemd_owner_changed(FakeSystemd *f, const char *sender, const char *
 
 static void append_unit_properties(FakeSystemd *f, sd_bus_message *m)
 {
-        must(sd_bus_message_append(m, "a{sv}", 16, "CanReload", "b", 1, "Id", "s", "shop.service", "LoadState", "s", "loaded", "ActiveState",
-                                   "s", f->active_state, "SubState", "s", f->sub_state, "NeedDaemonReload", "b", 1,
-                                   "Job", "(uo)", 12, PATH "/job/12", "After", "as", 2, "a.target", "b.target",
-                                   "BindsTo", "as", 1, "c.service", "InvocationID", "ay", 16, 1, 2, 3, 4, 5, 6, 7, 8, 9,
-                                   10, 11, 12, 13, 14, 15, 16, "FragmentPath", "s", "/etc/systemd/system/shop.service",
-                                   "BoundBy", "as", 1, "d.service", "ConsistsOf", "as", 1, "e.service", "ConflictedBy",
-                                   "as", 1, "f.service", "RefuseManualStop", "b", 1, "Transient", "b", 1));
+        must(sd_bus_message_append(m, "a{sv}", 16, "CanReload", "b", 1, "Id", "s", "shop.service", "LoadState", "s",
+                                   "loaded", "ActiveState", "s", f->active_state, "SubState", "s", f->sub_state,
+                                   "NeedDaemonReload", "b", 1, "Job", "(uo)", 12, PATH "/job/12", "After", "as", 2,
+                                   "a.target", "b.target", "BindsTo", "as", 1, "c.service", "InvocationID", "ay", 16, 1,
+                                   2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "FragmentPath", "s",
+                                   "/etc/systemd/system/shop.service", "BoundBy", "as", 1, "d.service", "ConsistsOf",
+                                   "as", 1, "e.service", "ConflictedBy", "as", 1, "f.service", "RefuseManualStop", "b",
+                                   1, "Transient", "b", 1));
 }
 
 static void append_requires(FakeSystemd *f, sd_bus_message *m)
@@ -132,22 +133,22 @@ static void append_service_properties(FakeSystemd *f, sd_bus_message *m)
         }
         must(sd_bus_message_append(
                         m, "a{sv}", 29, "ExecReload", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop", "--reload", 0,
-                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Type", "s", "exec", "Result", "s", "success", "MainPID", "u", 4711,
-                        "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789), "TimeoutStartUSec", "t",
-                        UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2, "/usr/bin/test", 3, "test", "-s", "/run/x", 0,
-                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "/bin/true", 1, "true", 1,
-                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "LoadCredential", "a(ss)", 2,
-                        "bot-token", "/run/tgswitch/credential.sock", "bot-endpoint", "/run/tgswitch/credential.sock",
-                        "ExecStart", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop", "--poll", 0, UINT64_C(1),
-                        UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Environment", "as", 1, "A=b c", "User", "s",
-                        "shop", "Group", "s", "", "SupplementaryGroups", "as", 1, "tgswitch-files", "DynamicUser", "b",
-                        1, "PrivateUsers", "b", 1, "CapabilityBoundingSet", "t", UINT64_C(6), "RootDirectory", "s",
-                        "/srv/root", "RootImage", "s", "", "ProtectHome", "s", "tmpfs", "PrivateTmp", "b", 1,
-                        "InaccessiblePaths", "as", 1, "-/etc/ssl", "TemporaryFileSystem", "a(ss)", 2, "/var",
-                        "ro,mode=755", "/srv", "", "BindPaths", "a(ssbt)", 1, "/a", "/b", 0, UINT64_C(16384),
-                        "BindReadOnlyPaths", "a(ssbt)", 1, "/c", "/d", 1, UINT64_C(0), "LimitNOFILE", "t",
-                        UINT64_C(1024), "KillMode", "s", "control-group", "SendSIGKILL", "b", 1, "TimeoutStopUSec", "t",
-                        UINT64_C(90000000), "EnvironmentFiles", "a(sb)", 1, "/run/tgswitch/bots/shop.env", 1));
+                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Type", "s", "exec", "Result", "s",
+                        "success", "MainPID", "u", 4711, "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789),
+                        "TimeoutStartUSec", "t", UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2, "/usr/bin/test", 3,
+                        "test", "-s", "/run/x", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7,
+                        "/bin/true", 1, "true", 1, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7,
+                        "LoadCredential", "a(ss)", 2, "bot-token", "/run/tgswitch/credential.sock", "bot-endpoint",
+                        "/run/tgswitch/credential.sock", "ExecStart", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop",
+                        "--poll", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Environment", "as",
+                        1, "A=b c", "User", "s", "shop", "Group", "s", "", "SupplementaryGroups", "as", 1,
+                        "tgswitch-files", "DynamicUser", "b", 1, "PrivateUsers", "b", 1, "CapabilityBoundingSet", "t",
+                        UINT64_C(6), "RootDirectory", "s", "/srv/root", "RootImage", "s", "", "ProtectHome", "s",
+                        "tmpfs", "PrivateTmp", "b", 1, "InaccessiblePaths", "as", 1, "-/etc/ssl", "TemporaryFileSystem",
+                        "a(ss)", 2, "/var", "ro,mode=755", "/srv", "", "BindPaths", "a(ssbt)", 1, "/a", "/b", 0,
+                        UINT64_C(16384), "BindReadOnlyPaths", "a(ssbt)", 1, "/c", "/d", 1, UINT64_C(0), "LimitNOFILE",
+                        "t", UINT64_C(1024), "KillMode", "s", "control-group", "SendSIGKILL", "b", 1, "TimeoutStopUSec",
+                        "t", UINT64_C(90000000), "EnvironmentFiles", "a(sb)", 1, "/run/tgswitch/bots/shop.env", 1));
 }
 
 static void append_property(FakeSystemd *f, sd_bus_message *m, const char *name)

@@ -230,8 +230,12 @@ static void test_tokens_and_roots(void **state)
 {
         static const char *const tokens[] = { TOKEN, "--token=" TOKEN, "https://api.telegram.org/bot" TOKEN "/getMe",
                                               "\"" TOKEN "\"" };
-        static const char *const none[] = { "", "7100000001:short", "AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr", "12:30:45",
-                                            ":AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr" };
+        static const char *const none[] = { "",
+                                            "7100000001:short",
+                                            "AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr",
+                                            "12:30:45",
+                                            ":AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr",
+                                            "image@sha256:7f16c1a8b1b0a3e4d2c5f697887960a1b2c3d4e5" };
 
         FOREACH_ELEMENT(t, tokens)
                 assert_true(text_has_token(*t));

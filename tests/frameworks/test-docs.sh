@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The lines that tgswitch-workers(7) gives for the frameworks of the scenarios are those that are run there, and README.md
-# says the same as the page.
+# The lines that tgswitch-workers(7) gives for the frameworks of the scenarios are those that are run there, and
+# README.md says the same as the page.
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit

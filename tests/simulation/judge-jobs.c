@@ -181,7 +181,8 @@ static bool is_undeclared_again(const SimBot *b, const Bot *bot)
 
 static bool has_rest(const SimBot *b, const Bot *bot)
 {
-        if (is_undeclared_again(b, bot) || b->revoked || !b->declared || !b->has_token || waits_for_workers(bot) || waits_for_turn(bot))
+        if (is_undeclared_again(b, bot) || b->revoked || !b->declared || !b->has_token || waits_for_workers(bot) ||
+            waits_for_turn(bot))
                 return true;
         if (bot_job_running(bot))
                 return *bot_last_error(bot) && !local_server_is_well() &&

@@ -122,8 +122,8 @@ static bool somebody_takes(const SimBot *b)
         return false;
 }
 
-/* A server that is dead, or holds a session that is still to be ended, has its queue for as long as it has it; so has one
- * that said "logged out" and died before it was. */
+/* A server that is dead, or holds a session that is still to be ended, has its queue for as long as it has it; so has
+ * one that said "logged out" and died before it was. */
 static bool is_kept_by_server(const SimBot *b, uint32_t update)
 {
         const Session *s = &b->sessions[SIDE_LOCAL];

@@ -241,8 +241,8 @@ static void linger(void)
 
                 while (step(until))
                         ;
-                if (judge_found() || (statistics.moves + daemon_n_crashes() == n_begun && judge_all_rest() &&
-                                      judge_disk_rests()))
+                if (judge_found() ||
+                    (statistics.moves + daemon_n_crashes() == n_begun && judge_all_rest() && judge_disk_rests()))
                         return;
                 while (!(judge_all_rest() && judge_disk_rests()) && step(until + REST_USEC))
                         ;

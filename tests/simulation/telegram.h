@@ -111,8 +111,8 @@ struct Session {
         usec_t last_error_usec; /* of a delivery, CLOCK_REALTIME of the server */
         Event *delivery;
         Request *poller;
-        Request *log_out; /* in progress */
-        bool cut_short;   /* its server died over a logOut, and it is still there */
+        Request *log_out;                      /* in progress */
+        bool cut_short;                        /* its server died over a logOut, and it is still there */
         Request *waiting[SESSION_WAITING_MAX]; /* for the login */
         size_t n_waiting;
         int64_t last_offset;

@@ -366,6 +366,16 @@ static void on_connection_closed(void *userdata, uint64_t connection)
         }
 }
 
+static bool is_worker_event(const char *event)
+{
+        static const char *const events[] = { "start", "stop", "held", "released", "handled" };
+
+        FOREACH_ELEMENT(e, events)
+                if (streq(event, *e))
+                        return true;
+        return false;
+}
+
 static void post_worker(Control *control, HttpRequest *request)
 {
         static const char *const texts[] = { "unit", "root", "from", "reason" };
@@ -374,8 +384,8 @@ static void post_worker(Control *control, HttpRequest *request)
         int64_t bot = json_get_int(report, "bot", 0), uid = json_get_int(report, "uid", 0);
         char name[32];
 
-        if (bot <= 0 || (!streq(event, "start") && !streq(event, "stop") && !streq(event, "handled"))) {
-                reply_error(request, "event is start, stop or handled, bot an id");
+        if (bot <= 0 || !is_worker_event(event)) {
+                reply_error(request, "event is start, stop, held, released or handled, bot an id");
                 return;
         }
 

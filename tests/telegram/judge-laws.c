@@ -382,7 +382,8 @@ void judge_worker_start(Judge *judge, JudgeBot *bot, json_object *entry)
         const char *unit = json_get_text(entry, "unit") ?: "?";
 
         assert(worker);
-        check_endpoint(judge, bot, entry, "started");
+        check_endpoint(judge, bot, entry,
+                       streq_ptr(json_get_text(entry, "event"), "worker-released") ? "went on" : "started");
         judge_worker_stop(bot, unit);
         worker->unit = strdup(unit);
         assert(worker->unit);

@@ -97,9 +97,10 @@ static void judge_worker(Judge *judge, JudgeBot *bot, const char *event, json_ob
         int64_t uid = json_get_int(entry, "uid", 0);
         bool posted = streq_ptr(from, "webhook");
 
-        if (streq(event, "worker-start")) {
+        /* One that holds may send nothing, as if it did not run. */
+        if (streq(event, "worker-start") || streq(event, "worker-released")) {
                 judge_worker_start(judge, bot, entry);
-        } else if (streq(event, "worker-stop")) {
+        } else if (streq(event, "worker-stop") || streq(event, "worker-held")) {
                 judge_worker_stop(bot, json_get_text(entry, "unit") ?: "?");
         } else if (!posted || judge_was_taken(judge, uid)) {
                 /* What a server posts is in its queue until it gets a 200, and is counted then. Anything else was

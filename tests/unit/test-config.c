@@ -258,14 +258,10 @@ static void test_spool_to(void **state)
                 assert_int_equal(f->config->bots[i]->on_undrained, ON_UNDRAINED_FAIL);
         }
         assert_string_equal(f->config->bots[3]->spool_to, "d.service");
-        for (size_t i = 0; i < 4; i++) {
-                assert_false(f->config->bots[i]->spool_to_given);
-                assert_false(f->config->bots[i]->on_undrained_given);
-        }
+        assert_false(f->config->bots[3]->spool_to_given || f->config->bots[3]->on_undrained_given);
         scratch_write(f->high, "bots.d/a.conf", "[Bot]\nWorker=a@*.service\nSpoolTo=a@1.service\nOnUndrained=spool\n");
         load_good(f);
-        assert_true(f->config->bots[0]->spool_to_given);
-        assert_true(f->config->bots[0]->on_undrained_given);
+        assert_true(f->config->bots[0]->spool_to_given && f->config->bots[0]->on_undrained_given);
         scratch_write(f->high, "bots.d/e.conf", "[Bot]\nWorker=e@*.service\nSpoolTo=f@1.service\n");
         assert_int_equal(load(f), 0);
         assert_problem(f, "bots.d/e.conf", 3, "e", "SpoolTo= names no worker");

@@ -152,21 +152,22 @@ static void test_unit(void **state)
         expect(&info, MOVE_RELOAD, CHECK_PASS, NULL);
 }
 
-/* logOut goes out when the reload is done, so that has to mean something. */
-static void test_signals(void **state)
+/* logOut goes out when the reload is done, so that has to mean something; and it has to end without the gate. */
+static void test_commands(void **state)
 {
         static const struct {
                 const char *first, *second;
-                bool waits;
+                CheckVerdict verdict;
+                const char *words;
         } rows[] = {
-                { "/usr/bin/shop-ctl reload", NULL, true },
-                { "/bin/kill -HUP 17", NULL, false },
-                { "kill -HUP 17", NULL, false },
-                { "-/usr/bin/kill", NULL, false },
-                { "/usr/bin/shop-ctl check", "/bin/kill -HUP 17", false },
-                { "/bin/kill -HUP 17", "/usr/bin/shop-ctl wait", true },
-                { "/usr/bin/overkill 17", NULL, true },
-                { "/usr/bin/skill/ctl", NULL, true },
+                { "/usr/bin/shop-ctl reload", NULL, CHECK_SKIPPED, "EnvironmentFile=" },
+                { "/bin/kill -HUP 17", NULL, CHECK_FAIL, "kill does not wait" },
+                { "kill -HUP 17", NULL, CHECK_FAIL, "kill does not wait" },
+                { "-/usr/bin/kill", NULL, CHECK_FAIL, "kill does not wait" },
+                { "/usr/bin/shop-ctl check", "/bin/kill -HUP 17", CHECK_FAIL, "kill does not wait" },
+                { "/bin/kill -HUP 17", "/usr/bin/shop-ctl wait", CHECK_FAIL, "make one command of them" },
+                { "/usr/bin/overkill 17", NULL, CHECK_SKIPPED, "EnvironmentFile=" },
+                { "/usr/bin/skill/ctl", NULL, CHECK_SKIPPED, "EnvironmentFile=" },
         };
 
         FOREACH_ELEMENT(row, rows) {
@@ -179,8 +180,7 @@ static void test_signals(void **state)
                         .exec_reload = commands,
                 };
 
-                expect(&info, MOVE_RELOAD, row->waits ? CHECK_SKIPPED : CHECK_FAIL,
-                       row->waits ? "EnvironmentFile=" : "kill does not wait");
+                expect(&info, MOVE_RELOAD, row->verdict, row->words);
         }
 }
 
@@ -211,7 +211,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_key, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hand_over, set_up, tear_down),
                 cmocka_unit_test(test_unit),
-                cmocka_unit_test(test_signals),
+                cmocka_unit_test(test_commands),
                 cmocka_unit_test(test_held),
         };
 

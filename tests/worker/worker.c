@@ -7,11 +7,12 @@
 #include <stdio.h>
 
 #include "receiver.h"
+#include "reload.h"
 
 /* An ordinary bot, as a worker of tgswitch: takes its token, its endpoint and the updates that were kept for
  * it from its credentials, handles those first and then polls, or waits for what is posted to its webhook. What it does
  * it reports to the simulated Telegram, if there is one. Written as a bot without any knowledge of tgswitch would be,
- * except for the credential of pending updates. */
+ * except for the credential of pending updates and, with --reload, for what a reload of its unit tells it. */
 
 #define POLL_TIMEOUT_SEC  25
 #define RETRY_PAUSE_MSEC  200
@@ -22,8 +23,10 @@ typedef struct Worker {
         int64_t bot;
         const char *control; /* "" where nobody wants reports */
         CURL *poll, *report;
-        int64_t offset;
+        int64_t offset, confirmed_offset;
         int64_t n_handled;
+        int reload_fd;
+        bool holds;
 } Worker;
 
 typedef struct Body {
@@ -32,15 +35,18 @@ typedef struct Body {
 } Body;
 
 static const char *arg_unit;
-static bool arg_ignore_sigterm, arg_oneshot, arg_die_at_start;
-static int64_t arg_exit_after;
+static bool arg_ignore_sigterm, arg_oneshot, arg_die_at_start, arg_pending_only, arg_reload;
+static int64_t arg_exit_after, arg_reload_of;
 static ReceiverSettings arg_webhook; /* port 0: it polls */
 
-static volatile sig_atomic_t terminated;
+static volatile sig_atomic_t terminated, told;
 
-static void on_sigterm(int signal_number)
+static void on_signal(int signal_number)
 {
-        terminated = 1;
+        if (signal_number == SIGHUP)
+                told = 1;
+        else
+                terminated = 1;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *userdata)
@@ -60,7 +66,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata)
 /* Lets a long poll end as soon as the service manager asks for it. */
 static int on_progress(void *userdata, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
-        return terminated ? 1 : 0;
+        return terminated || told ? 1 : 0;
 }
 
 /* The content of a credential or of the environment variable, or NULL. */
@@ -247,6 +253,7 @@ static int poll_once(Worker *worker)
         if (asprintf(&url, "%s/bot%s/getUpdates?offset=%" PRIi64 "&timeout=%d", worker->root, worker->token,
                      worker->offset, arg_oneshot ? 0 : POLL_TIMEOUT_SEC) < 0)
                 return 1;
+        worker->confirmed_offset = worker->offset;
         curl_easy_setopt(worker->poll, CURLOPT_URL, url);
         curl_easy_setopt(worker->poll, CURLOPT_PROXY, "");
         curl_easy_setopt(worker->poll, CURLOPT_USERAGENT, "worker");
@@ -264,6 +271,8 @@ static int poll_once(Worker *worker)
                 free(body.data);
                 if (terminated)
                         return 0;
+                if (told)
+                        return -1;
                 fprintf(stderr, "getUpdates failed: %s\n", curl_easy_strerror(result));
                 pause_before_retry();
                 return -1;
@@ -303,16 +312,92 @@ static int receive(Worker *worker)
         return terminated ? 0 : 1;
 }
 
+/* What has been handled and not confirmed would be kept by tgswitchd, and handled twice. The last thing that is sent.
+ */
+static void confirm_handled(Worker *worker)
+{
+        _cleanup_free_ char *url = NULL;
+        Body body = { 0 };
+
+        if (worker->offset == worker->confirmed_offset ||
+            asprintf(&url, "%s/bot%s/getUpdates?offset=%" PRIi64 "&timeout=0&limit=1", worker->root, worker->token,
+                     worker->offset) < 0)
+                return;
+        curl_easy_setopt(worker->poll, CURLOPT_URL, url);
+        curl_easy_setopt(worker->poll, CURLOPT_WRITEDATA, &body);
+        if (curl_easy_perform(worker->poll) == CURLE_OK)
+                worker->confirmed_offset = worker->offset;
+        free(body.data);
+}
+
+/* Does as a reload of the unit tells: holds, or goes on with the root that it says. */
+static void obey(Worker *worker, const char *root)
+{
+        if (isempty(root) && !worker->holds) {
+                confirm_handled(worker);
+                report_event(worker, "held");
+        } else if (!isempty(root) && (worker->holds || !streq(root, worker->root))) {
+                /* Another server counts from another number. */
+                if (!streq(root, worker->root))
+                        worker->offset = worker->confirmed_offset = 0;
+                free(worker->root);
+                worker->root = strdup(root);
+                report_event(worker, "released");
+        }
+        worker->holds = isempty(root);
+}
+
+/* Several may have spoken before the signal was looked at. */
+static void listen_to_reloads(Worker *worker)
+{
+        char *root;
+        int fd;
+
+        told = 0;
+        while ((fd = reload_take(worker->reload_fd, &root)) >= 0) {
+                obey(worker, root);
+                free(root);
+                reload_done(fd);
+        }
+}
+
+static void wait_for_signal(void)
+{
+        sigset_t blocked, before;
+
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGTERM);
+        sigaddset(&blocked, SIGHUP);
+        (void) sigprocmask(SIG_BLOCK, &blocked, &before);
+        if (!terminated && !told)
+                (void) sigsuspend(&before);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static int work_once(Worker *worker)
+{
+        if (terminated)
+                return 0;
+        if (told)
+                listen_to_reloads(worker);
+        if (!worker->holds)
+                return poll_once(worker);
+        wait_for_signal();
+        return -1;
+}
+
 static int worker_run(Worker *worker)
 {
         int r;
 
         report_event(worker, "start");
         r = handle_pending(worker);
+        if (r < 0 && arg_pending_only)
+                r = 0;
         if (r < 0 && arg_webhook.port > 0)
                 r = receive(worker);
         while (r < 0)
-                r = terminated ? 0 : poll_once(worker);
+                r = work_once(worker);
         report_event(worker, "stop");
         return r;
 }
@@ -328,6 +413,11 @@ static int worker_init(Worker *worker)
                 fprintf(stderr, "No bot-token or no bot-endpoint.\n");
                 return 1;
         }
+        worker->reload_fd = arg_reload ? reload_listen() : -EBADF;
+        if (arg_reload && worker->reload_fd < 0) {
+                fprintf(stderr, "Nobody can tell anything by a reload: %s\n", strerror(-worker->reload_fd));
+                return 1;
+        }
         worker->bot = strtoll(worker->token, NULL, 10);
         worker->poll = curl_easy_init();
         worker->report = curl_easy_init();
@@ -338,6 +428,8 @@ static void worker_done(Worker *worker)
 {
         curl_easy_cleanup(worker->poll);
         curl_easy_cleanup(worker->report);
+        if (worker->reload_fd >= 0)
+                close(worker->reload_fd);
         free(worker->token);
         free(worker->root);
         free(worker->pending);
@@ -347,15 +439,12 @@ static void worker_done(Worker *worker)
 static int take_options(int argc, char *argv[])
 {
         static const struct option options[] = {
-                { "unit", required_argument, NULL, 'u' },
-                { "ignore-sigterm", no_argument, NULL, 'i' },
-                { "exit-after", required_argument, NULL, 'n' },
-                { "oneshot", no_argument, NULL, 'o' },
-                { "die-at-start", no_argument, NULL, 'd' },
-                { "webhook", required_argument, NULL, 'w' },
-                { "secret", required_argument, NULL, 's' },
-                { "answer", required_argument, NULL, 'a' },
-                { 0 },
+                { "unit", required_argument, NULL, 'u' },       { "ignore-sigterm", no_argument, NULL, 'i' },
+                { "exit-after", required_argument, NULL, 'n' }, { "oneshot", no_argument, NULL, 'o' },
+                { "die-at-start", no_argument, NULL, 'd' },     { "webhook", required_argument, NULL, 'w' },
+                { "secret", required_argument, NULL, 's' },     { "answer", required_argument, NULL, 'a' },
+                { "pending-only", no_argument, NULL, 'p' },     { "reload", no_argument, NULL, 'r' },
+                { "reload-of", required_argument, NULL, 'R' },  { 0 },
         };
         int option;
 
@@ -382,6 +471,20 @@ static int take_options(int argc, char *argv[])
                         arg_die_at_start = true;
                         break;
 
+                case 'p':
+                        arg_pending_only = true;
+                        break;
+
+                case 'r':
+                        arg_reload = true;
+                        break;
+
+                case 'R':
+                        arg_reload_of = strtoll(optarg, NULL, 10);
+                        if (arg_reload_of <= 0)
+                                return 1;
+                        break;
+
                 case 'w':
                         arg_webhook.port = (uint16_t) strtoul(optarg, NULL, 10);
                         break;
@@ -402,14 +505,22 @@ static int take_options(int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-        struct sigaction action = { .sa_handler = on_sigterm };
-        Worker worker = { .control = "" };
+        struct sigaction action = { .sa_handler = on_signal };
+        Worker worker = { .control = "", .reload_fd = -EBADF };
         int r;
 
         if (take_options(argc, argv) != 0)
                 return 2;
         if (arg_die_at_start)
                 return 1;
+        if (arg_reload_of > 0) {
+                r = reload_tell((pid_t) arg_reload_of, getenv("TELEGRAM_API_ROOT") ?: "");
+                if (r < 0)
+                        fprintf(stderr, "The worker could not be told: %s\n", strerror(-r));
+                return r < 0 ? 1 : 0;
+        }
+        if (arg_reload)
+                (void) sigaction(SIGHUP, &action, NULL);
         if (arg_ignore_sigterm)
                 action.sa_handler = SIG_IGN;
         (void) sigaction(SIGTERM, &action, NULL);

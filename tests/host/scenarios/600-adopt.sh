@@ -84,6 +84,8 @@ host_create
 host_install
 telegram_start
 host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOT'
+[Manager]
+LocalFiles=/var/lib/telegram-bot-api
 [BotDefaults]
 DrainTimeoutSec=500ms
 SettleSec=200ms
@@ -174,7 +176,8 @@ adopt shop --bot=shop --exec --yes
 gives "shop" 0 'shop.service is adopted'
 check_match "shop: the file says whose it is" $'\n    \\+ # Written by tgswitchctl adopt: bot=shop mode=exec' "$said"
 check_match "shop: the command is wrapped" 'ExecStart=/usr/libexec/tgswitch/tgswitch-exec --set=BOT_API_ROOT=\{root\} -- /usr/bin/env' "$said"
-check_match "shop: that it still runs as it was is told" 'shop.service runs and keeps its old wiring' "$said"
+check_match "shop: it may read the local server's files" $'\n    \\+ SupplementaryGroups=tgswitch-files' "$said"
+check_match "shop: that it still runs as it was is told" 'shop.service runs and keeps the wiring that it was started with' "$said"
 check_match "shop: that it looks at no credential is thought of" "'tgswitchctl spool shop' shows it" "$said"
 check_match "shop: the checks are made" 'pass +gate +shop.service' "$said"
 check_equal "shop: no check failed" "" "$(grep ' fail ' <<<"$said")"
@@ -206,6 +209,14 @@ gives "news" 0 'news@.service is adopted'
 check "news: for all instances" host_run grep -qx 'Worker=news@\*.service' /etc/tgswitch/bots.d/news.conf
 check_match "news: that nobody would get the spool is told" 'unless SpoolTo= in /etc/tgswitch/bots.d/news.conf names one' "$said"
 host_run sed -i '$aSpoolTo=news@a.service' /etc/tgswitch/bots.d/news.conf
+before=$(files)
+adopt news@b --bot=news --yes
+gives "news: an instance by itself" 0 'news@b.service.d/50-tgswitch.conf, a new file:.*news@b.service is adopted'
+check_match "news: which the bot's file covers already" '^[^/]*/etc/systemd/system/news@b.service.d/50-tgswitch.conf$' \
+        "$(diff <(echo "$before") <(files) | grep -o '/etc/.*50-tgswitch.conf$' | sort -u)"
+adopt news@b --undo --yes
+gives "news: and back" 0 'news@b.service is as it was before it was adopted'
+check_equal "news: without a trace" "" "$(diff <(echo "$before") <(files))"
 check "news: an instance starts behind the gate" host_run systemctl start news@a.service
 check "and is told to the daemon" host_run systemctl reload tgswitchd.service
 check "news: with its credentials" telegram_wait event=worker-start unit=news@a.service root=https://api.telegram.org
