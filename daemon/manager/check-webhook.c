@@ -85,13 +85,17 @@ static bool target_takes_it(const Bot *b, Seat target, const WebhookSettings *s,
 void check_webhook(const Bot *b, Seat target, const WebhookSettings *s, CheckList *l)
 {
         int connections = webhook_connections(s->max_connections, server_is_in_local_mode(b->manager->config, target));
+        bool good = true;
 
         if (isempty(s->url)) {
                 check_list_add(l, "webhook", b->name, CHECK_PASS, "The bot polls: no webhook is set.");
                 return;
         }
         /* Each says what it has to, so that all is mended at once. */
-        if (!(secret_is_there(b, l) & certificate_is_there(b, s, l) & target_takes_it(b, target, s, l)))
+        good = secret_is_there(b, l) && good;
+        good = certificate_is_there(b, s, l) && good;
+        good = target_takes_it(b, target, s, l) && good;
+        if (!good)
                 return;
         if (connections < s->max_connections)
                 check_list_add(l, "webhook", b->name, CHECK_PASS,
