@@ -81,7 +81,8 @@ typedef struct Record {
         /* put back by start-workers and by a roll-back, in this order */
         char **workers;
         char **triggers;
-        bool server_started; /* check started the target's unit: a roll-back stops it again */
+        bool server_started; /* the local server's unit is to be stopped once nobody needs it: the job has started it,
+                              * or the bot has left it for good */
 
         /* the queue at the source */
         int64_t next_offset;      /* for the next getUpdates: last update_id + 1; 0: none taken yet */

@@ -455,6 +455,8 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 
         b->record.state = step->state;
         take_note(b, from, step->note);
+        if (step->actions & CUTOVER_DO_RELEASE_SERVER)
+                server_note_release(b);
         fix_result(b, step->actions);
         b->actions = step->actions;
         manager_inhibit(b->manager);

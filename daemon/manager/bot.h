@@ -331,7 +331,9 @@ bool server_waits_for_boot(Bot *b, ServerAnswer answer);
 int server_watch(Manager *m) _must_check_;
 /* GET /bot0:x/getMe at the cloud. */
 int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
-/* Stops the unit if this bot's job had started it and nobody else needs it. */
+/* The job is about to be over. Has it on record where the unit is to be stopped, before that is done. */
+void server_note_release(Bot *b);
+/* Stops the unit where that is on record and nobody else needs it; also for a roll-back. */
 void server_release(Bot *b);
 /* Starts the unit if any bot lives there, and stops it where an earlier process had started it for a job that is over;
  * asked at start-up. */

@@ -405,6 +405,14 @@ static bool uses_server(const Bot *b)
                 b->record.job.result == JOB_RESULT_NONE);
 }
 
+/* What is on record is stopped once more by the next process, which somebody may have started it for by then. A job
+ * that has begun meanwhile writes its own steps. */
+static void released(Bot *b)
+{
+        if (!bot_job_running(b))
+                bot_record_aside(b);
+}
+
 static void on_done_with(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         Bot *b = userdata;
@@ -414,13 +422,14 @@ static void on_done_with(UnitCall *call, UnitJobResult result, const char *error
                         b->manager->config->server_unit, unit_job_result_to_string(result), error ? " " : "",
                         error ?: "");
         b->release_call = unit_call_free(b->release_call);
+        released(b);
 }
 
 /* Where this bot's job had started the unit and is over without having moved there, or the bot has just left it. */
-static bool is_to_stop(const Bot *b)
+void server_note_release(Bot *b)
 {
-        return b->record.server_started || (b->manager->config->stop_when_unused && b->record.seat == SEAT_CLOUD &&
-                                            b->record.job.target == SEAT_CLOUD);
+        if (b->manager->config->stop_when_unused && b->record.seat == SEAT_CLOUD && b->record.job.target == SEAT_CLOUD)
+                b->record.server_started = true;
 }
 
 static bool server_is_used(const Manager *m)
@@ -454,11 +463,13 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
         bool runs = r < 0 || unit_active_state_may_run(info->active_state) || info->job_id != 0;
 
         b->release_call = unit_call_free(b->release_call);
-        if (!runs)
-                return;
         /* Somebody may have begun to use it meanwhile. */
-        if (server_is_used(m)) {
+        if (runs && server_is_used(m)) {
                 hand_over_stop(b);
+                runs = false;
+        }
+        if (!runs) {
+                released(b);
                 return;
         }
         r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
@@ -470,14 +481,14 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
 void server_release(Bot *b)
 {
         Manager *m = b->manager;
-        bool stop = is_to_stop(b);
         int r;
 
-        b->record.server_started = false;
-        if (!stop)
+        if (!b->record.server_started)
                 return;
+        b->record.server_started = false;
         if (server_is_used(m)) {
                 hand_over_stop(b);
+                released(b);
                 return;
         }
         b->release_call = unit_call_free(b->release_call);
