@@ -252,6 +252,8 @@ held_webhook()
 {
         local url=https://example.org/$1
 
+        # No server sets a webhook whose name it does not find.
+        world_address "$HOOK_ADDRESS" example.org
         if [[ $TARGET == local ]]; then
                 telegram POST /webhook-settings "{\"bot\":${BOT_IDS[$1]},\"url\":\"$url\"}" >/dev/null
         else
