@@ -84,7 +84,8 @@ void judge_job_began(SimBot *b)
         }
 }
 
-/* A worker that is reloaded is the same program all the way, unless it is to take what was spooled. */
+/* A worker that is reloaded is the same program all the way, unless it is to take what was spooled, by the settings of
+ * now or of the moment in which it was started. */
 static void look_at_reloaded(const SimBot *b)
 {
         const BotSettings *s = &world.settings.bots[b->index];
@@ -95,7 +96,7 @@ static void look_at_reloaded(const SimBot *b)
                 const Unit *u = b->workers[i];
 
                 if (u->wanted == WANTED_YES && b->judge.job_pids[i] > 0 && u->main_pid != b->judge.job_pids[i] &&
-                    !(i == 0 && s->spool_to && s->spool_to_given))
+                    !(i == 0 && s->spool_to_given))
                         judge_says("L9", b, "%s was to be reloaded, and is another program after the job", u->name);
         }
 }

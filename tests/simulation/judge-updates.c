@@ -139,7 +139,7 @@ static bool webhook_takes(const SimBot *b)
         Record record = {};
         bool known;
 
-        if (receiver->role != ROLE_RECEIVER || !process_runs(receiver) || !receiver->has_token ||
+        if (receiver->role != ROLE_RECEIVER || !process_may_send(receiver) || !receiver->has_token ||
             (s->spool_to && s->spool_to_given) || !judge_record(b, &record))
                 return false;
         known = record.state == CUTOVER_SETTLED && !isempty(record.webhook.url);
