@@ -383,6 +383,36 @@ held_bots()
         done
 }
 
+# held_start GROUP…: boots the host with the bots of these groups, busy at the server that they are to leave.
+held_start()
+{
+        local bot bots
+
+        held_add "$@"
+        host_boot
+        bus_watch
+        mapfile -t bots < <(held_bots "$@")
+        check "the workers start" telegram_wait event=worker-start count=${#bots[@]}
+        for bot in "${bots[@]}"; do
+                telegram_inject "$bot" 1
+        done
+}
+
+# held_finish GROUP…: the table and the verdict, when all of them have settled. Ends the script.
+held_finish()
+{
+        local bots
+
+        mapfile -t bots < <(held_bots "$@")
+        points_table
+        check "every update is accounted for" telegram_finish
+        check_workers "${bots[@]}"
+        check "and those that came last, too" telegram_finish
+        check_verdict twice
+        check_equal "no token stands where it does not belong" "" "$(canary_search)"
+        tap_done
+}
+
 # ---- The table ----
 
 POINTS_ROWS=()

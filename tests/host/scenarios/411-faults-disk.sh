@@ -119,14 +119,7 @@ Type=tmpfs
 Options=size=16M,mode=700
 EOF
 host_put /etc/systemd/system/tgswitchd.service.d/60-disk.conf <<<$'[Unit]\nRequiresMountsFor=/var/lib/tgswitch'
-held_add "${groups[@]}"
-host_boot
-bus_watch
-mapfile -t bots < <(held_bots "${groups[@]}")
-check "the workers start" telegram_wait event=worker-start count=${#bots[@]}
-for bot in "${bots[@]}"; do
-        telegram_inject "$bot" 1
-done
+held_start "${groups[@]}"
 
 for group in "${groups[@]}"; do
         ARRIVED="done"
@@ -137,10 +130,4 @@ for group in "${groups[@]}"; do
         held_settle "$group" "mend_$group"
 done
 
-points_table
-check "every update is accounted for" telegram_finish
-check_workers "${bots[@]}"
-check "and those that came last, too" telegram_finish
-check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
-tap_done
+held_finish "${groups[@]}"

@@ -48,14 +48,7 @@ host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<'EOF'
 DrainTimeoutSec=300ms
 SettleSec=1
 EOF
-held_add "${groups[@]}"
-host_boot
-bus_watch
-mapfile -t bots < <(held_bots "${groups[@]}")
-check "the workers start" telegram_wait event=worker-start count=${#bots[@]}
-for bot in "${bots[@]}"; do
-        telegram_inject "$bot" 1
-done
+held_start "${groups[@]}"
 
 for group in "${groups[@]}"; do
         held_begin "$group"
@@ -65,10 +58,4 @@ for group in "${groups[@]}"; do
         held_settle "$group"
 done
 
-points_table
-check "every update is accounted for" telegram_finish
-check_workers "${bots[@]}"
-check "and those that came last, too" telegram_finish
-check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
-tap_done
+held_finish "${groups[@]}"
