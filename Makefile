@@ -7,6 +7,8 @@
 #   make check-mutants
 #                   put deliberate mistakes into a copy of the code, one at a time: a test has to notice each;
 #                   MUTANTS=unit/ only those for tests of that name
+#   make fuzz       TIME=60 seconds of each fuzzer (FUZZ="record config": of these), from the corpus and what earlier runs
+#                   found; closes with a table of executions and coverage
 #   make demo       move a bot from the cloud to the local server on a scratch host and show what happened
 #   make lint       format, shell scripts, layers of the code
 #   make install    into DESTDIR, below PREFIX; files in SYSCONFDIR that are there already stay as they are
@@ -15,6 +17,7 @@ VERSION     := 0.1
 CONFIG      ?= release
 BUILDROOT   ?= build
 SEEDS       ?= 1000
+TIME        ?= 60
 BUILD       := $(BUILDROOT)/$(CONFIG)
 
 PREFIX      ?= /usr
@@ -46,8 +49,19 @@ else ifeq ($(CONFIG),clang)
 CC            := clang
 CONFIG_CFLAGS := -O2
 LDFLAGS_ALL    = $(LDFLAGS)
+else ifeq ($(CONFIG),fuzz)
+# libFuzzer's main() in the fuzzers, its instrumentation in everything.
+CC            := clang
+CONFIG_CFLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LDFLAGS_ALL    = -fsanitize=address,undefined $(LDFLAGS)
+FUZZ_ENGINE   := -fsanitize=fuzzer
+else ifeq ($(CONFIG),coverage)
+# Clang's source-based coverage, for tests/fuzz/coverage.
+CC            := clang
+CONFIG_CFLAGS := -O1 -fprofile-instr-generate -fcoverage-mapping
+LDFLAGS_ALL    = -fprofile-instr-generate $(LDFLAGS)
 else
-$(error CONFIG is release, asan or clang)
+$(error CONFIG is release, asan, clang, fuzz or coverage)
 endif
 
 LIB_SOURCES  := $(sort $(wildcard daemon/base/*.c daemon/core/*.c daemon/io/*.c daemon/manager/*.c daemon/bus/*.c))
@@ -69,17 +83,27 @@ TELEGRAM_BINARIES := $(call programs,$(wildcard $(TELEGRAM_MAINS)))
 WORKER_BINARIES   := $(call programs,$(wildcard tests/worker/worker.c))
 WORKER_SHARED     := $(sort $(filter-out tests/worker/worker.c,$(wildcard tests/worker/*.c)))
 SIMULATION        := $(BUILD)/tests/simulation/simulate
+FUZZERS           := $(call programs,$(sort $(wildcard tests/fuzz/fuzz-*.c)))
+# Without libFuzzer a main() that runs the files of the corpus.
+FUZZ_ENGINE       ?= $(BUILD)/tests/fuzz/replay.o
 # Loaded into the daemon of a scratch host.
 FAULT_LIBRARY     := $(BUILD)/tests/host/fault-preload.so
+# Loaded into every program of a scratch host, and what looks for tokens there afterwards.
+CANARY            := $(BUILD)/tests/host/canary-preload.so $(BUILD)/tests/host/canary-find
+MEMORY_SEARCH     := $(BUILD)/tests/host/memory-search
+# Tries in a scratch host what somebody may do there.
+MATRIX_PROBE      := $(BUILD)/tests/host/matrix-probe
 
 BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl) \
             $(if $(wildcard daemon/exec/tgswitch-exec.c),$(BUILD)/tgswitch-exec)
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 
-.PHONY: all tests man check check-sim check-window check-mutants demo lint install uninstall clean deps
-all: $(BINARIES)
+.PHONY: all tests fuzzers man check check-sim check-window check-mutants fuzz demo lint install uninstall clean deps
+all: $(if $(filter fuzz coverage,$(CONFIG)),$(FUZZERS),$(BINARIES))
 
-tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(SIMULATION)
+tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(MEMORY_SEARCH) $(MATRIX_PROBE) $(SIMULATION) $(FUZZERS)
+
+fuzzers: $(FUZZERS)
 
 man: $(MANPAGES)
 
@@ -117,10 +141,27 @@ $(WORKER_BINARIES): $(call objects,$(WORKER_SHARED))
 $(SIMULATION): $(call objects,$(SIMULATION_SOURCES))
 	$(CC) $(LDFLAGS_ALL) -Wl,--wrap=cutover_step -o $@ $^ $(PKG_LIBS)
 
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libtgswitch.a \
+            $(filter %.o,$(FUZZ_ENGINE))
+	$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter-out %.o,$(FUZZ_ENGINE)) $(BUILD)/libtgswitch.a $(LDLIBS_ALL)
+
+# Without a sanitizer, which needs more of /proc than the sandbox of a worker may have.
+$(MATRIX_PROBE): tests/host/matrix-probe.c daemon/base/macro.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -std=gnu17 -g -O2 $(WARNINGS) $(CFLAGS) -o $@ $< $(PKG_LIBS)
+
+$(MEMORY_SEARCH): $(BUILD)/tests/host/memory-search.o
+	$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 # Without a sanitizer, whose library would have to be the first in the process.
 $(FAULT_LIBRARY): tests/host/fault-preload.c daemon/base/macro.h
+$(BUILD)/tests/host/canary-preload.so: tests/host/canary-preload.c tests/canary.h daemon/base/macro.h
+$(FAULT_LIBRARY) $(BUILD)/tests/host/canary-preload.so:
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -std=gnu17 -g -O2 -fPIC $(WARNINGS) $(CFLAGS) -shared -o $@ $< -lpthread
+
+$(BUILD)/tests/host/canary-find: $(BUILD)/tests/host/canary-find.o
+	$(CC) $(LDFLAGS_ALL) -o $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -146,6 +187,9 @@ check-window: deps
 check-mutants: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/mutants/run $(MUTANTS)
 
+fuzz: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/fuzz/run $(TIME) $(FUZZ)
+
 demo: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo
 
@@ -164,6 +208,8 @@ INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/libexec/tgswitch/tgsw
             $(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset \
             $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
             $(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service \
+            $(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy \
+            $(PREFIX)/share/polkit-1/rules.d/50-org.tgswitch1.rules \
             $(foreach m,$(notdir $(MANPAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(m))
 
 install: all man
@@ -177,8 +223,10 @@ install: all man
 	$(relocate) units/tgswitch.tmpfiles | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgswitch.conf
 	install -D -m 644 conf/org.tgswitch1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf
 	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
+	install -D -m 644 conf/org.tgswitch1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy
+	install -D -m 644 conf/org.tgswitch1.rules $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d/50-org.tgswitch1.rules
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/bots.d $(DESTDIR)$(SYSCONFDIR)/tgswitch/tgswitch.conf.d
-	install -d -m 700 $(DESTDIR)$(SYSCONFDIR)/tgswitch/tokens $(DESTDIR)$(SYSCONFDIR)/tgswitch/secrets
+	install -d -m 700 $(addprefix $(DESTDIR)$(SYSCONFDIR)/tgswitch/,tokens tokens.encrypted secrets secrets.encrypted)
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/certificates
 	set -e; for f in $(wildcard conf/tgswitch.conf conf/bots.d/*); do \
 		t=$(DESTDIR)$(SYSCONFDIR)/tgswitch/$${f#conf/}; test -e $$t || install -m 644 $$f $$t; done

@@ -12,17 +12,10 @@ void bus_bot_path(const Bot *b, char path[static 64])
         (void) snprintf(path, 64, BUS_BOT_PREFIX "%s", bot_name(b));
 }
 
-/* The bot that a call is for; it may have gone while we found out who asks. */
-static int find_bot(BusCall *call, Bot **ret, sd_bus_error *error)
+/* The bot that a call is for. */
+static int find_bot(const BusCall *call, Bot **ret, sd_bus_error *error)
 {
-        const char *name = startswith(sd_bus_message_get_path(call->message), BUS_BOT_PREFIX);
-        Bot *b = name ? manager_find_bot(call->manager, name) : NULL;
-
-        if (!b)
-                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT, "The bot %s is not configured any more.",
-                                         name ?: "?");
-        *ret = b;
-        return 0;
+        return bus_call_find_bot(call, call->request.bots[0], ret, error);
 }
 
 /* Reads a seat that a bot can be moved to or declared at. */
@@ -42,9 +35,16 @@ static int read_seat(sd_bus_message *m, Seat *ret, sd_bus_error *error)
         return 0;
 }
 
-static int begin(sd_bus_message *m, BusBot *bb, unsigned flags, bus_call_handler_t handler, sd_bus_error *error)
+static int begin(sd_bus_message *m, BusBot *bb, BusAction action, bus_call_handler_t handler, sd_bus_error *error)
 {
-        return bus_call_begin(&bb->service->calls, bb->service->manager, m, flags, handler, error);
+        const BusRequest request = {
+                .action = action,
+                .bots = (char *[]){ (char *) bot_name(bb->bot), NULL },
+                .handler = handler,
+                .for_history = action != BUS_ACTION_MANAGE,
+        };
+
+        return bus_call_begin(&bb->service->calls, bb->service->manager, m, &request, error);
 }
 
 /* ---- methods ---- */
@@ -67,7 +67,7 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
 
 static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_CALL_REQUESTER, switch_to_local, error);
+        return begin(m, userdata, BUS_ACTION_SWITCH_TO_LOCAL, switch_to_local, error);
 }
 
 static int switch_to_cloud(BusCall *call, sd_bus_error *error)
@@ -77,7 +77,7 @@ static int switch_to_cloud(BusCall *call, sd_bus_error *error)
 
 static int method_switch_to_cloud(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_CALL_REQUESTER, switch_to_cloud, error);
+        return begin(m, userdata, BUS_ACTION_SWITCH_TO_CLOUD, switch_to_cloud, error);
 }
 
 static int reply_checks(BusCall *call, const CheckItem *items, size_t n_items)
@@ -154,7 +154,7 @@ static int check(BusCall *call, sd_bus_error *error)
 
 static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, check, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, check, error);
 }
 
 void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
@@ -202,7 +202,7 @@ static int hold(BusCall *call, sd_bus_error *error)
 
 static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, hold, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, hold, error);
 }
 
 /* A wish without arguments, and without an answer but that it is granted. */
@@ -230,7 +230,7 @@ static int release(BusCall *call, sd_bus_error *error)
 
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, release, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, release, error);
 }
 
 static int set_seat(BusCall *call, sd_bus_error *error)
@@ -256,7 +256,7 @@ static int set_seat(BusCall *call, sd_bus_error *error)
 
 static int method_set_seat(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, set_seat, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, set_seat, error);
 }
 
 static int read_spool(BusCall *call, sd_bus_error *error)
@@ -279,7 +279,7 @@ static int read_spool(BusCall *call, sd_bus_error *error)
 
 static int method_read_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, read_spool, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, read_spool, error);
 }
 
 static int clear_spool(BusCall *call, sd_bus_error *error)
@@ -289,7 +289,7 @@ static int clear_spool(BusCall *call, sd_bus_error *error)
 
 static int method_clear_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, 0, clear_spool, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, clear_spool, error);
 }
 
 /* ---- properties ---- */

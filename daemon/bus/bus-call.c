@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/strv.h"
 #include "bus/bus-internal.h"
 
 /* The name of the unit is for the history alone: a systemd that is busy does not hold the call up for longer. */
@@ -22,9 +23,11 @@ BusCall *bus_call_free(BusCall *call)
 
         bot_check_free(call->check);
         bus_switch_free(call->switching);
+        polkit_check_free(call->polkit);
         sd_bus_slot_unref(call->slot);
         sd_bus_slot_unref(call->departure);
         sd_bus_message_unref(call->message);
+        strv_free((char **) call->request.bots);
         free(call->requester);
         free(call);
         return NULL;
@@ -39,12 +42,28 @@ void bus_call_fail(BusCall *call, int r, const sd_bus_error *error)
         bus_call_free(call);
 }
 
+static void ask_waiting(BusCallList *list);
+
 static int on_departure(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 {
+        BusCall *call = userdata;
+        BusCallList *list = call->list;
         const char *new_owner;
 
-        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) >= 0 && isempty(new_owner))
-                bus_call_free(userdata);
+        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) >= 0 && isempty(new_owner)) {
+                bus_call_free(call);
+                ask_waiting(list);
+        }
+        return 0;
+}
+
+int bus_call_find_bot(const BusCall *call, const char *name, Bot **ret, sd_bus_error *error)
+{
+        Bot *b = manager_find_bot(call->manager, name);
+
+        if (!b)
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT, "The bot %s is not configured any more.", name);
+        *ret = b;
         return 0;
 }
 
@@ -55,6 +74,8 @@ static void watch_caller(BusCall *call)
         char match[512];
         int n;
 
+        if (call->departure)
+                return;
         n = snprintf(match, sizeof(match),
                      "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
                      "member='NameOwnerChanged',arg0='%s'",
@@ -70,7 +91,7 @@ static void call_go_on(BusCall *call)
         int r;
 
         call->slot = sd_bus_slot_unref(call->slot);
-        r = call->handler(call, &error);
+        r = call->request.handler(call, &error);
         if (r < 0)
                 bus_call_fail(call, r, &error);
         else if (!call->waits)
@@ -98,7 +119,7 @@ static int on_unit(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
 }
 
 /* systemd is asked, because the caller's /proc/PID is hidden from the daemon (ProtectProc=invisible). */
-static int ask_for_unit(BusCall *call, uint32_t pid)
+static int ask_for_unit(BusCall *call)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         sd_bus *bus = sd_bus_message_get_bus(call->message);
@@ -111,11 +132,137 @@ static int ask_for_unit(BusCall *call, uint32_t pid)
         r = sd_bus_message_set_auto_start(m, false);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "u", pid);
+        r = sd_bus_message_append(m, "u", call->pid);
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &call->slot, m, on_unit, call, UNIT_TIMEOUT_USEC);
 }
+
+/* ---- may they? ---- */
+
+static const struct {
+        const char *id, *what; /* "is needed to …" */
+} actions[BUS_ACTION_MAX] = {
+        [BUS_ACTION_SWITCH_TO_LOCAL] = { "org.tgswitch1.switch-to-local", "move a bot to the local server" },
+        [BUS_ACTION_SWITCH_TO_CLOUD] = { "org.tgswitch1.switch-to-cloud", "move a bot to the cloud" },
+        [BUS_ACTION_MANAGE] = { "org.tgswitch1.manage", "manage bots" },
+};
+
+/* Answers a call that polkit does not allow. All that was known so far is who asks: nothing has been changed. */
+static void call_deny(BusCall *call, PolkitVerdict verdict, const char *why)
+{
+        static const char *const names[POLKIT_VERDICT_MAX] = {
+                [POLKIT_DENIED] = SD_BUS_ERROR_ACCESS_DENIED,
+                [POLKIT_CHALLENGE] = SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                [POLKIT_DISMISSED] = SD_BUS_ERROR_ACCESS_DENIED,
+                [POLKIT_UNAVAILABLE] = BUS_ERROR_POLKIT_UNAVAILABLE,
+        };
+        const char *bot = call->request.bots ? call->request.bots[call->n_allowed] : "";
+        char subject[80] = "";
+
+        if (!isempty(bot))
+                (void) snprintf(subject, sizeof(subject), "%s: ", bot);
+        switch (verdict) {
+        case POLKIT_CHALLENGE:
+                (void) sd_bus_reply_method_errorf(
+                                call->message, names[verdict],
+                                "%sTo %s needs an administrator's password, and there is nobody to ask for it. Nothing "
+                                "was changed. Use sudo, call from a terminal, or have your user put into the group "
+                                "tgswitch-admin (%s).",
+                                subject, actions[call->request.action].what, actions[call->request.action].id);
+                break;
+        case POLKIT_DISMISSED:
+                (void) sd_bus_reply_method_errorf(call->message, names[verdict],
+                                                  "%sThe password was not given, so nothing was changed. Try again, or "
+                                                  "use sudo.",
+                                                  subject);
+                break;
+        case POLKIT_UNAVAILABLE:
+                (void) sd_bus_reply_method_errorf(
+                                call->message, names[verdict],
+                                "%sOnly root may %s as long as polkitd does not answer (%s). Nothing was changed. See "
+                                "'systemctl status polkit', install polkitd where it is missing, or use sudo.",
+                                subject, actions[call->request.action].what, why ?: "no reason given");
+                break;
+        default:
+                (void) sd_bus_reply_method_errorf(
+                                call->message, names[POLKIT_DENIED],
+                                "%spolkit does not let you %s (%s). Nothing was changed. Use sudo, or "
+                                "have your user put into the group tgswitch-admin.",
+                                subject, actions[call->request.action].what, actions[call->request.action].id);
+        }
+        bus_call_free(call);
+}
+
+static void call_allowed(BusCall *call)
+{
+        if (!call->request.for_history || call->pid == 0 || ask_for_unit(call) < 0)
+                call_go_on(call);
+}
+
+static void on_polkit(PolkitVerdict verdict, const char *why, void *userdata)
+{
+        BusCall *call = userdata;
+        BusCallList *list = call->list;
+
+        call->polkit = polkit_check_free(call->polkit);
+        if (verdict != POLKIT_ALLOWED)
+                call_deny(call, verdict, why);
+        else if (strv_length((char **) call->request.bots) > ++call->n_allowed)
+                call->awaits_polkit = true;
+        else
+                call_allowed(call);
+        ask_waiting(list);
+}
+
+/* One bot after the other, so that a rule sees a single name. polkit keeps what a password has proved
+ * (auth_admin_keep), so that people are asked once. */
+static int ask_polkit(BusCall *call)
+{
+        PolkitQuestion question = {
+                .subject = sd_bus_message_get_sender(call->message),
+                .action = actions[call->request.action].id,
+                .bot = call->request.bots ? call->request.bots[call->n_allowed] : NULL,
+                .interactive = sd_bus_message_get_allow_interactive_authorization(call->message) > 0,
+        };
+
+        call->awaits_polkit = false;
+        return polkit_check(&call->polkit, sd_bus_message_get_bus(call->message), &question, on_polkit, call);
+}
+
+/* The call that has waited longest and may be put to polkit now. */
+static BusCall *next_to_ask(const BusCallList *list)
+{
+        BusCall *longest = NULL;
+        size_t n = 0;
+
+        for (BusCall *call = list->first; call; call = call->next) {
+                size_t n_user = 0;
+
+                n += call->polkit != NULL;
+                if (!call->awaits_polkit)
+                        continue;
+                for (const BusCall *other = list->first; other; other = other->next)
+                        n_user += other->polkit && other->uid == call->uid;
+                if (n_user < BUS_QUESTIONS_USER_MAX)
+                        longest = call; /* new ones stand in front */
+        }
+        return n < BUS_QUESTIONS_MAX ? longest : NULL;
+}
+
+static void ask_waiting(BusCallList *list)
+{
+        BusCall *call;
+
+        while ((call = next_to_ask(list))) {
+                int r = ask_polkit(call);
+
+                if (r < 0)
+                        bus_call_fail(call, r, NULL);
+        }
+}
+
+/* ---- who asks? ---- */
 
 /* Picks two numbers out of the a{sv} of GetConnectionCredentials(); the rest of it depends on the bus daemon. */
 static int read_credentials(sd_bus_message *reply, uint32_t *ret_uid, uint32_t *ret_pid)
@@ -149,41 +296,59 @@ static int read_credentials(sd_bus_message *reply, uint32_t *ret_uid, uint32_t *
         return r < 0 ? r : uid_known ? 0 : -ENODATA;
 }
 
-static void call_deny(BusCall *call, const char *message)
+/* Root's calls are in the daemon's own units, and always have room. */
+static bool user_has_too_many(const BusCall *call)
 {
-        (void) sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_ACCESS_DENIED, "%s", message);
-        bus_call_free(call);
+        size_t n = 0;
+
+        for (const BusCall *other = call->list->first; other; other = other->next)
+                n += other->uid == call->uid;
+        return call->uid != 0 && n > BUS_CALLS_USER_MAX;
 }
 
 static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         BusCall *call = userdata;
-        uint32_t uid = UINT32_MAX, pid = 0;
 
-        if (sd_bus_message_is_method_error(reply, NULL) || read_credentials(reply, &uid, &pid) < 0) {
-                call_deny(call, "The bus could not tell who asks, so nothing was changed; try again.");
+        call->slot = sd_bus_slot_unref(call->slot);
+        if (sd_bus_message_is_method_error(reply, NULL) || read_credentials(reply, &call->uid, &call->pid) < 0) {
+                (void) sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_ACCESS_DENIED,
+                                                  "The bus could not tell who asks, so nothing was changed; try "
+                                                  "again.");
+                bus_call_free(call);
                 return 1;
         }
-        if (uid != 0) {
-                call_deny(call, "Only root may do this. Nothing was changed; use sudo or a root shell.");
+        if (user_has_too_many(call)) {
+                (void) sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "%u calls of your user wait for their answer already, so nothing was "
+                                                  "changed; try again later.",
+                                                  BUS_CALLS_USER_MAX);
+                bus_call_free(call);
                 return 1;
         }
-        if (asprintf(&call->requester, "uid %" PRIu32, uid) < 0) {
+        if (asprintf(&call->requester, "uid %" PRIu32, call->uid) < 0) {
                 call->requester = NULL;
                 bus_call_fail(call, -ENOMEM, NULL);
                 return 1;
         }
 
-        call->slot = sd_bus_slot_unref(call->slot);
-        if (!call->wants_unit || pid == 0 || ask_for_unit(call, pid) < 0)
-                call_go_on(call);
+        /* As systemd does it: polkit would say yes to root in any case, and a host on which polkitd is down is one that
+         * root has to be able to look after. */
+        if (call->uid == 0) {
+                call_allowed(call);
+                return 1;
+        }
+        watch_caller(call);
+        call->awaits_polkit = true;
+        ask_waiting(call->list);
         return 1;
 }
 
-int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, unsigned flags, bus_call_handler_t handler,
+int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, const BusRequest *request,
                    sd_bus_error *error)
 {
         const char *sender = sd_bus_message_get_sender(message);
+        char **bots = NULL;
         BusCall *call;
         int r;
 
@@ -193,17 +358,23 @@ int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, unsig
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls are waiting for their answer; try again later.");
 
+        r = strv_copy(request->bots, &bots);
+        if (r < 0)
+                return r;
         call = calloc(1, sizeof(*call));
-        if (!call)
+        if (!call) {
+                strv_free(bots);
                 return -ENOMEM;
+        }
         *call = (BusCall){
                 .list = list,
                 .message = sd_bus_message_ref(message),
                 .manager = m,
-                .handler = handler,
-                .wants_unit = flags & BUS_CALL_REQUESTER,
+                .request = *request,
+                .uid = UINT32_MAX,
                 .next = list->first,
         };
+        call->request.bots = bots;
         if (call->next)
                 call->next->previous = call;
         list->first = call;

@@ -4,29 +4,51 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
+#include "io/polkit.h"
 #include "manager/manager.h"
 
-/* A method call that changes something, from its arrival to its answer: who calls is asked of the bus daemon without
- * blocking the loop, and then the call goes on or is denied. Reading needs none of this. */
+/* A method call that changes something, from its arrival to its answer: who calls is asked of the bus daemon, and
+ * whether they may of polkit, without blocking the loop; then the call goes on or is denied. Reading needs none of
+ * this. */
 
 typedef struct BusCall BusCall;
 typedef struct BusCallList BusCallList;
 typedef struct BusSwitch BusSwitch;
+
+/* What polkit is asked for, and what conf/org.tgswitch1.policy declares. */
+typedef enum BusAction {
+        BUS_ACTION_SWITCH_TO_LOCAL,
+        BUS_ACTION_SWITCH_TO_CLOUD,
+        BUS_ACTION_MANAGE,
+        BUS_ACTION_MAX,
+        BUS_ACTION_INVALID = -EINVAL,
+} BusAction;
 
 /* Carries out what the caller may have done. Where that takes longer it sets `waits`, and bus_call_free() is called
  * once the call has been answered or its caller has left the bus; otherwise the call was answered. A negative result is
  * answered with `error`, or with this errno where that is not set. */
 typedef int (*bus_call_handler_t)(BusCall *call, sd_bus_error *error);
 
+/* What a method asks for. */
+typedef struct BusRequest {
+        BusAction action;
+        char *const *bots; /* whom it is about: each is put to polkit as the detail "bot". NULL: it is about no bot */
+        bus_call_handler_t handler;
+        bool for_history; /* also find out from which unit the call comes */
+} BusRequest;
+
 struct BusCall {
         BusCallList *list;
         sd_bus_message *message; /* referenced; its reading position is where the method left it */
         Manager *manager;
-        bus_call_handler_t handler;
-        sd_bus_slot *slot;      /* the question under way */
-        sd_bus_slot *departure; /* of the caller, while the call goes on */
+        BusRequest request;     /* its bots are a copy, which is ours */
+        size_t n_allowed;       /* of these bots, from the first on */
+        sd_bus_slot *slot;      /* the question under way, to the bus or to systemd */
+        bool awaits_polkit;     /* its turn to be put to polkit */
+        PolkitCheck *polkit;    /* or the question to polkit that is under way */
+        sd_bus_slot *departure; /* of the caller, while somebody is asked for a password or the call goes on */
+        uint32_t uid, pid;      /* of the caller; UINT32_MAX: not known yet */
         char *requester;        /* "uid 0, unit session-1.scope" or less */
-        bool wants_unit;
         bool waits;
 
         Bot *checked; /* bus-bot.c: whose checks are under way */
@@ -42,14 +64,22 @@ struct BusCallList {
         size_t n;
 };
 
-typedef enum BusCallFlags {
-        BUS_CALL_REQUESTER = 1 << 0, /* also find out from which unit the call comes, for the history */
-} BusCallFlags;
+/* Beyond these numbers of open calls, of all callers and of one user who is not root, new ones are refused. */
+#define BUS_CALLS_MAX      4096u
+#define BUS_CALLS_USER_MAX 256u
 
-/* For a method of a vtable: its result is to be returned. Beyond BUS_CALLS_MAX open calls new ones are refused. */
-#define BUS_CALLS_MAX 4096
-int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, unsigned flags, bus_call_handler_t handler,
+/* So many questions to polkit are under way at a time, in all and for one user; the others wait for their turn. The bus
+ * lets a connection have 128 calls open (dbus-daemon(1), max_replies_per_connection): who lets password prompts stand
+ * must not take those that move bots. */
+#define BUS_QUESTIONS_MAX      32u
+#define BUS_QUESTIONS_USER_MAX 4u
+
+/* For a method of a vtable: its result is to be returned. */
+int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, const BusRequest *request,
                    sd_bus_error *error);
+
+/* The bot of that name, which may have gone while somebody typed a password. */
+int bus_call_find_bot(const BusCall *call, const char *name, Bot **ret, sd_bus_error *error);
 
 BusCall *bus_call_free(BusCall *call);
 

@@ -48,6 +48,19 @@ static int ask_job(BusCall *call, AskResult (*ask)(Bot *b, char **ret_message), 
         return sd_bus_reply_method_return(call->message, NULL);
 }
 
+/* Who may move a bot somewhere may also call that off or let it go on. */
+static int begin(sd_bus_message *m, BusBot *bb, bus_call_handler_t handler, sd_bus_error *error)
+{
+        const BusRequest request = {
+                .action = bot_job(bb->bot)->target == SEAT_CLOUD ? BUS_ACTION_SWITCH_TO_CLOUD
+                                                                 : BUS_ACTION_SWITCH_TO_LOCAL,
+                .bots = (char *[]){ (char *) bot_name(bb->bot), NULL },
+                .handler = handler,
+        };
+
+        return bus_call_begin(&bb->service->calls, bb->service->manager, m, &request, error);
+}
+
 static int cancel(BusCall *call, sd_bus_error *error)
 {
         return ask_job(call, bot_cancel, error);
@@ -55,9 +68,7 @@ static int cancel(BusCall *call, sd_bus_error *error)
 
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        BusBot *bb = userdata;
-
-        return bus_call_begin(&bb->service->calls, bb->service->manager, m, 0, cancel, error);
+        return begin(m, userdata, cancel, error);
 }
 
 static int proceed(BusCall *call, sd_bus_error *error)
@@ -67,9 +78,7 @@ static int proceed(BusCall *call, sd_bus_error *error)
 
 static int method_proceed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        BusBot *bb = userdata;
-
-        return bus_call_begin(&bb->service->calls, bb->service->manager, m, 0, proceed, error);
+        return begin(m, userdata, proceed, error);
 }
 
 /* ---- properties ---- */

@@ -2,80 +2,122 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
+#include "base/strv.h"
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
 
-#define PATTERNS_MAX    4096
-#define PATTERN_LEN_MAX 64 /* a name has at most 32 characters */
+/* Anybody can have patterns matched, since polkit is asked about what they match: so much of it has to be cheap.
+ * fnmatch() tries each way to share a name out among the asterisks. */
+#define NAMES_MAX       4096u
+#define PATTERNS_MAX    16u
+#define PATTERN_LEN_MAX 64u /* a name has at most 32 characters */
+#define ASTERISKS_MAX   2u
 
 /* ---- choosing bots ---- */
 
-static int select_matching(Manager *m, const char *pattern, bool *selected, sd_bus_error *error)
+static bool is_pattern(const char *s)
 {
-        bool any = false;
+        return s[strcspn(s, "*?[\\")] != '\0';
+}
 
-        if (strlen(pattern) > PATTERN_LEN_MAX)
+static bool has_many_asterisks(const char *s)
+{
+        size_t n = 0;
+
+        for (; *s; s++)
+                n += *s == '*';
+        return n > ASTERISKS_MAX;
+}
+
+static int select_matching(const Manager *m, const char *pattern, bool *selected, sd_bus_error *error)
+{
+        bool any = false, exact = !is_pattern(pattern);
+
+        if (strlen(pattern) > PATTERN_LEN_MAX || has_many_asterisks(pattern))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "A name or pattern has at most %d characters.", PATTERN_LEN_MAX);
-        for (size_t i = 0; i < manager_n_bots(m); i++)
-                if (fnmatch(pattern, bot_name(manager_bot(m, i)), 0) == 0)
+                                         "A name or pattern has at most %u characters, and at most %u asterisks.",
+                                         PATTERN_LEN_MAX, ASTERISKS_MAX);
+        for (size_t i = 0; i < manager_n_bots(m); i++) {
+                const char *name = bot_name(manager_bot(m, i));
+
+                if (exact ? streq(pattern, name) : fnmatch(pattern, name, 0) == 0)
                         any = selected[i] = true;
+        }
         if (!any)
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT,
                                          "No configured bot is called or matches '%s'; nothing was changed.", pattern);
         return 0;
 }
 
-/* Reads names and globs; `*ret` gets the chosen ones in the manager's order. An empty list chooses all. */
-static int read_selection(BusCall *call, Bot ***ret, size_t *ret_n, sd_bus_error *error)
+static int select_all_of_message(sd_bus_message *message, const Manager *m, bool *selected, size_t *ret_n,
+                                 sd_bus_error *error)
 {
-        size_t n_bots = manager_n_bots(call->manager), n_patterns = 0, n = 0;
-        _cleanup_free_ bool *selected = NULL;
-        _cleanup_free_ Bot **bots = NULL;
+        size_t n_names = 0, n_patterns = 0;
         const char *pattern;
         int r;
 
-        selected = calloc(n_bots + 1, sizeof(bool));
-        bots = calloc(n_bots + 1, sizeof(Bot *));
-        if (!selected || !bots)
-                return -ENOMEM;
-
-        r = sd_bus_message_enter_container(call->message, 'a', "s");
+        r = sd_bus_message_enter_container(message, 'a', "s");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(call->message, "s", &pattern)) > 0) {
-                if (++n_patterns > PATTERNS_MAX)
+        while ((r = sd_bus_message_read(message, "s", &pattern)) > 0) {
+                n_patterns += is_pattern(pattern);
+                if (++n_names > NAMES_MAX || n_patterns > PATTERNS_MAX)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                                 "At most %d names or patterns can be given.", PATTERNS_MAX);
-                r = select_matching(call->manager, pattern, selected, error);
+                                                 "At most %u names can be given, and %u patterns.", NAMES_MAX,
+                                                 PATTERNS_MAX);
+                r = select_matching(m, pattern, selected, error);
                 if (r < 0)
                         return r;
         }
         if (r < 0)
                 return r;
-        r = sd_bus_message_exit_container(call->message);
+        *ret_n = n_names;
+        return sd_bus_message_exit_container(message);
+}
+
+/* Reads names and globs; `*ret` gets the names of the chosen bots in the manager's order. An empty list chooses all. */
+static int read_selection(sd_bus_message *message, const Manager *m, char ***ret, sd_bus_error *error)
+{
+        _cleanup_free_ bool *selected = NULL;
+        _cleanup_strv_ char **names = NULL;
+        size_t n_bots = manager_n_bots(m), n_given = 0, n = 0;
+        int r;
+
+        selected = calloc(n_bots + 1, sizeof(bool));
+        names = calloc(n_bots + 1, sizeof(char *));
+        if (!selected || !names)
+                return -ENOMEM;
+        r = select_all_of_message(message, m, selected, &n_given, error);
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < n_bots; i++)
-                if (selected[i] || n_patterns == 0)
-                        bots[n++] = manager_bot(call->manager, i);
-        *ret = TAKE_PTR(bots);
-        *ret_n = n;
+        for (size_t i = 0; i < n_bots; i++) {
+                if (!selected[i] && n_given > 0)
+                        continue;
+                names[n] = strdup(bot_name(manager_bot(m, i)));
+                if (!names[n++])
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(names);
         return 0;
 }
 
 /* ---- SwitchToLocal, SwitchToCloud ---- */
 
+/* Those bots that polkit was asked about: what a pattern matches may have grown since. */
 static int switch_bots(BusCall *call, Seat target, sd_bus_error *error)
 {
-        _cleanup_free_ Bot **bots = NULL;
-        size_t n = 0;
+        size_t n = strv_length((char **) call->request.bots);
+        _cleanup_free_ Bot **bots = calloc(n + 1, sizeof(Bot *));
         int r;
 
-        r = read_selection(call, &bots, &n, error);
-        if (r < 0)
-                return r;
+        if (!bots)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                r = bus_call_find_bot(call, call->request.bots[i], bots + i, error);
+                if (r < 0)
+                        return r;
+        }
         return bus_switch_begin(call, target, bots, n, false, error);
 }
 
@@ -84,23 +126,33 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
         return switch_bots(call, SEAT_LOCAL, error);
 }
 
-static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        BusService *s = userdata;
-
-        return bus_call_begin(&s->calls, s->manager, m, BUS_CALL_REQUESTER, switch_to_local, error);
-}
-
 static int switch_to_cloud(BusCall *call, sd_bus_error *error)
 {
         return switch_bots(call, SEAT_CLOUD, error);
 }
 
+static int begin_switch(BusService *s, sd_bus_message *m, BusAction action, bus_call_handler_t handler,
+                        sd_bus_error *error)
+{
+        _cleanup_strv_ char **names = NULL;
+        BusRequest request = { .action = action, .handler = handler, .for_history = true };
+        int r;
+
+        r = read_selection(m, s->manager, &names, error);
+        if (r < 0)
+                return r;
+        request.bots = names;
+        return bus_call_begin(&s->calls, s->manager, m, &request, error);
+}
+
+static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin_switch(userdata, m, BUS_ACTION_SWITCH_TO_LOCAL, switch_to_local, error);
+}
+
 static int method_switch_to_cloud(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        BusService *s = userdata;
-
-        return bus_call_begin(&s->calls, s->manager, m, BUS_CALL_REQUESTER, switch_to_cloud, error);
+        return begin_switch(userdata, m, BUS_ACTION_SWITCH_TO_CLOUD, switch_to_cloud, error);
 }
 
 /* ---- Reload ---- */
@@ -120,9 +172,10 @@ static int reload(BusCall *call, sd_bus_error *error)
 
 static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
+        const BusRequest request = { .action = BUS_ACTION_MANAGE, .handler = reload };
         BusService *s = userdata;
 
-        return bus_call_begin(&s->calls, s->manager, m, 0, reload, error);
+        return bus_call_begin(&s->calls, s->manager, m, &request, error);
 }
 
 /* ---- reading: for everybody ---- */

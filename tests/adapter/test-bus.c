@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* org.tgswitch1 as others see it, over a bus daemon of the test's own and with a fake manager behind it.
- * Defends L9 (a call answered by an error has changed nothing), the rule that only root changes anything,
- * and what org.tgswitch1(5) promises of signals and their order. With --serve it is a daemon for test-ctl.sh
- * to talk to. */
+ * Defends L9 (a call answered by an error has changed nothing), the rule that without polkit root alone changes
+ * anything (test-bus-polkit.c has the rest), and what org.tgswitch1(5) promises of signals and their order. With
+ * --serve it is a daemon for test-ctl.sh to talk to. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,7 +197,13 @@ static void test_choice_of_bots(void **state)
         memset(long_name, 'a', sizeof(long_name) - 1);
         assert_error(switch_bots(f, STRV(long_name)), SD_BUS_ERROR_INVALID_ARGS);
         for (size_t i = 0; i + 1 < ELEMENTSOF(many); i++)
-                many[i] = (char *) "*";
+                many[i] = (char *) "shop";
+        assert_error(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS);
+        /* anybody can have these tried, before polkit is asked */
+        assert_error(switch_bots(f, STRV("*s*h*o*p*")), SD_BUS_ERROR_INVALID_ARGS);
+        for (size_t i = 0; i < 17; i++)
+                many[i] = (char *) "s*";
+        many[17] = NULL;
         assert_error(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS);
         assert_nothing_changed(f);
 
@@ -391,14 +397,12 @@ static void test_bot_goes_while_it_is_checked(void **state)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         fake_hold_checks = false;
 
-        f->manager->n_bots--; /* shop is the last */
-        f->manager->observer->bot_removed(f->shop, f->manager->observer->userdata);
+        fake_bot_remove(f->shop);
         while (!f->replied)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         assert_error(f->reply, BUS_ERROR_NO_SUCH_BOT);
         assert_int_equal(fake_held_checks, 0);
         assert_string_equal(heard(f), "InterfacesRemoved shop\nChanged tgswitch1 NBots NCloud\n");
-        fake_bot_free(f->shop);
 }
 
 static void test_spool(void **state)
@@ -449,7 +453,7 @@ static void test_reload(void **state)
 
 /* ---- tests: who may ask ---- */
 
-static void test_only_root_changes_and_everybody_reads(void **state)
+static void test_without_polkit_root_changes_and_everybody_reads(void **state)
 {
         static const struct {
                 const char *path, *interface, *member, *types;
@@ -469,14 +473,14 @@ static void test_only_root_changes_and_everybody_reads(void **state)
         Fixture *f = *state;
 
         FOREACH_ELEMENT(c, changes)
-                as_nobody(f, c->path, c->interface, c->member, c->types, "local", SD_BUS_ERROR_ACCESS_DENIED);
+                as_nobody(f, c->path, c->interface, c->member, c->types, "local", BUS_ERROR_POLKIT_UNAVAILABLE);
         assert_nothing_changed(f);
         assert_int_equal(f->shop->seat, SEAT_CLOUD);
         assert_int_equal(f->shop->held_until_usec, 0);
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
-        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", "", NULL, SD_BUS_ERROR_ACCESS_DENIED);
-        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", "", NULL, SD_BUS_ERROR_ACCESS_DENIED);
+        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel", "", NULL, BUS_ERROR_POLKIT_UNAVAILABLE);
+        as_nobody(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Proceed", "", NULL, BUS_ERROR_POLKIT_UNAVAILABLE);
         assert_true(bot_job_running(f->shop));
 
         as_nobody(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListBots", "", NULL, "ok");
@@ -527,7 +531,7 @@ int main(int argc, char *argv[])
                 TEST(test_spool),
                 TEST(test_set_seat),
                 TEST(test_reload),
-                TEST(test_only_root_changes_and_everybody_reads),
+                TEST(test_without_polkit_root_changes_and_everybody_reads),
                 TEST(test_service_goes_with_calls_under_way),
 #undef TEST
         };
