@@ -3,6 +3,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "io/bus-queue.h"
 #include "io/unit-client.h"
 
 /* What unit-client.c, unit-job.c and unit-info.c share, and nobody else sees. */
@@ -47,7 +48,8 @@ typedef struct EarlyEnd {
 
 struct UnitClient {
         sd_bus *bus;
-        sd_bus_slot *slot_subscribe;
+        BusQueue queue; /* of everything that systemd is asked */
+        BusQueued *subscription;
         sd_bus_slot *slot_job_removed;
         sd_bus_slot *slot_reloading;
         sd_bus_slot *slot_name_owner;
@@ -79,6 +81,11 @@ const char *unit_client_match_sender(UnitClient *c);
 /* Anybody may send a signal to our unique name that looks like systemd's. On a bus only the broker's word
  * counts: the sender it wrote into the message has to be the one that owns systemd's name. */
 bool unit_client_is_from_systemd(UnitClient *c, sd_bus_message *m);
+
+/* Queues a method call to systemd; `types` and what follows as in sd_bus_message_append(3). */
+int unit_client_call(UnitClient *c, BusQueued **ret, const char *path, const char *interface, const char *member,
+                     sd_bus_message_handler_t handler, void *userdata, usec_t timeout_usec, const char *types,
+                     ...) _must_check_;
 
 /* What an error reply of systemd means, with a sentence for the administrator in *ret_error. `what` is the
  * rest of "systemd refused to …". Returns 0 or -ENOMEM. */
@@ -119,7 +126,7 @@ int unit_property_commands(sd_bus_message *m, void *field);     /* a(sasbttttuii
 int unit_properties_read(sd_bus_message *m, const UnitProperty *table, size_t n, void *object) _must_check_;
 
 /* Properties.GetAll() of one interface. */
-int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface, usec_t timeout_usec,
+int unit_properties_ask(UnitClient *c, BusQueued **ret, const char *path, const char *interface, usec_t timeout_usec,
                         sd_bus_message_handler_t handler, void *userdata) _must_check_;
 
 int unit_string_replace(char **field, const char *value) _must_check_;

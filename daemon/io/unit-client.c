@@ -51,9 +51,9 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, sd_bus_error *re
 
 static int subscribe(UnitClient *c)
 {
-        c->slot_subscribe = sd_bus_slot_unref(c->slot_subscribe);
-        return sd_bus_call_method_async(c->bus, &c->slot_subscribe, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                        "Subscribe", on_subscribed, c, NULL);
+        c->subscription = bus_queued_free(c->subscription);
+        return unit_client_call(c, &c->subscription, SYSTEMD_PATH, SYSTEMD_MANAGER, "Subscribe", on_subscribed, c, 0,
+                                NULL);
 }
 
 /* Signals may have been missed: what waits for one asks. */
@@ -142,6 +142,26 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         return 0;
 }
 
+int unit_client_call(UnitClient *c, BusQueued **ret, const char *path, const char *interface, const char *member,
+                     sd_bus_message_handler_t handler, void *userdata, usec_t timeout_usec, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, path, interface, member);
+        if (r < 0)
+                return r;
+        if (types) {
+                va_start(ap, types);
+                r = sd_bus_message_appendv(m, types, ap);
+                va_end(ap);
+                if (r < 0)
+                        return r;
+        }
+        return bus_queue_call(&c->queue, ret, m, handler, userdata, timeout_usec);
+}
+
 /* ---- The client --------------------------------------------------------------------------------------- */
 
 static int add_matches(UnitClient *c)
@@ -193,11 +213,12 @@ UnitClient *unit_client_free(UnitClient *c)
                 return NULL;
         assert(!c->calls);
 
-        sd_bus_slot_unref(c->slot_subscribe);
+        bus_queued_free(c->subscription);
         sd_bus_slot_unref(c->slot_job_removed);
         sd_bus_slot_unref(c->slot_reloading);
         sd_bus_slot_unref(c->slot_name_owner);
         sd_bus_slot_unref(c->slot_unit_changed);
+        bus_queue_done(&c->queue);
         sd_bus_unref(c->bus);
         free(c->owner);
         free(c->early);
@@ -324,12 +345,12 @@ int unit_error_explain(sd_bus_message *reply, const char *what, const char *unit
 typedef struct ResetCall {
         UnitCall base;
         unit_reset_handler_t handler;
-        sd_bus_slot *slot;
+        BusQueued *question;
 } ResetCall;
 
 static void reset_call_done(UnitCall *call)
 {
-        sd_bus_slot_unref(((ResetCall *) call)->slot);
+        bus_queued_free(((ResetCall *) call)->question);
 }
 
 static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -367,8 +388,7 @@ int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler
                 return r;
         /* ResetFailedUnit() of the manager would answer NoSuchUnit for a unit that is not loaded, before it
          * asks polkit; the unit's own object is loaded by the call. */
-        r = sd_bus_call_method_async(c->bus, &reset->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT, "ResetFailed", on_reset,
-                                     reset, NULL);
+        r = unit_client_call(c, &reset->question, path, SYSTEMD_UNIT, "ResetFailed", on_reset, reset, 0, NULL);
         if (r < 0)
                 return r;
 

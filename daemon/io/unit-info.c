@@ -120,9 +120,9 @@ static const UnitProperty service_properties[] = {
 typedef struct InfoCall {
         UnitCall base;
         unit_info_handler_t handler;
-        sd_bus_slot *slot_load;
-        sd_bus_slot *slot_unit;
-        sd_bus_slot *slot_service;
+        BusQueued *load;
+        BusQueued *ask_unit;
+        BusQueued *ask_service;
         unsigned n_outstanding;
         UnitInfo info;
 } InfoCall;
@@ -156,9 +156,9 @@ void unit_info_done(UnitInfo *info)
 
 static void info_drop_questions(InfoCall *i)
 {
-        i->slot_load = sd_bus_slot_unref(i->slot_load);
-        i->slot_unit = sd_bus_slot_unref(i->slot_unit);
-        i->slot_service = sd_bus_slot_unref(i->slot_service);
+        i->load = bus_queued_free(i->load);
+        i->ask_unit = bus_queued_free(i->ask_unit);
+        i->ask_service = bus_queued_free(i->ask_service);
 }
 
 static void info_call_done(UnitCall *call)
@@ -220,11 +220,11 @@ static int info_ask_properties(InfoCall *i, sd_bus_message *reply)
                 return r;
 
         i->n_outstanding = 1;
-        r = unit_properties_ask(c, &i->slot_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC, on_unit_properties, i);
+        r = unit_properties_ask(c, &i->ask_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC, on_unit_properties, i);
         if (r < 0 || !is_service(i->base.unit))
                 return r;
         i->n_outstanding++;
-        return unit_properties_ask(c, &i->slot_service, path, SYSTEMD_SERVICE, QUESTION_TIMEOUT_USEC,
+        return unit_properties_ask(c, &i->ask_service, path, SYSTEMD_SERVICE, QUESTION_TIMEOUT_USEC,
                                    on_service_properties, i);
 }
 
@@ -273,8 +273,7 @@ int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler
         r = info_set_defaults(&i->info, unit);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(c->bus, &i->slot_load, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "LoadUnit",
-                                     on_loaded, i, "s", unit);
+        r = unit_client_call(c, &i->load, SYSTEMD_PATH, SYSTEMD_MANAGER, "LoadUnit", on_loaded, i, 0, "s", unit);
         if (r < 0)
                 return r;
 
@@ -287,7 +286,7 @@ int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler
 typedef struct ListCall {
         UnitCall base;
         unit_list_handler_t handler;
-        sd_bus_slot *slot;
+        BusQueued *question;
         UnitRow *rows;
         size_t n_rows;
 } ListCall;
@@ -296,7 +295,7 @@ static void list_call_done(UnitCall *call)
 {
         ListCall *l = (ListCall *) call;
 
-        sd_bus_slot_unref(l->slot);
+        bus_queued_free(l->question);
         for (size_t i = 0; i < l->n_rows; i++) {
                 free(l->rows[i].name);
                 free(l->rows[i].sub_state);
@@ -387,7 +386,7 @@ int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t h
         r = sd_bus_message_append_strv(m, (char **) patterns);
         if (r < 0)
                 return r;
-        r = sd_bus_call_async(c->bus, &l->slot, m, on_listed, l, QUESTION_TIMEOUT_USEC);
+        r = bus_queue_call(&c->queue, &l->question, m, on_listed, l, QUESTION_TIMEOUT_USEC);
         if (r < 0)
                 return r;
 

@@ -22,7 +22,7 @@ typedef struct JobCall {
         UnitVerb verb;
         unit_job_handler_t handler;
         JobPhase phase;
-        sd_bus_slot *slot; /* the one question that is outstanding */
+        BusQueued *question; /* the one that is outstanding */
         sd_event_source *deadline;
         bool overdue;
         bool counted; /* in n_queueing of the client */
@@ -62,7 +62,7 @@ static void job_call_done(UnitCall *call)
         JobCall *j = (JobCall *) call;
 
         leave_queue(j);
-        sd_bus_slot_unref(j->slot);
+        bus_queued_free(j->question);
         sd_event_source_disable_unref(j->deadline);
         free(j->error);
 }
@@ -76,7 +76,7 @@ static void job_finish(JobCall *j, UnitJobResult result)
          * finds out, here or after the next boot. */
         if (sd_bus_is_open(j->base.client->bus) <= 0)
                 result = UNIT_JOB_SHUTDOWN;
-        j->slot = sd_bus_slot_unref(j->slot);
+        j->question = bus_queued_free(j->question);
         j->deadline = sd_event_source_disable_unref(j->deadline);
         j->handler(&j->base, result, j->error, j->base.userdata);
 }
@@ -113,9 +113,9 @@ static void job_ask_stopping(JobCall *j, UnitJobResult otherwise)
         leave_queue(j);
         j->phase = JOB_ASK_STOPPING;
         j->result = otherwise;
-        j->slot = sd_bus_slot_unref(j->slot);
-        r = sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, SYSTEMD_PATH, PROPERTIES_INTERFACE,
-                                     "Get", on_system_state, j, "ss", SYSTEMD_MANAGER, "SystemState");
+        j->question = bus_queued_free(j->question);
+        r = unit_client_call(j->base.client, &j->question, SYSTEMD_PATH, PROPERTIES_INTERFACE, "Get", on_system_state,
+                             j, 0, "ss", SYSTEMD_MANAGER, "SystemState");
         if (r < 0)
                 job_finish(j, otherwise);
 }
@@ -181,9 +181,9 @@ static int job_ask_unit(JobCall *j)
         if (r < 0)
                 return r;
         j->phase = JOB_ASK_UNIT;
-        j->slot = sd_bus_slot_unref(j->slot);
-        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path, PROPERTIES_INTERFACE, "Get",
-                                        on_active_state, j, "ss", SYSTEMD_UNIT, "ActiveState");
+        j->question = bus_queued_free(j->question);
+        return unit_client_call(j->base.client, &j->question, path, PROPERTIES_INTERFACE, "Get", on_active_state, j, 0,
+                                "ss", SYSTEMD_UNIT, "ActiveState");
 }
 
 /* systemd's messages keep their order: had it sent us JobRemoved, the signal would have come before "no such
@@ -207,17 +207,12 @@ static int on_job_found(sd_bus_message *reply, void *userdata, sd_bus_error *ret
 
 static void job_ask_job(JobCall *j)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        sd_bus *bus = j->base.client->bus;
         int r;
 
         j->phase = JOB_ASK_JOB;
-        j->slot = sd_bus_slot_unref(j->slot);
-        r = sd_bus_message_new_method_call(bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, "GetJob");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "u", j->job_id);
-        if (r >= 0)
-                r = sd_bus_call_async(bus, &j->slot, m, on_job_found, j, QUESTION_TIMEOUT_USEC);
+        j->question = bus_queued_free(j->question);
+        r = unit_client_call(j->base.client, &j->question, SYSTEMD_PATH, SYSTEMD_MANAGER, "GetJob", on_job_found, j,
+                             QUESTION_TIMEOUT_USEC, "u", j->job_id);
         if (r < 0)
                 job_abandon(j, r);
 }
@@ -337,20 +332,13 @@ static int on_queued(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
 
 static int job_send_queue(JobCall *j)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         UnitClient *c = j->base.client;
         int r;
 
         j->phase = JOB_QUEUE;
-        j->slot = sd_bus_slot_unref(j->slot);
-        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                           verbs[j->verb].method);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "ss", j->base.unit, "replace");
-        if (r < 0)
-                return r;
-        r = sd_bus_call_async(c->bus, &j->slot, m, on_queued, j, USEC_INFINITY);
+        j->question = bus_queued_free(j->question);
+        r = unit_client_call(c, &j->question, SYSTEMD_PATH, SYSTEMD_MANAGER, verbs[j->verb].method, on_queued, j,
+                             USEC_INFINITY, "ss", j->base.unit, "replace");
         if (r < 0)
                 return r;
 
@@ -388,8 +376,8 @@ static int job_begin(JobCall *j)
         if (r < 0)
                 return r;
         j->phase = JOB_RESET;
-        return sd_bus_call_method_async(j->base.client->bus, &j->slot, SYSTEMD_NAME, path, SYSTEMD_UNIT, "ResetFailed",
-                                        on_reset_before_start, j, NULL);
+        return unit_client_call(j->base.client, &j->question, path, SYSTEMD_UNIT, "ResetFailed", on_reset_before_start,
+                                j, 0, NULL);
 }
 
 int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,

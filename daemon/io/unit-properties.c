@@ -230,17 +230,9 @@ int unit_properties_read(sd_bus_message *m, const UnitProperty *table, size_t n,
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-int unit_properties_ask(UnitClient *c, sd_bus_slot **slot, const char *path, const char *interface, usec_t timeout_usec,
+int unit_properties_ask(UnitClient *c, BusQueued **ret, const char *path, const char *interface, usec_t timeout_usec,
                         sd_bus_message_handler_t handler, void *userdata)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, path, PROPERTIES_INTERFACE, "GetAll");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", interface);
-        if (r < 0)
-                return r;
-        return sd_bus_call_async(c->bus, slot, m, handler, userdata, timeout_usec);
+        return unit_client_call(c, ret, path, PROPERTIES_INTERFACE, "GetAll", handler, userdata, timeout_usec, "s",
+                                interface);
 }

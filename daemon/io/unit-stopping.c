@@ -7,12 +7,12 @@
 typedef struct StoppingCall {
         UnitCall base;
         unit_stopping_handler_t handler;
-        sd_bus_slot *slot;
+        BusQueued *question;
 } StoppingCall;
 
 static void stopping_call_done(UnitCall *call)
 {
-        sd_bus_slot_unref(((StoppingCall *) call)->slot);
+        bus_queued_free(((StoppingCall *) call)->question);
 }
 
 static int on_system_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -40,8 +40,8 @@ int unit_client_ask_stopping(UnitClient *c, unit_stopping_handler_t handler, voi
                 return r;
         s = (StoppingCall *) call;
         s->handler = handler;
-        r = sd_bus_call_method_async(c->bus, &s->slot, SYSTEMD_NAME, SYSTEMD_PATH, PROPERTIES_INTERFACE, "Get",
-                                     on_system_state, s, "ss", SYSTEMD_MANAGER, "SystemState");
+        r = unit_client_call(c, &s->question, SYSTEMD_PATH, PROPERTIES_INTERFACE, "Get", on_system_state, s, 0, "ss",
+                             SYSTEMD_MANAGER, "SystemState");
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(call);

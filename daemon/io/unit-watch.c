@@ -9,7 +9,7 @@ typedef struct UnitState {
 typedef struct WatchCall {
         UnitCall base;
         unit_watch_handler_t handler;
-        sd_bus_slot *slot; /* of a GetAll() that is outstanding */
+        BusQueued *question; /* a GetAll() that is outstanding */
         char *path;
         UnitState state; /* as last reported; .sub is NULL before the first time */
 } WatchCall;
@@ -30,7 +30,7 @@ static void watch_call_done(UnitCall *call)
 {
         WatchCall *w = (WatchCall *) call;
 
-        sd_bus_slot_unref(w->slot);
+        bus_queued_free(w->question);
         free(w->path);
         unit_state_done(&w->state);
 }
@@ -54,7 +54,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         /* Where systemd left the bus before it answered, its return leads to a recheck. Anything else will
          * not get better by asking again, and "may run" is what is safe to say of a unit whose state nobody
          * tells. */
-        w->slot = sd_bus_slot_unref(w->slot);
+        w->question = bus_queued_free(w->question);
         if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY))
                 return 0;
         r = sd_bus_message_is_method_error(reply, NULL)
@@ -75,8 +75,8 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
  * state. */
 static int watch_ask(WatchCall *w)
 {
-        w->slot = sd_bus_slot_unref(w->slot);
-        return unit_properties_ask(w->base.client, &w->slot, w->path, SYSTEMD_UNIT, USEC_INFINITY, on_state, w);
+        w->question = bus_queued_free(w->question);
+        return unit_properties_ask(w->base.client, &w->question, w->path, SYSTEMD_UNIT, USEC_INFINITY, on_state, w);
 }
 
 void unit_watch_recheck(UnitCall *call)
