@@ -158,16 +158,18 @@ static void test_the_broker_refuses_too_many(void **state)
 static void test_so_many_at_a_time_and_all_in_order(void **state)
 {
         Fixture *f = *state;
+        size_t n_answered = 0;
 
         for (uint32_t i = 0; i < CALLS; i++)
                 call(f, i);
         while (f->n_answered < CALLS) {
-                size_t left = CALLS - f->n_come;
+                size_t left = CALLS - f->n_answered;
 
-                run_until_come(f, f->n_come + (left < BUS_QUEUE_UNDER_WAY_MAX ? left : BUS_QUEUE_UNDER_WAY_MAX));
+                run_until_come(f, f->n_answered + (left < BUS_QUEUE_UNDER_WAY_MAX ? left : BUS_QUEUE_UNDER_WAY_MAX));
                 assert_true(f->n_held <= BUS_QUEUE_UNDER_WAY_MAX);
+                n_answered += f->n_held;
                 answer(f);
-                while (f->n_answered < f->n_come && f->n_held == 0)
+                while (f->n_answered < n_answered)
                         assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         }
         assert_int_equal(f->n_refused, 0);
@@ -205,8 +207,10 @@ static void test_a_sent_call_that_is_freed_goes_on_counting(void **state)
         assert_int_equal(f->queue.n_under_way, BUS_QUEUE_UNDER_WAY_MAX);
         answer(f);
         run_until_come(f, BUS_QUEUE_UNDER_WAY_MAX + 1);
+        while (f->queue.n_under_way > 1)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         assert_int_equal(f->n_answered, 0);
-        assert_int_equal(f->queue.n_under_way, 1);
+        assert_int_equal(f->n_held, 1);
 }
 
 static void test_a_handler_frees_what_it_likes(void **state)
