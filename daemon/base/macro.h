@@ -61,7 +61,18 @@ static inline void closep(int *fd)
                 close(*fd);
 }
 
+/* For a text with a secret in it: free() alone leaves that in memory, until something else is put there. */
+static inline char *wipe_and_free(char *s)
+{
+        if (s)
+                explicit_bzero(s, strlen(s));
+        free(s);
+        return NULL;
+}
+DEFINE_CLEANUP(char *, wipe_and_free);
+
 #define _cleanup_free_  _cleanup_(freep)
+#define _cleanup_wipe_  _cleanup_(wipe_and_freep)
 #define _cleanup_close_ _cleanup_(closep)
 
 static inline bool streq(const char *a, const char *b)

@@ -12,6 +12,7 @@
 
 struct BotToken {
         int64_t id;
+        bool locked;
         const char *secret; /* points into text */
         char text[BOT_TOKEN_SIZE_MAX + 1];
 };
@@ -60,9 +61,9 @@ int bot_token_new(BotToken **ret, const char *bytes, size_t size)
                 return -errno;
         t = page;
 
-        /* Both may fail, by RLIMIT_MEMLOCK or an old kernel: a token that could be swapped is better than a
-         * bot that can't be moved. */
-        (void) mlock(page, sizeof(*t));
+        /* Both may fail, by RLIMIT_MEMLOCK, a container's filter of system calls or an old kernel: a token that
+         * could be swapped is better than a bot that can't be moved. */
+        t->locked = mlock(page, sizeof(*t)) == 0;
         (void) madvise(page, sizeof(*t), MADV_DONTDUMP);
 
         memcpy(t->text, bytes, size);
@@ -84,6 +85,11 @@ BotToken *bot_token_free(BotToken *t)
         return NULL;
 }
 
+bool bot_token_is_locked(const BotToken *t)
+{
+        return t->locked;
+}
+
 int64_t bot_token_id(const BotToken *t)
 {
         return t->id;
@@ -97,6 +103,25 @@ const char *bot_token_reveal(const BotToken *t)
 bool bot_token_equal(const BotToken *a, const BotToken *b)
 {
         return streq(a->text, b->text);
+}
+
+static bool is_base64url(char c)
+{
+        return c != '\0' && strchr(BASE64URL, c);
+}
+
+size_t bot_token_secret_length(const char *text, size_t at)
+{
+        bool small = false, capital = false;
+        size_t n = 0;
+
+        if (at > 0 && is_base64url(text[at - 1]))
+                return 0;
+        for (; is_base64url(text[at + n]); n++) {
+                small = small || (text[at + n] >= 'a' && text[at + n] <= 'z');
+                capital = capital || (text[at + n] >= 'A' && text[at + n] <= 'Z');
+        }
+        return n >= SECRET_SIZE_MIN && small && capital ? n : 0;
 }
 
 char *bot_token_redact(const BotToken *t, const char *text)

@@ -4,7 +4,8 @@
 #include "base/macro.h"
 
 /* The only type that holds a token. It has a page of memory of its own, which is locked as far as
- * RLIMIT_MEMLOCK goes, kept out of core dumps, and wiped when freed. */
+ * RLIMIT_MEMLOCK goes, kept out of core dumps, and wiped when freed. Any other copy is for a moment: it is made for one
+ * request, credential or file, and wiped after it. */
 
 #define BOT_TOKEN_SIZE_MAX 80
 
@@ -18,6 +19,9 @@ int bot_token_new(BotToken **ret, const char *bytes, size_t size) _must_check_;
 BotToken *bot_token_free(BotToken *t);
 DEFINE_CLEANUP(BotToken *, bot_token_free);
 
+/* Whether mlock(2) was allowed to keep the token out of swap. */
+bool bot_token_is_locked(const BotToken *t) _pure_;
+
 /* The bot's user id, the part before the colon: not a secret. */
 int64_t bot_token_id(const BotToken *t) _pure_;
 
@@ -25,6 +29,11 @@ int64_t bot_token_id(const BotToken *t) _pure_;
  * (L7). */
 const char *bot_token_reveal(const BotToken *t) _pure_;
 bool bot_token_equal(const BotToken *a, const BotToken *b) _pure_;
+
+/* How long the word is that begins at text[at], if it may be the secret half of a token: 24 characters of base64url or
+ * more with both small and capital letters among them; else, and within a word, 0. Nothing that people write looks like
+ * that, and of what servers say only the names of files. */
+size_t bot_token_secret_length(const char *text, size_t at) _pure_;
 
 /* Returns a copy of `text` in which every occurrence of the token reads "{token}", and every one of its
  * secret part without the id in front, as in a URL with "%3A" for the colon, reads "{secret}".

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
-#include <limits.h>
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "core/bot-token.h"
 #include "core/botapi-reply.h"
 
 #define DESCRIPTION_SIZE_MAX    256
 #define RETRY_AFTER_SEC_MAX     3600
 #define WEBHOOK_CONNECTIONS_MAX 100000
+
+/* Far above what the server gives, so that a record always has room for the settings: a URL that it was sent fits into
+ * a request, and of kinds of updates there are some thirty. */
+#define SETTING_SIZE_MAX     8192
+#define ALLOWED_UPDATES_MAX  256
+#define UPDATE_KIND_SIZE_MAX 64
 
 /* What JSON carries without loss between any two implementations. */
 #define JSON_INTEGER_MAX ((INT64_C(1) << 53) - 1)
@@ -26,25 +32,36 @@ static size_t printable_length(const char *p, size_t n)
         return length;
 }
 
+/* How many bytes of the text are shown as one, and in *ret_shown what stands for them, NULL where they stand for
+ * themselves. */
+static size_t next_piece(const char *text, size_t at, size_t size, const char **ret_shown)
+{
+        size_t length = bot_token_secret_length(text, at);
+
+        *ret_shown = "{secret}";
+        if (length > 0)
+                return length;
+        length = printable_length(text + at, size - at);
+        *ret_shown = length > 0 ? NULL : "?";
+        return MAX(length, 1u);
+}
+
 char *botapi_clean_text(const char *text, size_t size_max)
 {
-        size_t size = strlen(text);
+        size_t size = strlen(text), length = 0;
         char *out = malloc(MIN(size, size_max) + 1);
-        size_t length = 0;
 
         if (!out)
                 return NULL;
-        for (size_t i = 0; i < size;) {
-                size_t n = printable_length(text + i, size - i);
+        for (size_t i = 0, n; i < size; i += n) {
+                const char *shown;
 
-                if (length + MAX(n, (size_t) 1) > size_max)
+                n = next_piece(text, i, size, &shown);
+                size_t shown_length = shown ? strlen(shown) : n;
+                if (length + shown_length > size_max)
                         break;
-                if (n == 0)
-                        out[length] = '?';
-                else
-                        memcpy(out + length, text + i, n);
-                length += MAX(n, (size_t) 1);
-                i += MAX(n, (size_t) 1);
+                memcpy(out + length, shown ?: text + i, shown_length);
+                length += shown_length;
         }
         out[length] = '\0';
         return out;
@@ -84,27 +101,13 @@ static bool has_member(json_object *object, const char *key)
 /* Returns NULL in *ret for what is not exactly one JSON object. */
 static int parse_object(const char *body, size_t size, json_object **ret)
 {
-        *ret = NULL;
-        /* json-c stops at a NUL, whatever comes behind it; JSON text has none. */
-        if (size == 0 || size > INT_MAX || memchr(body, '\0', size))
-                return 0;
+        int r = json_text_parse(body, size, ret);
 
-        json_tokener *tokener = json_tokener_new_ex(BOTAPI_JSON_DEPTH_MAX);
-        if (!tokener)
-                return -ENOMEM;
-
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        json_object *value = json_tokener_parse_ex(tokener, body, (int) size);
-        /* json-c 0.16 has no error of its own for memory: what it returns then is no object either, and the
-         * caller takes the reply for an unknown one, which is the safe reading. */
-        json_tokener_free(tokener);
-
-        if (!json_object_is_type(value, json_type_object)) {
-                json_object_put(value);
-                return 0;
+        if (*ret && !json_object_is_type(*ret, json_type_object)) {
+                json_object_put(*ret);
+                *ret = NULL;
         }
-        *ret = value;
-        return 0;
+        return r;
 }
 
 static void take_retry_after(BotApiReply *reply, json_object *envelope, int64_t header)
@@ -197,6 +200,12 @@ static int reply_error(const BotApiReply *reply)
         return reply->error_code == reply->http_status ? reply->error_code : 0;
 }
 
+bool botapi_is_true(const BotApiReply *reply)
+{
+        return reply_is_good(reply) && json_object_is_type(reply->result, json_type_boolean) &&
+               json_object_get_boolean(reply->result);
+}
+
 static bool reply_is_error(const BotApiReply *reply, int error_code, const char *description)
 {
         return reply_error(reply) == error_code && streq(reply->description, description);
@@ -206,8 +215,7 @@ LogOutOutcome botapi_logout_outcome(const BotApiReply *reply)
 {
         if (reply->transport == BOTAPI_NOT_SENT)
                 return LOGOUT_OUTCOME_NOT_SENT;
-        if (reply_is_good(reply) && json_object_is_type(reply->result, json_type_boolean) &&
-            json_object_get_boolean(reply->result))
+        if (botapi_is_true(reply))
                 return LOGOUT_OUTCOME_APPLIED;
         if (reply_is_error(reply, 400, "Logged out") || reply_is_error(reply, 400, "Bad Request: already logging out"))
                 return LOGOUT_OUTCOME_APPLIED_BEFORE;
@@ -334,7 +342,14 @@ bool botapi_probe_alive(const BotApiReply *reply)
         return reply_is_error(reply, 401, "Unauthorized: invalid token specified");
 }
 
-/* Copies an optional string member; one of another type is -EBADMSG. */
+bool botapi_server_answers(const BotApiReply *reply)
+{
+        int error = reply_error(reply);
+
+        return reply_is_good(reply) || (error >= 400 && error < 500);
+}
+
+/* Copies an optional string member; one of another type, or too long, is -EBADMSG. */
 static int take_string(json_object *object, const char *key, char **ret)
 {
         json_object *value = member(object, key, json_type_string);
@@ -345,6 +360,8 @@ static int take_string(json_object *object, const char *key, char **ret)
         const char *text = json_object_get_string(value);
         if (strlen(text) != (size_t) json_object_get_string_len(value))
                 return -EBADMSG; /* it has a NUL inside, and would not be the same again */
+        if (strlen(text) > SETTING_SIZE_MAX)
+                return -EBADMSG;
 
         char *copy = strdup(text);
         if (!copy)
@@ -360,9 +377,15 @@ static int take_allowed_updates(json_object *object, WebhookSettings *s)
 
         if (!list)
                 return has_member(object, "allowed_updates") ? -EBADMSG : 0;
-        for (size_t i = 0; i < json_object_array_length(list); i++)
-                if (!json_object_is_type(json_object_array_get_idx(list, i), json_type_string))
+        if (json_object_array_length(list) > ALLOWED_UPDATES_MAX)
+                return -EBADMSG;
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *kind = json_object_array_get_idx(list, i);
+
+                if (!json_object_is_type(kind, json_type_string) ||
+                    json_object_get_string_len(kind) > UPDATE_KIND_SIZE_MAX)
                         return -EBADMSG;
+        }
         s->allowed_updates = json_object_get(list);
         return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/macro.h"
 #include "base/time-util.h"
+#include "core/json-text.h"
 
 /* What a Bot API server answered, and what that means. Pure: bytes and numbers in, values out.
  *
@@ -13,7 +14,7 @@
  * front end made up proves nothing about the bot. */
 
 /* How deep a reply may nest; who reads stored updates back has to allow as much. */
-#define BOTAPI_JSON_DEPTH_MAX 32
+#define BOTAPI_JSON_DEPTH_MAX JSON_TEXT_DEPTH_MAX
 
 typedef enum BotApiTransport {
         BOTAPI_REPLIED,  /* a whole HTTP reply came back, whatever stands in it */
@@ -37,7 +38,8 @@ typedef struct BotApiReply {
 } BotApiReply;
 
 /* A copy of at most `size_max` bytes that is good for a journal line and a D-Bus string, whatever came in:
- * cut between characters, with a '?' for every control character and every byte that is not UTF-8. NULL: no
+ * cut between characters, with a '?' for every control character and every byte that is not UTF-8, and with "{secret}"
+ * for what may be the secret half of a token, anybody's (L7): a server knows more of them than this bot's. NULL: no
  * memory. */
 char *botapi_clean_text(const char *text, size_t size_max) _must_check_;
 
@@ -50,6 +52,9 @@ void botapi_reply_done(BotApiReply *reply);
 /* A sentence fragment for people, like "HTTP 502 and no Bot API reply" or "400 Bad Request: …". NULL: no
  * memory. */
 char *botapi_reply_describe(const BotApiReply *reply) _must_check_;
+
+/* 200 with `true` as its result, which is how the server says that it has done what it was asked for. */
+bool botapi_is_true(const BotApiReply *reply) _pure_;
 
 /* What one reply to logOut says. Whether an earlier attempt is unknown is the business of the table, not
  * ours. */
@@ -93,6 +98,10 @@ const char *login_outcome_advice(LogInOutcome o);
 /* GET /bot0:x/getMe: 401 "Unauthorized: invalid token specified" proves that the server answers, without a
  * login. */
 bool botapi_probe_alive(const BotApiReply *reply);
+
+/* The same at the cloud, whose own words for that are not known: any success, or any error between 400 and 499 in a Bot
+ * API envelope. A front end with nothing behind it says neither. */
+bool botapi_server_answers(const BotApiReply *reply) _pure_;
 
 /* Replies to getWebhookInfo. Strings are owned. */
 typedef struct WebhookSettings {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <limits.h>
 #include <strings.h>
 
-#include "core/botapi-reply.h"
+#include "core/json-text.h"
 #include "core/webhook-answer.h"
 
 /* The longest name that the Bot API has is half of it. */
@@ -30,29 +29,13 @@ static bool may_be_called(const char *method, size_t size)
         return true;
 }
 
-static json_object *parse(const char *body, size_t size)
-{
-        json_tokener *tokener = json_tokener_new_ex(BOTAPI_JSON_DEPTH_MAX);
-        json_object *value;
-
-        if (!tokener)
-                return NULL;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        value = json_tokener_parse_ex(tokener, body, (int) size);
-        json_tokener_free(tokener);
-        return value;
-}
-
 int webhook_answer_call(const char *body, size_t size, char **ret_method, json_object **ret_arguments)
 {
         json_object *object, *name;
         char *method = NULL;
-        int r = 0;
+        int r;
 
-        /* json-c stops at a NUL, whatever comes behind it. */
-        if (size == 0 || size > INT_MAX || memchr(body, '\0', size))
-                return 0;
-        object = parse(body, size);
+        r = json_text_parse(body, size, &object);
         if (json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, "method", &name) &&
             json_object_is_type(name, json_type_string) &&
             may_be_called(json_object_get_string(name), (size_t) json_object_get_string_len(name))) {

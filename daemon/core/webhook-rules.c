@@ -76,6 +76,15 @@ static bool take_host(const char *host, size_t size, WebhookUrl *url)
         return !url->ipv6 || inet_pton(AF_INET6, url->host, &address) == 1;
 }
 
+/* TDLib encodes them where they are not in the host; no client takes them that posts what was spooled. */
+static bool has_control_characters(const char *text)
+{
+        for (; *text; text++)
+                if (iscntrl((unsigned char) *text))
+                        return true;
+        return false;
+}
+
 /* [http[s]://][user[:password]@]host[:port][/…]; without a scheme it is https. */
 static bool parse_url(const char *text, WebhookUrl *ret)
 {
@@ -140,16 +149,27 @@ static bool ipv4_is_reserved(uint32_t address)
         return false;
 }
 
+/* inet_aton() for forms like 127.1, which the server takes for addresses as well. It stops at a blank, whatever comes
+ * behind it: and that is none. */
+static bool parse_ipv4(const char *text, uint32_t *ret)
+{
+        struct in_addr ipv4;
+
+        if (strpbrk(text, " \t\n\v\f\r") || inet_aton(text, &ipv4) == 0)
+                return false;
+        *ret = ntohl(ipv4.s_addr);
+        return true;
+}
+
 /* An address as text. WEBHOOK_GOOD also for what is none. */
 static WebhookVerdict judge_address(const char *text)
 {
         struct in6_addr ipv6;
-        struct in_addr ipv4;
+        uint32_t ipv4;
 
         if (inet_pton(AF_INET6, text, &ipv6) == 1)
                 return WEBHOOK_IPV6_ADDRESS;
-        /* inet_aton() for forms like 127.1, which the server takes for addresses as well. */
-        if (inet_aton(text, &ipv4) != 0 && ipv4_is_reserved(ntohl(ipv4.s_addr)))
+        if (parse_ipv4(text, &ipv4) && ipv4_is_reserved(ipv4))
                 return WEBHOOK_LOCAL_ADDRESS;
         return WEBHOOK_GOOD;
 }
@@ -162,9 +182,9 @@ static const char *const local_domains[] = {
 static WebhookVerdict judge_name(const char *host)
 {
         size_t size = strlen(host);
-        struct in_addr ipv4;
+        uint32_t ipv4;
 
-        if (inet_aton(host, &ipv4) != 0)
+        if (parse_ipv4(host, &ipv4))
                 return WEBHOOK_GOOD;
         if (size > 0 && host[size - 1] == '.')
                 size--;
@@ -275,7 +295,7 @@ int webhook_judge(const WebhookWish *w, const char *server, bool local_mode, cha
         WebhookUrl url = {};
         char *why;
 
-        if (!parse_url(w->url, &url))
+        if (has_control_characters(w->url) || !parse_url(w->url, &url))
                 v = WEBHOOK_BAD_URL;
         else if (local_mode)
                 return WEBHOOK_GOOD;

@@ -144,18 +144,6 @@ static int parse_arguments(Wishes *w, int argc, char *argv[])
 
 /* ---- the credentials ---- */
 
-static void wipe(char *s)
-{
-        if (s)
-                explicit_bzero(s, strlen(s));
-        free(s);
-}
-
-static void wipep(char **s)
-{
-        wipe(*s);
-}
-
 /* Returns -1, or an exit status where there is no such credential or nothing in it. */
 static int read_credential(int directory, const char *name, char **ret, size_t *ret_size)
 {
@@ -183,7 +171,7 @@ static int read_credential(int directory, const char *name, char **ret, size_t *
 
 static int read_token(int directory, BotToken **ret)
 {
-        _cleanup_(wipep) char *text = NULL;
+        _cleanup_wipe_ char *text = NULL;
         size_t size;
         int status = read_credential(directory, "bot-token", &text, &size), r;
 
@@ -225,7 +213,7 @@ static int read_root(int directory, char **ret)
  * program's environment has it. */
 static int set_variable(const char *assignment, const char *root, const char *token)
 {
-        _cleanup_(wipep) char *filled = template_fill(assignment, root, token);
+        _cleanup_wipe_ char *filled = template_fill(assignment, root, token);
         char *equals = filled ? strchr(filled, '=') : NULL;
         int r;
 

@@ -7,13 +7,12 @@
 #include "io/botapi-form.h"
 #include "io/clock.h"
 #include "io/curl-glue.h"
+#include "io/curl-reply.h"
+#include "io/curl-sockets.h"
 
-#define NOBODY_TOKEN           "0:x"
-#define PROBE_TIMEOUT_USEC     (5 * USEC_PER_SEC)
-#define CONNECT_TIMEOUT_MSEC   10000
-#define TIMEOUT_USEC_MAX       (24 * USEC_PER_HOUR)
-#define REPLY_HEADERS_SIZE_MAX ((size_t) 64 * 1024)
-#define END_OF_HEADERS         UINT32_C(0x0d0a0d0a) /* CR LF CR LF */
+#define NOBODY_TOKEN       "0:x"
+#define PROBE_TIMEOUT_USEC (5 * USEC_PER_SEC)
+#define END_OF_HEADERS     UINT32_C(0x0d0a0d0a) /* CR LF CR LF */
 
 typedef struct MethodFacts {
         const char *name;
@@ -34,6 +33,7 @@ static const MethodFacts method_facts[BOTAPI_METHOD_MAX] = {
 
 struct BotApiClient {
         CurlGlue *glue;
+        CurlSockets sockets;
         sd_event_source *turn; /* a callback is due; enabled as long as `due` is not empty */
         struct curl_slist *json_headers, *form_headers;
         BotApiCall *due_first, *due_last;
@@ -42,7 +42,6 @@ struct BotApiClient {
 
 struct BotApiCall {
         BotApiClient *client;
-        BotApiMethod method;
         CURL *easy; /* NULL: over */
         char *url;
         const char *token; /* within url */
@@ -50,20 +49,16 @@ struct BotApiCall {
         char *body; /* of the request; NULL: GET, or a form */
         size_t body_size;
         curl_mime *form;
-        char error[CURL_ERROR_SIZE];
 
         bool connected; /* a connection has been given the request: from here on it may arrive */
         bool reused_connection;
         bool repeat_refused;
+        bool answer_was_there;
         uint32_t headers_tail; /* the last four bytes written of the request's header lines */
         size_t body_written;
         usec_t sent_usec;
 
-        char *reply_body;
-        size_t reply_size, reply_allocated;
-        size_t reply_headers_size;
-        bool reply_headers_whole;
-        bool reply_too_large;
+        CurlReply raw;
         BotApiReply reply;
         usec_t replied_usec;
 
@@ -165,9 +160,17 @@ static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, in
                 return CURL_PREREQFUNC_ABORT;
         }
 
-        call->connected = true;
         (void) curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &n_connects);
         call->reused_connection = n_connects == 0;
+        /* A second reply to an earlier request would be taken for the reply to this one: a bot that seems to be logged
+         * out, and is not. Over TLS it may as well be the other end's farewell, after which nothing should go there
+         * either. This closes the connection. */
+        call->answer_was_there = call->reused_connection &&
+                                 curl_sockets_has_input(&call->client->sockets, local_port, remote_port);
+        if (call->answer_was_there)
+                return CURL_PREREQFUNC_ABORT;
+
+        call->connected = true;
         return CURL_PREREQFUNC_OK;
 }
 
@@ -204,57 +207,27 @@ static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size
         return 0;
 }
 
-/* Called for each line. libcurl takes a reply that ends in the middle of these for one without a body; so
- * the empty line that ends them is looked for here. */
-static size_t on_curl_header(char *data, size_t size, size_t n, void *userdata)
+static void call_forget_request(BotApiCall *call)
 {
-        BotApiCall *call = userdata;
-
-        size *= n;
-        call->reply_headers_size += size;
-        if (call->reply_headers_size > REPLY_HEADERS_SIZE_MAX) {
-                call->reply_too_large = true;
-                return 0;
+        if (call->easy) {
+                curl_glue_remove(call->client->glue, call->easy);
+                curl_easy_cleanup(TAKE_PTR(call->easy));
         }
-        if (size >= 5 && memcmp(data, "HTTP/", 5) == 0)
-                call->reply_headers_whole = false; /* what came before was an interim reply */
-        else if (data[0] == '\r' || data[0] == '\n')
-                call->reply_headers_whole = true;
-        return size;
-}
-
-/* Returning less than it was given makes libcurl end the transfer. */
-static size_t on_curl_body(char *data, size_t size, size_t n, void *userdata)
-{
-        BotApiCall *call = userdata;
-
-        size *= n;
-        if (size > method_facts[call->method].reply_size_max - call->reply_size) {
-                call->reply_too_large = true;
-                return 0;
-        }
-        if (size > call->reply_allocated - call->reply_size) {
-                size_t allocated = MAX(call->reply_size + size, call->reply_allocated * 2);
-                char *grown = realloc(call->reply_body, allocated);
-
-                if (!grown)
-                        return 0;
-                call->reply_body = grown;
-                call->reply_allocated = allocated;
-        }
-        memcpy(call->reply_body + call->reply_size, data, size);
-        call->reply_size += size;
-        return size;
+        curl_mime_free(TAKE_PTR(call->form));
+        wipe_and_free(TAKE_PTR(call->url));
+        wipe_and_free(TAKE_PTR(call->body)); /* a webhook's URL and secret */
 }
 
 static char *call_error_text(const BotApiCall *call, CURLcode result)
 {
-        const char *text = call->error;
+        const char *text = call->raw.error;
 
-        if (call->reply_too_large)
+        if (call->raw.headers_too_large || call->raw.body_too_large)
                 text = "the reply is too large";
         else if (call->repeat_refused)
                 text = "the server closed the connection";
+        else if (call->answer_was_there)
+                text = "the server had answered already, before it was asked";
         else if (isempty(text) || memmem(text, strlen(text), call->token, call->token_size))
                 text = curl_easy_strerror(result);
         return botapi_clean_text(text, CURL_ERROR_SIZE);
@@ -270,12 +243,11 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &call);
         call->replied_usec = clock_boottime_usec();
 
-        if (result == CURLE_OK && !call->reply_headers_whole)
-                result = CURLE_PARTIAL_FILE;
+        result = curl_reply_result(&call->raw, result);
         if (result == CURLE_OK) {
                 (void) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
                 (void) curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after); /* 0: no such header */
-                r = botapi_reply_parse((int) status, call->reply_body, call->reply_size,
+                r = botapi_reply_parse((int) status, call->raw.body, call->raw.body_size,
                                        retry_after > 0 ? (int64_t) retry_after : -1, &call->reply);
         }
         if (r < 0)
@@ -284,11 +256,10 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
                         .transport_error = call_error_text(call, result == CURLE_OK ? CURLE_OUT_OF_MEMORY : result),
                 };
 
-        /* Now and not with the call, so that the handler finds the connection in the pool. */
-        curl_glue_remove(call->client->glue, easy);
-        curl_easy_cleanup(TAKE_PTR(call->easy));
-        curl_mime_free(TAKE_PTR(call->form));
-        free(TAKE_PTR(call->reply_body));
+        /* Now and not with the call: the handler is to find the connection in the pool, and nothing with the token in
+         * it is kept for a call that somebody keeps. */
+        call_forget_request(call);
+        curl_reply_done(&call->raw);
         call_set_due(call);
 }
 
@@ -298,13 +269,6 @@ static const struct {
         CURLoption option;
         long value;
 } long_options[] = {
-        { CURLOPT_NOSIGNAL, 1 },
-        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
-        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
-        { CURLOPT_SSL_VERIFYPEER, 1 },
-        { CURLOPT_SSL_VERIFYHOST, 2 },
-        { CURLOPT_FOLLOWLOCATION, 0 },
-        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
         { CURLOPT_DISALLOW_USERNAME_IN_URL, 1 },
         { CURLOPT_TCP_KEEPALIVE, 1 },
         { CURLOPT_TCP_KEEPIDLE, 30 },
@@ -312,9 +276,6 @@ static const struct {
         /* A connection that has rested longer is not used again: the older it is, the likelier the server
          * closes it just when a logOut goes there, and then nobody knows whether it was applied. */
         { CURLOPT_MAXAGE_CONN, 30 },
-        /* Ending a transfer whose name look-up is stuck must not wait for that look-up: its thread is left
-         * to end alone and frees what it has. */
-        { CURLOPT_QUICK_EXIT, 1 },
         { CURLOPT_VERBOSE, 1 }, /* else nothing calls on_curl_debug(), which is where all of it goes */
 };
 
@@ -322,24 +283,18 @@ static int call_set_options(BotApiCall *call, bool encrypted)
 {
         CURL *e = call->easy;
 
-        for (size_t i = 0; i < ELEMENTSOF(long_options); i++)
-                if (curl_easy_setopt(e, long_options[i].option, long_options[i].value) != CURLE_OK)
+        FOREACH_ELEMENT(o, long_options)
+                if (curl_easy_setopt(e, o->option, o->value) != CURLE_OK)
                         return -ENOMEM;
 
         if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, encrypted ? "https" : "http") != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK || /* not even one that the environment names */
             curl_easy_setopt(e, CURLOPT_USERAGENT, "tgswitch/" VERSION) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_URL, call->url) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PRIVATE, call) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_curl_connected) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQDATA, call) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_curl_debug) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_DEBUGDATA, call) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_curl_header) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_HEADERDATA, call) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_curl_body) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_WRITEDATA, call) != CURLE_OK)
+            curl_easy_setopt(e, CURLOPT_DEBUGDATA, call) != CURLE_OK)
                 return -ENOMEM;
 
         if (call->body && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->json_headers) != CURLE_OK ||
@@ -352,18 +307,11 @@ static int call_set_options(BotApiCall *call, bool encrypted)
         return 0;
 }
 
-static int call_set_timeout(BotApiCall *call, const BotApiRequest *request)
+static usec_t timeout_usec(const BotApiRequest *request)
 {
-        usec_t usec = request->timeout_usec;
-
-        if (usec == 0)
-                usec = request->token ? botapi_method_timeout_usec(request->method) : PROBE_TIMEOUT_USEC;
-
-        long msec = (long) ((MIN(usec, TIMEOUT_USEC_MAX) + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
-        if (curl_easy_setopt(call->easy, CURLOPT_TIMEOUT_MS, msec) != CURLE_OK ||
-            curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) != CURLE_OK)
-                return -ENOMEM;
-        return 0;
+        if (request->timeout_usec > 0)
+                return request->timeout_usec;
+        return request->token ? botapi_method_timeout_usec(request->method) : PROBE_TIMEOUT_USEC;
 }
 
 static int call_set_content(BotApiCall *call, const BotApiRequest *request)
@@ -406,7 +354,7 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         if (!call)
                 return -ENOMEM;
         call->client = c;
-        call->method = request->method;
+        call->raw.body_size_max = method_facts[request->method].reply_size_max;
         call->sent_handler = sent;
         call->reply_handler = handler;
         call->userdata = userdata;
@@ -426,7 +374,10 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         r = call_set_options(call, startswith(request->root, "https://"));
         if (r < 0)
                 return r;
-        r = call_set_timeout(call, request);
+        r = curl_sockets_track(&c->sockets, call->easy);
+        if (r < 0)
+                return r;
+        r = curl_reply_expect(&call->raw, call->easy, timeout_usec(request));
         if (r < 0)
                 return r;
         r = curl_glue_add(c->glue, call->easy);
@@ -437,28 +388,15 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         return 0;
 }
 
-static void wipe_and_free(char *s)
-{
-        if (s)
-                explicit_bzero(s, strlen(s));
-        free(s);
-}
-
 BotApiCall *botapi_call_free(BotApiCall *call)
 {
         if (!call)
                 return NULL;
 
-        if (call->easy) {
-                curl_glue_remove(call->client->glue, call->easy);
-                curl_easy_cleanup(call->easy);
-        }
-        curl_mime_free(call->form);
+        call_forget_request(call);
         call_unset_due(call);
         call->client->n_calls--;
-        wipe_and_free(call->url);
-        wipe_and_free(call->body); /* a webhook's URL and secret */
-        free(call->reply_body);
+        curl_reply_done(&call->raw);
         botapi_reply_done(&call->reply);
         free(call);
         return NULL;
@@ -481,16 +419,6 @@ bool botapi_call_reused_connection(const BotApiCall *call)
 
 /* ---- the client ---- */
 
-static int append_header(struct curl_slist **list, const char *header)
-{
-        struct curl_slist *longer = curl_slist_append(*list, header);
-
-        if (!longer)
-                return -ENOMEM;
-        *list = longer;
-        return 0;
-}
-
 int botapi_client_new(BotApiClient **ret, sd_event *event)
 {
         _cleanup_(botapi_client_freep) BotApiClient *c = NULL;
@@ -504,11 +432,11 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
                 return -ENOMEM;
         }
 
-        r = append_header(&c->json_headers, "Content-Type: application/json");
+        r = curl_glue_append(&c->json_headers, "Content-Type: application/json");
         if (r >= 0)
-                r = append_header(&c->json_headers, "Expect:"); /* no waiting for 100 Continue */
+                r = curl_glue_append(&c->json_headers, "Expect:"); /* no waiting for 100 Continue */
         if (r >= 0)
-                r = append_header(&c->form_headers, "Expect:");
+                r = curl_glue_append(&c->form_headers, "Expect:");
         if (r >= 0)
                 r = curl_glue_new(&c->glue, event, on_transfer_done, c);
         if (r >= 0)
@@ -530,6 +458,7 @@ BotApiClient *botapi_client_free(BotApiClient *c)
         assert(c->n_calls == 0);
         sd_event_source_disable_unref(c->turn);
         curl_glue_free(c->glue);
+        curl_sockets_done(&c->sockets);
         curl_slist_free_all(c->json_headers);
         curl_slist_free_all(c->form_headers);
         free(c);

@@ -233,8 +233,10 @@ CurlGlue *curl_glue_free(CurlGlue *g)
                 return NULL;
 
         (void) curl_multi_cleanup(g->multi); /* may still call on_curl_socket() and on_curl_timer() */
-        while (g->sockets)
-                glue_socket_free(g->sockets);
+        for (GlueSocket *s = g->sockets, *next; s; s = next) {
+                next = s->next;
+                glue_socket_free(s);
+        }
         sd_event_source_disable_unref(g->timer);
         sd_event_unref(g->event);
         free(g);
@@ -249,4 +251,14 @@ int curl_glue_add(CurlGlue *g, CURL *easy)
 void curl_glue_remove(CurlGlue *g, CURL *easy)
 {
         (void) curl_multi_remove_handle(g->multi, easy);
+}
+
+int curl_glue_append(struct curl_slist **list, const char *text)
+{
+        struct curl_slist *longer = curl_slist_append(*list, text);
+
+        if (!longer)
+                return -ENOMEM;
+        *list = longer;
+        return 0;
 }

@@ -29,3 +29,6 @@ int curl_glue_add(CurlGlue *g, CURL *easy) _must_check_;
 /* Ends a transfer, finished or not: one that is not closes its connection. Not from within a callback of
  * libcurl. */
 void curl_glue_remove(CurlGlue *g, CURL *easy);
+
+/* Appends a copy to one of libcurl's lists. -ENOMEM: the list is as it was. */
+int curl_glue_append(struct curl_slist **list, const char *text) _must_check_;

@@ -6,12 +6,10 @@
 #include "core/botapi-reply.h"
 #include "core/webhook-answer.h"
 #include "io/curl-glue.h"
+#include "io/curl-reply.h"
 #include "io/webhook-client.h"
 
-#define CONNECT_TIMEOUT_MSEC    10000
-#define TIMEOUT_USEC_MAX        (24 * USEC_PER_HOUR)
-#define ANSWER_HEADERS_SIZE_MAX ((size_t) 64 * 1024)
-#define RETRY_AFTER_SEC_MAX     3600
+#define RETRY_AFTER_SEC_MAX 3600
 
 struct WebhookClient {
         CurlGlue *glue;
@@ -21,21 +19,11 @@ struct WebhookClient {
         CURL *easy; /* NULL: none */
         struct curl_slist *headers, *connect_to;
         char *url, *update;
-        char error[CURL_ERROR_SIZE];
-        char *body;
-        size_t body_size, headers_size;
-        bool headers_whole, headers_too_large, body_too_large;
+        CurlReply reply;
         CURLcode result;
         webhook_handler_t handler;
         void *userdata;
 };
-
-static void wipe_and_free(char *s)
-{
-        if (s)
-                explicit_bzero(s, strlen(s));
-        free(s);
-}
 
 /* One of them holds the secret. */
 static void wipe_and_free_list(struct curl_slist *list)
@@ -56,58 +44,16 @@ static void forget_post(WebhookClient *c)
         curl_slist_free_all(TAKE_PTR(c->connect_to));
         wipe_and_free(TAKE_PTR(c->url));
         free(TAKE_PTR(c->update));
-        free(TAKE_PTR(c->body));
-        c->body_size = c->headers_size = 0;
-        c->headers_whole = c->headers_too_large = c->body_too_large = false;
-        c->error[0] = '\0';
+        curl_reply_done(&c->reply);
 }
 
 /* ---- callbacks of libcurl: they note what happened ---- */
-
-/* Called for each line. libcurl takes an answer that ends in the middle of these for one without a body; so the empty
- * line that ends them is looked for here. */
-static size_t on_curl_header(char *data, size_t size, size_t n, void *userdata)
-{
-        WebhookClient *c = userdata;
-
-        size *= n;
-        c->headers_size += size;
-        if (c->headers_size > ANSWER_HEADERS_SIZE_MAX) {
-                c->headers_too_large = true;
-                return 0;
-        }
-        if (size >= 5 && memcmp(data, "HTTP/", 5) == 0)
-                c->headers_whole = false; /* what came before was an interim answer */
-        else if (data[0] == '\r' || data[0] == '\n')
-                c->headers_whole = true;
-        return size;
-}
-
-/* Returning less than it was given makes libcurl end the transfer. */
-static size_t on_curl_body(char *data, size_t size, size_t n, void *userdata)
-{
-        WebhookClient *c = userdata;
-        char *grown;
-
-        size *= n;
-        if (size > WEBHOOK_ANSWER_SIZE_MAX - c->body_size) {
-                c->body_too_large = true;
-                return 0;
-        }
-        grown = realloc(c->body, c->body_size + size);
-        if (!grown)
-                return 0;
-        c->body = grown;
-        memcpy(c->body + c->body_size, data, size);
-        c->body_size += size;
-        return size;
-}
 
 static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
 {
         WebhookClient *c = userdata;
 
-        c->result = result == CURLE_OK && !c->headers_whole ? CURLE_PARTIAL_FILE : result;
+        c->result = curl_reply_result(&c->reply, result);
         /* Now, as the glue demands; the handle is still good for what curl_easy_getinfo() tells. */
         curl_glue_remove(c->glue, easy);
         /* Can't fail: the source exists, and a defer source needs nothing of the kernel. */
@@ -120,9 +66,9 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
 static char *transport_error(const WebhookClient *c)
 {
         const char *host = strstr(c->url, "://") + strlen("://"), *path = host + strcspn(host, "/?#");
-        const char *text = c->error;
+        const char *text = c->reply.error;
 
-        if (c->headers_too_large)
+        if (c->reply.headers_too_large)
                 text = "its answer is too large";
         else if (isempty(text) || (strlen(path) > 1 && strstr(text, path)))
                 text = curl_easy_strerror(c->result);
@@ -144,7 +90,7 @@ static int take_answer(const WebhookClient *c, WebhookAnswer *answer)
         curl_off_t retry_after = 0;
         long status = 0;
 
-        if (c->result != CURLE_OK && !(c->result == CURLE_WRITE_ERROR && c->body_too_large)) {
+        if (c->result != CURLE_OK && !(c->result == CURLE_WRITE_ERROR && c->reply.body_too_large)) {
                 answer->error = transport_error(c);
                 return 0;
         }
@@ -155,8 +101,8 @@ static int take_answer(const WebhookClient *c, WebhookAnswer *answer)
                 answer->retry_after_usec = (usec_t) MIN(MAX(retry_after, 0), RETRY_AFTER_SEC_MAX) * USEC_PER_SEC;
                 return asprintf(&answer->error, "it answered HTTP %ld", status) < 0 ? -ENOMEM : 0;
         }
-        if (!c->body_too_large && body_is_json(c)) {
-                int r = webhook_answer_call(c->body, c->body_size, &answer->method, &answer->arguments);
+        if (!c->reply.body_too_large && body_is_json(c)) {
+                int r = webhook_answer_call(c->reply.body, c->reply.body_size, &answer->method, &answer->arguments);
                 if (r < 0)
                         return r;
         }
@@ -183,45 +129,19 @@ static int on_turn(sd_event_source *source, void *userdata)
 
 /* ---- a post ---- */
 
-static const struct {
-        CURLoption option;
-        long value;
-} long_options[] = {
-        { CURLOPT_NOSIGNAL, 1 },
-        { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
-        { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
-        { CURLOPT_SSL_VERIFYPEER, 1 },
-        { CURLOPT_SSL_VERIFYHOST, 2 },
-        { CURLOPT_FOLLOWLOCATION, 0 },
-        { CURLOPT_NETRC, CURL_NETRC_IGNORED },
-        { CURLOPT_POST, 1 },
-        /* A name look-up that is stuck must not hold up whoever cancels: its thread ends alone. */
-        { CURLOPT_QUICK_EXIT, 1 },
-};
-
-static int append(struct curl_slist **list, const char *text)
-{
-        struct curl_slist *longer = curl_slist_append(*list, text);
-
-        if (!longer)
-                return -ENOMEM;
-        *list = longer;
-        return 0;
-}
-
 static int set_headers(WebhookClient *c, const WebhookPost *post)
 {
         char *secret;
         int r;
 
-        r = append(&c->headers, "Content-Type: application/json");
+        r = curl_glue_append(&c->headers, "Content-Type: application/json");
         if (r >= 0)
-                r = append(&c->headers, "Expect:"); /* no waiting for 100 Continue */
+                r = curl_glue_append(&c->headers, "Expect:"); /* no waiting for 100 Continue */
         if (r < 0 || isempty(post->secret))
                 return r;
         if (asprintf(&secret, "X-Telegram-Bot-Api-Secret-Token: %s", post->secret) < 0)
                 return -ENOMEM;
-        r = append(&c->headers, secret);
+        r = curl_glue_append(&c->headers, secret);
         wipe_and_free(secret);
         return r;
 }
@@ -238,7 +158,7 @@ static int set_address(WebhookClient *c, const WebhookPost *post)
                 entry = NULL;
                 return -ENOMEM;
         }
-        if (append(&c->connect_to, entry) < 0 ||
+        if (curl_glue_append(&c->connect_to, entry) < 0 ||
             curl_easy_setopt(c->easy, CURLOPT_CONNECT_TO, c->connect_to) != CURLE_OK)
                 return -ENOMEM;
         return 0;
@@ -258,42 +178,22 @@ static int set_trust(WebhookClient *c, const WebhookPost *post)
         return 0;
 }
 
-static int set_timeout(WebhookClient *c, const WebhookPost *post)
-{
-        usec_t usec = MIN(post->timeout_usec ?: WEBHOOK_TIMEOUT_USEC, TIMEOUT_USEC_MAX);
-        long msec = (long) ((usec + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
-
-        if (curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, msec) != CURLE_OK ||
-            curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(msec, CONNECT_TIMEOUT_MSEC)) != CURLE_OK)
-                return -ENOMEM;
-        return 0;
-}
-
 static int set_options(WebhookClient *c, const WebhookPost *post)
 {
         CURL *e = c->easy;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(long_options); i++)
-                if (curl_easy_setopt(e, long_options[i].option, long_options[i].value) != CURLE_OK)
-                        return -ENOMEM;
         if (curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_PROXY, "") != CURLE_OK || /* not even one that the environment names */
-            curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_curl_header) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_HEADERDATA, c) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_curl_body) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_WRITEDATA, c) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK || curl_easy_setopt(e, CURLOPT_POST, 1L) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) post->update_size) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->update) != CURLE_OK)
                 return -ENOMEM;
-        r = set_address(c, post);
+        r = curl_reply_expect(&c->reply, e, post->timeout_usec ?: WEBHOOK_TIMEOUT_USEC);
+        if (r >= 0)
+                r = set_address(c, post);
         if (r >= 0)
                 r = set_trust(c, post);
-        if (r >= 0)
-                r = set_timeout(c, post);
         return r;
 }
 
@@ -345,6 +245,7 @@ int webhook_client_new(WebhookClient **ret, sd_event *event)
                 curl_global_cleanup();
                 return -ENOMEM;
         }
+        c->reply.body_size_max = WEBHOOK_ANSWER_SIZE_MAX;
         r = curl_glue_new(&c->glue, event, on_transfer_done, c);
         if (r >= 0)
                 r = sd_event_add_defer(event, &c->turn, on_turn, c);

@@ -51,7 +51,7 @@ static bool certificate_is_there(const Bot *b, const WebhookSettings *s, CheckLi
 static bool target_takes_it(const Bot *b, Seat target, const WebhookSettings *s, CheckList *l)
 {
         const Config *config = b->manager->config;
-        char *url = b->token ? bot_token_expand(b->token, s->url) : strdup(s->url);
+        _cleanup_wipe_ char *url = b->token ? bot_token_expand(b->token, s->url) : strdup(s->url);
         _cleanup_free_ char *why = NULL;
         const char *pin = b->config->webhook_ip_address;
         bool resolves_elsewhere = pin && streq(pin, WEBHOOK_ADDRESS_BY_DNS);
@@ -64,13 +64,10 @@ static bool target_takes_it(const Bot *b, Seat target, const WebhookSettings *s,
         };
         int r = -ENOMEM;
 
-        if (url) {
+        if (url)
                 r = webhook_judge(&wish,
                                   target == SEAT_CLOUD ? "the cloud" : "the local server, which runs without --local,",
                                   server_is_in_local_mode(config, target), &why);
-                explicit_bzero(url, strlen(url));
-                free(url);
-        }
         if (r < 0)
                 fail(b, l, "There is not enough memory to look at the webhook. Free some, then try again.");
         else if (r != WEBHOOK_GOOD)
@@ -80,6 +77,19 @@ static bool target_takes_it(const Bot *b, Seat target, const WebhookSettings *s,
                                                : " If the server does run with --local, name its directory with "
                                                  "LocalFiles= in tgswitch.conf.");
         return r == WEBHOOK_GOOD;
+}
+
+/* It would have to be kept in this bot's record, and be told to whoever has the webhook (L7). */
+static bool has_no_others_token(const Bot *b, const WebhookSettings *s, CheckList *l)
+{
+        const Bot *other = bot_whose_token_is_in(b, s->url);
+
+        if (other)
+                check_list_add(l, "webhook", b->name, CHECK_FAIL,
+                               "The webhook's URL has the token of another bot in it, %s: set the webhook to one "
+                               "without, and if others may have seen it, have @BotFather revoke that token.",
+                               other->name);
+        return !other;
 }
 
 void check_webhook(const Bot *b, Seat target, const WebhookSettings *s, CheckList *l)
@@ -94,6 +104,7 @@ void check_webhook(const Bot *b, Seat target, const WebhookSettings *s, CheckLis
         /* Each says what it has to, so that all is mended at once. */
         good = secret_is_there(b, l) && good;
         good = certificate_is_there(b, s, l) && good;
+        good = has_no_others_token(b, s, l) && good;
         good = target_takes_it(b, target, s, l) && good;
         if (!good)
                 return;

@@ -119,7 +119,9 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         } else {
                 said = botapi_reply_describe(reply);
                 check_list_add(&c->list, "webhook", b->name, CHECK_FAIL,
-                               "The %s server did not tell the bot's webhook and pending updates (%s). Try again.",
+                               "The %s server did not tell the bot's webhook and pending updates in a way that can be "
+                               "understood (%s). Try again; if that lasts, look after it and what stands in front of "
+                               "it.",
                                seat_to_string(b->record.seat), said ?: "no memory");
         }
         c->api_call = botapi_call_free(c->api_call);
@@ -137,15 +139,18 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
         c->api_call = botapi_call_free(c->api_call);
         if (outcome == LOGIN_OUTCOME_SILENT) {
                 check_list_add(&c->list, "token", b->name, CHECK_FAIL,
-                               "The %s server could not be asked about the bot (%s): look after the network, then try "
-                               "again.",
+                               "The %s server could not be asked about the bot (%s): look after the network and what "
+                               "answers there, then try again.",
                                seat_to_string(b->record.seat), said ?: "no memory");
                 look_done(c);
                 return;
         }
         if (outcome != LOGIN_OUTCOME_OK) {
-                check_list_add(&c->list, "token", b->name, CHECK_FAIL,
-                               "The %s server does not accept the bot's token: %s. %s", seat_to_string(b->record.seat),
+                bool odd = outcome == LOGIN_OUTCOME_ODD || outcome == LOGIN_OUTCOME_OTHER_BOT;
+
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL, "The %s server %s: %s. %s",
+                               seat_to_string(b->record.seat),
+                               odd ? "gives no good answer about the bot" : "does not accept the bot's token",
                                said ?: "no memory", login_outcome_advice(outcome));
                 look_done(c);
                 return;
@@ -421,8 +426,13 @@ static void on_cloud(BotApiCall *call, const BotApiReply *reply, void *userdata)
         const char *root = c->bot->manager->config->cloud_root;
         _cleanup_free_ char *said = botapi_reply_describe(reply);
 
-        if (reply->transport == BOTAPI_REPLIED)
+        if (botapi_server_answers(reply))
                 check_list_add(&c->list, "server", root, CHECK_PASS, "The cloud server can be reached.");
+        else if (reply->transport == BOTAPI_REPLIED)
+                check_list_add(&c->list, "server", root, CHECK_FAIL,
+                               "What answers at CloudServer=%s is not the Bot API just now (%s): try again when it is, "
+                               "and look after what stands between here and there if that lasts.",
+                               root, said ?: "no memory");
         else
                 check_list_add(&c->list, "server", root, CHECK_FAIL,
                                "The cloud server cannot be reached at CloudServer=%s (%s): look after the network, then "

@@ -19,6 +19,23 @@ static void check_operation_free(Operation *op)
         free(o);
 }
 
+const Bot *bot_whose_token_is_in(const Bot *b, const char *text)
+{
+        const Manager *m = b->manager;
+
+        for (size_t i = 0; i < m->n_bots; i++) {
+                const Bot *other = m->bots[i];
+                _cleanup_free_ char *without = NULL;
+
+                if (other == b || !other->token)
+                        continue;
+                without = bot_token_redact(other->token, text);
+                if (!without || !streq(without, text))
+                        return other;
+        }
+        return NULL;
+}
+
 /* A webhook URL often has the token in it, as Telegram's own documentation advises; the record must not (L7). */
 int bot_remember_webhook(Bot *b, const WebhookSettings *settings)
 {
@@ -26,6 +43,9 @@ int bot_remember_webhook(Bot *b, const WebhookSettings *settings)
         bool other;
         int r;
 
+        /* No move begins with such a webhook: check_webhook(). */
+        if (!isempty(settings->url) && bot_whose_token_is_in(b, settings->url))
+                return 0;
         r = webhook_settings_copy(settings, &copy);
         if (r >= 0 && !isempty(copy.url)) {
                 char *url = bot_token_redact(b->token, copy.url);

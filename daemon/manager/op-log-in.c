@@ -185,18 +185,17 @@ static void webhook_operation_free(Operation *op)
  * server has looked it up, and cannot be told apart: to set it would nail every webhook to an address that its name may
  * leave. allowed_updates are left out of it where they are the default, and left out of setWebhook they would stay as
  * they are: an empty list is the default. drop_pending_updates is not sent: L6. */
-static json_object *set_webhook_arguments(const Bot *b, Seat seat)
+json_object *bot_set_webhook_arguments(const Bot *b, Seat seat)
 {
         const WebhookSettings *s = &b->record.webhook;
         int connections = webhook_connections(s->max_connections, server_is_in_local_mode(b->manager->config, seat));
         const char *pin = b->config ? b->config->webhook_ip_address : NULL;
-        _cleanup_free_ char *url = bot_token_expand(b->token, s->url);
+        _cleanup_wipe_ char *url = bot_token_expand(b->token, s->url);
         json_object *arguments = url ? json_object_new_object() : NULL;
 
         if (!arguments)
                 return NULL;
         json_object_object_add(arguments, "url", json_object_new_string(url));
-        explicit_bzero(url, strlen(url));
         if (pin && !streq(pin, WEBHOOK_ADDRESS_BY_DNS))
                 json_object_object_add(arguments, "ip_address", json_object_new_string(pin));
         if (connections > 0)
@@ -227,7 +226,7 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
         WebhookOperation *o = userdata;
         Bot *b = o->base.bot;
         _cleanup_free_ char *said = NULL;
-        bool good = reply->transport == BOTAPI_REPLIED && reply->ok, nobody_there;
+        bool good = botapi_is_true(reply), nobody_there;
 
         if (good) {
                 bot_set_error(b, NULL);
@@ -250,7 +249,7 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
 
 /* They were there when the checks were made, maybe in another process. Without its secret the bot would refuse every
  * update, and without the certificate the server would deliver none. */
-static bool lacks_credentials(Bot *b)
+bool bot_lacks_webhook_credentials(Bot *b)
 {
         if (b->config && b->config->webhook_has_secret && !b->webhook_secret)
                 bot_set_error(b,
@@ -273,13 +272,13 @@ static int webhook_set(WebhookOperation *o)
         json_object *arguments;
         int r = -ENOMEM;
 
-        if (lacks_credentials(b)) {
+        if (bot_lacks_webhook_credentials(b)) {
                 if (b->retries == 0)
                         log_bot(LOG_ERR, b->name, "%s", b->error ?: "no memory");
                 bot_post(b, o->bad);
                 return 0;
         }
-        arguments = set_webhook_arguments(b, o->seat);
+        arguments = bot_set_webhook_arguments(b, o->seat);
         if (arguments)
                 r = bot_call(b, o->seat, BOTAPI_SET_WEBHOOK, arguments, 0, NULL, on_webhook_set, o, &o->call);
         json_object_put(arguments);

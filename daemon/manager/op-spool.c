@@ -61,6 +61,25 @@ static void spool_failed(SpoolOperation *o, const char *what)
         bot_post(o->base.bot, CUTOVER_SPOOL_FAILED);
 }
 
+/* A sentence for what came back in place of what was asked for; `who` is "the cloud server" or so. NULL: no memory. */
+static char *sentence_of(const SpoolOperation *o, const char *who, const char *request, const BotApiReply *reply)
+{
+        _cleanup_free_ char *said = botapi_reply_describe(reply);
+        char *sentence;
+
+        if (asprintf(&sentence, "%s on %s: %s. %s", who, request, said ?: "no memory",
+                     o->repeating || o->stale ? "It is asked again."
+                                              : "Look after it and what stands in front of it, then start the cutover "
+                                                "again.") < 0)
+                return NULL;
+        return sentence;
+}
+
+static const char *source_name(const SpoolOperation *o)
+{
+        return bot_source(o->base.bot) == SEAT_CLOUD ? "the cloud server" : "the local server";
+}
+
 /* What offset the next getUpdates carries. 0 confirms nothing; so does 1, since ids start far above it. The server
  * answers the same offset within half a second with one update only, and within three seconds it waits: so the two take
  * turns while there is nothing to confirm (Client.cpp, process_get_updates). */
@@ -175,6 +194,13 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
                 emptied(o);
                 return;
         }
+        /* A server may go on giving updates for ever. */
+        if (clock_boottime_usec() >= o->deadline_usec) {
+                spool_failed(o,
+                             "after SpoolTimeoutSec= the queue has not come to its end. Let the workers take more of "
+                             "it first, or raise SpoolTimeoutSec=.");
+                return;
+        }
         /* The next request makes the server forget this batch: a roll-back after a crash has to know. */
         o->announced = true;
         o->confirmed_before = b->record.confirmed_offset;
@@ -182,6 +208,17 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
         r = bot_save(b, on_confirmable, o, &o->saving);
         if (r < 0)
                 spool_failed(o, strerror(-r));
+}
+
+/* Else the spool could be filled with one hundred updates, a million times. Where the bot may have been logged in
+ * anew meanwhile, or the server is another one, lower ids may be good: there the deadline has to do. */
+static bool gives_again(const SpoolOperation *o, json_object *updates)
+{
+        json_object *id;
+
+        return !o->repeating && !o->stale && o->base.bot->record.next_offset > 0 &&
+               json_object_object_get_ex(json_object_array_get_idx(updates, 0), "update_id", &id) &&
+               json_object_get_int64(id) < o->base.bot->record.next_offset;
 }
 
 static void take_batch(SpoolOperation *o, const BotApiReply *reply)
@@ -202,6 +239,13 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
         if (n == 0) {
                 json_object_put(updates);
                 emptied(o);
+                return;
+        }
+        if (gives_again(o, updates)) {
+                json_object_put(updates);
+                spool_failed(o,
+                             "the server gives updates again that it was told to forget, and could do so for ever. Look "
+                             "after it and what stands in front of it, then start the cutover again.");
                 return;
         }
         (void) json_object_to_json_string_length(updates, JSON_C_TO_STRING_PLAIN, &size);
@@ -261,8 +305,7 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
 {
         SpoolOperation *o = userdata;
         Bot *b = o->base.bot;
-        _cleanup_free_ char *said = NULL;
-        char what[512];
+        _cleanup_free_ char *what = NULL;
 
         if (reply->transport == BOTAPI_REPLIED && reply->ok) {
                 take_batch(o, reply);
@@ -275,14 +318,16 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
                 return;
         }
 
-        said = botapi_reply_describe(reply);
-        snprintf(what, sizeof(what), "%s", said ?: "no memory");
+        what = sentence_of(o, source_name(o), "getUpdates", reply);
         if (reply->envelope && reply->error_code == 409) {
-                snprintf(what, sizeof(what),
-                         "%s. Another program polls this bot, here or on another host: find and stop it.",
-                         said ?: "conflict");
+                _cleanup_free_ char *said = botapi_reply_describe(reply);
+                char conflict[512];
+
                 o->updates_call = botapi_call_free(o->updates_call);
-                spool_failed(o, what);
+                snprintf(conflict, sizeof(conflict),
+                         "%s. Another program polls this bot, here or on another host: find and stop it.",
+                         said ?: "409 Conflict");
+                spool_failed(o, conflict);
                 return;
         }
         if (!o->stale && reply->transport == BOTAPI_NOT_SENT && bot_source(b) == SEAT_LOCAL) {
@@ -292,10 +337,10 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
         }
         if (reply->envelope && (reply->error_code == 401 || reply->error_code == 400)) {
                 o->updates_call = botapi_call_free(o->updates_call);
-                spool_failed(o, what);
+                spool_failed(o, what ?: "no memory");
                 return;
         }
-        again_or_fail(o, MAX(reply->retry_after_usec, RETRY_USEC), what);
+        again_or_fail(o, MAX(reply->retry_after_usec, RETRY_USEC), what ?: "no memory");
         o->updates_call = botapi_call_free(o->updates_call);
 }
 
@@ -334,13 +379,13 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
 static void on_cloud(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         SpoolOperation *o = userdata;
-        _cleanup_free_ char *said = botapi_reply_describe(reply);
+        _cleanup_free_ char *what = sentence_of(o, "the cloud, where the bot is to go,", "a probe", reply);
 
-        if (reply->transport == BOTAPI_REPLIED) {
+        if (botapi_server_answers(reply)) {
                 o->server_ready = true;
                 maybe_finished(o);
         } else {
-                spool_failed(o, said ?: "no memory");
+                spool_failed(o, what ?: "no memory");
         }
         o->probe_call = botapi_call_free(o->probe_call);
 }
@@ -368,9 +413,9 @@ static void begin_polling(SpoolOperation *o)
 static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         SpoolOperation *o = userdata;
-        _cleanup_free_ char *said = NULL;
+        _cleanup_free_ char *what = NULL;
 
-        if (reply->transport == BOTAPI_REPLIED && reply->ok) {
+        if (botapi_is_true(reply)) {
                 o->webhook_call = botapi_call_free(o->webhook_call);
                 begin_polling(o);
                 return;
@@ -380,11 +425,11 @@ static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void 
                 look_for_source(o);
                 return;
         }
-        said = botapi_reply_describe(reply);
+        what = sentence_of(o, source_name(o), "deleteWebhook", reply);
         if (says_logged_out(o, reply))
                 found_logged_out(o, reply);
         else
-                spool_failed(o, said ?: "no memory");
+                spool_failed(o, what ?: "no memory");
         o->webhook_call = botapi_call_free(o->webhook_call);
 }
 

@@ -11,13 +11,11 @@
 
 static int put_variable(FILE *f, const char *assignment, const char *root, const char *token)
 {
-        char *line = template_fill(assignment, root, token);
+        _cleanup_wipe_ char *line = template_fill(assignment, root, token);
 
         if (!line)
                 return -ENOMEM;
         fprintf(f, "%s\n", line);
-        explicit_bzero(line, strlen(line));
-        free(line);
         return 0;
 }
 

@@ -3,15 +3,15 @@
 
 #include <systemd/sd-event.h>
 
+#include "../canary.h"
 #include "http-fixture.h"
 #include "io/botapi-client.h"
 
 /* A client, a server that a test scripts, and the calls between the two. */
 
 /* Stands for a real token in every test, so that each can look whether it came out anywhere. */
-#define CANARY_SECRET "CANARY-canary_CANARY-canary_CANARY0"
-#define CANARY_ID     INT64_C(4242)
-#define CANARY_TOKEN  "4242:" CANARY_SECRET
+#define CANARY_ID    INT64_C(4242)
+#define CANARY_TOKEN "4242:" CANARY_SECRET
 
 #define TRUE_REPLY "{\"ok\":true,\"result\":true}"
 

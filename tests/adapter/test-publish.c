@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "../canary.h"
 #include "base/strv.h"
 #include "manager/bot.h"
 #include "scratch.h"
@@ -13,7 +14,7 @@
 /* The environment file of a bot's workers: every shape of the endpoint, the token only where it is asked for (L7), and
  * nothing that anybody could send a request to while they hold (L4). */
 
-#define TOKEN "7100000001:AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr"
+#define TOKEN "7100000001:" CANARY_SECRET
 
 typedef struct Fixture {
         char *directory;

@@ -10,13 +10,14 @@
 
 #include <cmocka.h>
 
+#include "../canary.h"
 #include "http-fixture.h"
 #include "io/webhook-client.h"
 #include "tls-fixture.h"
 
 #define SILENCE_USEC_MAX (60 * USEC_PER_SEC)
 #define UPDATE           "{\"update_id\":7,\"message\":{\"text\":\"h\\u00e9\"}}"
-#define TOKEN            "4242:CANARY-canary_CANARY-canary_CANARY0"
+#define TOKEN            "4242:" CANARY_SECRET
 #define SECRET           "hush_HUSH-0"
 
 typedef struct Site {

@@ -9,6 +9,8 @@
         "<html>\r\n<head><title>" title "</title></head>\r\n<body>\r\n<center><h1>" title \
         "</h1></center>\r\n<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
 
+#define VAST_LENGTH (INT64_C(10) << 30)
+
 typedef struct KindInfo {
         const char *name;
         FaultAction action;
@@ -29,6 +31,7 @@ static const KindInfo kinds[] = {
         { "truncate", FAULT_TRUNCATE, .apply = true },
         { "trickle", FAULT_TRICKLE, .apply = true },
         { "huge", FAULT_HUGE, .status = 200, .body = " " },
+        { "vast", FAULT_VAST, .status = 200, .body = " " },
         { "logged-out", FAULT_ANSWER, .status = 400, .body = ERROR_BODY(400, "Logged out") },
         { "already-logging-out", FAULT_ANSWER, .status = 400,
           .body = ERROR_BODY(400, "Bad Request: already logging out") },
@@ -86,6 +89,8 @@ Fault *fault_unref(Fault *fault)
         free(fault->body);
         free(fault->content_type);
         free(fault->location);
+        free(fault->filler);
+        free(fault->tail);
         free(fault);
         return NULL;
 }
@@ -103,6 +108,10 @@ static void fault_fill_answer(Fault *fault, const KindInfo *kind, json_object *o
         fault->retry_after_sec = json_get_int(order, "retry_after", kind->retry_after_sec);
         fault->location = duplicate(json_get_text(order, "location") ?: kind->location);
         fault->content_type = duplicate(json_get_text(order, "content_type") ?: kind->content_type);
+        fault->filler = duplicate(json_get_text(order, "filler"));
+        fault->tail = duplicate(json_get_text(order, "tail"));
+        fault->repeat = json_get_int(order, "repeat", 0);
+        fault->length = json_get_int(order, "length", VAST_LENGTH);
 
         if (!body && fault->status == 429) {
                 if (asprintf(&fault->body,
@@ -115,6 +124,21 @@ static void fault_fill_answer(Fault *fault, const KindInfo *kind, json_object *o
         }
         if (!fault->content_type && !isempty(fault->body))
                 fault->content_type = duplicate("application/json");
+}
+
+char *fault_make_body(const Fault *fault, size_t *ret_size)
+{
+        const char *head = fault->body ?: "", *filler = fault->filler ?: "", *tail = fault->tail ?: "";
+        size_t filler_size = strlen(filler), repeat = fault->repeat > 0 ? (size_t) fault->repeat : 0;
+        char *body = malloc(strlen(head) + filler_size * repeat + strlen(tail) + 1), *p;
+
+        assert(body);
+        p = stpcpy(body, head);
+        for (size_t i = 0; i < repeat; i++)
+                p = mempcpy(p, filler, filler_size);
+        p = stpcpy(p, tail);
+        *ret_size = (size_t) (p - body);
+        return body;
 }
 
 /* "*" and nothing mean any. */
@@ -216,6 +240,10 @@ json_object *fault_list_to_json(const FaultList *list)
                 json_set_text(object, "body", fault->body);
                 json_set_text(object, "content_type", fault->content_type);
                 json_set_text(object, "location", fault->location);
+                json_set_text(object, "filler", fault->filler);
+                json_set_text(object, "tail", fault->tail);
+                json_set_int(object, "repeat", fault->repeat);
+                json_set_int(object, "length", fault->length);
                 json_set_int(object, "retry_after", fault->retry_after_sec);
                 json_set_int(object, "interval_ms", fault->interval_msec);
                 json_set_int(object, "ms", fault->duration_msec);

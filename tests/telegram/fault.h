@@ -11,6 +11,7 @@ typedef enum FaultAction {
         FAULT_TRUNCATE,
         FAULT_TRICKLE,
         FAULT_HUGE,
+        FAULT_VAST,
         FAULT_DELAY,
         FAULT_REFUSE, /* from here on: of the port, not of a request */
         FAULT_SILENT,
@@ -35,6 +36,8 @@ typedef struct Fault {
         bool apply;
         unsigned status;
         char *body, *content_type, *location;
+        char *filler, *tail; /* behind body: the first `repeat` times, then the second */
+        int64_t repeat, length;
         int64_t retry_after_sec, interval_msec, duration_msec;
 } Fault;
 
@@ -66,5 +69,8 @@ Fault *fault_list_match_connection(FaultList *list, Role role);
 bool fault_shuts_port(const Fault *fault);
 /* The fault that shuts the port at the moment, borrowed. */
 const Fault *fault_list_port(const FaultList *list, Role role);
+
+/* The whole body of its answer: the caller's to free. */
+char *fault_make_body(const Fault *fault, size_t *ret_size);
 
 Fault *fault_unref(Fault *fault);

@@ -27,11 +27,24 @@ static ssize_t on_read(void *userdata, uint64_t position, char *buffer, size_t m
                 return (ssize_t) MIN(max, half - position);
 
         case HTTP_ENDLESS:
+        case HTTP_VAST:
                 memset(buffer, ' ', max);
                 return (ssize_t) max;
 
         default:
                 return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+}
+
+static uint64_t size_of(const HttpReply *reply)
+{
+        switch (reply->manner) {
+        case HTTP_ENDLESS:
+                return MHD_SIZE_UNKNOWN;
+        case HTTP_VAST:
+                return reply->length;
+        default:
+                return reply->size;
         }
 }
 
@@ -43,8 +56,7 @@ static struct MHD_Response *stream_response(const HttpReply *reply)
                 return NULL;
         *stream = (Stream){ .manner = reply->manner, .size = reply->size };
         memcpy(stream->body, reply->body, reply->size);
-        return MHD_create_response_from_callback(reply->manner == HTTP_ENDLESS ? MHD_SIZE_UNKNOWN : reply->size,
-                                                 BLOCK_SIZE, on_read, stream, free);
+        return MHD_create_response_from_callback(size_of(reply), BLOCK_SIZE, on_read, stream, free);
 }
 
 struct MHD_Response *http_reply_to_response(const HttpReply *reply)

@@ -15,7 +15,8 @@ typedef enum HttpManner {
         HTTP_WHOLE,
         HTTP_TRUNCATED, /* half of the body, then the end of the connection */
         HTTP_TRICKLED,  /* a byte each interval_usec */
-        HTTP_ENDLESS,   /* the body over and over */
+        HTTP_ENDLESS,   /* blanks without an end */
+        HTTP_VAST,      /* so many blanks, which Content-Length tells */
         _HTTP_MANNER_MAX,
 } HttpManner;
 
@@ -28,6 +29,7 @@ typedef struct HttpReply {
         size_t size;
         HttpManner manner;
         uint64_t interval_usec;
+        uint64_t length; /* of HTTP_VAST */
 } HttpReply;
 
 typedef struct HttpHandlers {

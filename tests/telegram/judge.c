@@ -278,13 +278,14 @@ int judge_file(const char *path, json_object **ret)
         FILE *file = fopen(path, "re");
         char **lines = NULL, *line = NULL;
         size_t n_lines = 0, allocated = 0, bad = 0;
-        ssize_t n;
 
         if (!file)
                 return -errno;
-        while ((n = getline(&line, &allocated, file)) > 0) {
-                lines = reallocarray(lines, n_lines + 1, sizeof(*lines));
-                assert(lines);
+        while (getline(&line, &allocated, file) > 0) {
+                char **grown = reallocarray(lines, n_lines + 1, sizeof(*lines));
+
+                assert(grown);
+                lines = grown;
                 line[strcspn(line, "\n")] = '\0';
                 lines[n_lines++] = TAKE_PTR(line);
                 allocated = 0;

@@ -138,6 +138,29 @@ static void query_send_later(Query *query, const HttpReply *reply, uint64_t dela
         query_sleep(query, delay_usec, on_delay_over);
 }
 
+static HttpManner manner_of(const Fault *fault)
+{
+        return fault->action == FAULT_HUGE ? HTTP_ENDLESS : fault->action == FAULT_VAST ? HTTP_VAST : HTTP_WHOLE;
+}
+
+/* Sends the fault's answer in place of the true one. */
+static void query_send_other(Query *query)
+{
+        const Fault *fault = query->fault;
+        HttpReply reply = {
+                .status = fault->status,
+                .content_type = fault->content_type,
+                .location = fault->location,
+                .retry_after_sec = fault->retry_after_sec,
+                .manner = manner_of(fault),
+                .length = (uint64_t) fault->length,
+        };
+        _cleanup_free_ char *body = fault_make_body(fault, &reply.size);
+
+        reply.body = body;
+        query_send(query, &reply);
+}
+
 /* Sends the true answer, as far as a fault lets it. */
 static void query_answer(Query *query, HttpReply *reply)
 {
@@ -177,13 +200,8 @@ static void query_answer(Query *query, HttpReply *reply)
                 break;
 
         default:
-                reply->status = fault->status;
-                reply->body = fault->body ?: "";
-                reply->size = strlen(reply->body);
-                reply->content_type = fault->content_type;
-                reply->location = fault->location;
-                reply->retry_after_sec = fault->retry_after_sec;
-                reply->manner = fault->action == FAULT_HUGE ? HTTP_ENDLESS : HTTP_WHOLE;
+                query_send_other(query);
+                return;
         }
         query_send(query, reply);
 }
@@ -191,20 +209,11 @@ static void query_answer(Query *query, HttpReply *reply)
 static void query_answer_fault(Query *query)
 {
         const Fault *fault = query->fault;
-        HttpReply reply = {
-                .status = fault->status,
-                .body = fault->body ?: "",
-                .size = strlen(fault->body ?: ""),
-                .content_type = fault->content_type,
-                .location = fault->location,
-                .retry_after_sec = fault->retry_after_sec,
-                .manner = fault->action == FAULT_HUGE ? HTTP_ENDLESS : HTTP_WHOLE,
-        };
 
         query_record_answer(query, fault->status, fault->kind, fault->retry_after_sec, NULL);
-        if (reply.manner == HTTP_ENDLESS)
+        if (manner_of(fault) != HTTP_WHOLE)
                 engine_record(query->engine, query_entry(query, "undelivered"));
-        query_send(query, &reply);
+        query_send_other(query);
 }
 
 bool query_take_fault(Query *query)
@@ -238,6 +247,7 @@ bool query_take_fault(Query *query)
 
         case FAULT_ANSWER:
         case FAULT_HUGE:
+        case FAULT_VAST:
                 query_answer_fault(query);
                 return true;
 

@@ -13,7 +13,7 @@ dir=$(mktemp -d)
 n=0
 failed=0
 pids=()
-secret=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+secret=AAtgCanary-0000_tgCanary-1111111_22
 
 cleanup() {
         for pid in "${pids[@]}"; do
@@ -25,14 +25,14 @@ trap cleanup EXIT
 
 ok() {
         n=$((n + 1))
-        echo "ok $n - $1"
+        echo "ok $n - ${1//$secret/SECRET}"
 }
 
 not_ok() {
         n=$((n + 1))
         failed=$((failed + 1))
-        echo "not ok $n - $1"
-        printf '%s\n' "${@:2}" | sed 's/^/# /'
+        echo "not ok $n - ${1//$secret/SECRET}"
+        printf '%s\n' "${@:2}" | sed "s/^/# /; s/$secret/SECRET/g"
 }
 
 # is ACTUAL EXPECTED TEXT
@@ -254,6 +254,14 @@ test_faults() {
         is "$(code_of cloud 121 getMe)" 18 "truncate"
         post /faults '{"bot":121,"kind":"huge"}' >/dev/null
         is "$(cloud 121 getMe | head -c 3000000 | wc -c)" 3000000 "huge: a body without end"
+        post /faults '{"bot":121,"kind":"vast","length":5000000000}' >/dev/null
+        has "$(cloud 121 getMe -D - | head -c 3000000 | head -n 9 | tr -d ' ')" $'*\r\nContent-Length:5000000000\r\n*' \
+                "vast: a length, and what it promises"
+        post /faults '{"bot":121,"kind":"status","status":200,"body":"<","filler":"ab","repeat":3,"tail":">"}' >/dev/null
+        is "$(cloud 121 getMe)" "<ababab>" "a body that is mostly one thing"
+        post /faults '{"role":"local","bot":122,"kind":"status","status":200,"filler":"0123456789","repeat":100000}' >/dev/null
+        bot 122 local
+        is "$(at_local 122 getMe | wc -c)" 1000000 "a large one at the local server"
         post /faults '{"bot":121,"kind":"trickle","interval_ms":1}' >/dev/null
         has "$(cloud 121 getMe)" '{"ok":true,*}' "trickle: slow, but whole"
         since=$(seq_now)

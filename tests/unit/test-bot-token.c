@@ -6,12 +6,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
+#include "../canary.h"
 #include "core/bot-token.h"
 
-#define SECRET "AAF-abcdefghijklmnopqrstuvwxyz_01234"
+#define SECRET CANARY_SECRET
 #define TOKEN  "123456789:" SECRET
 
 static BotToken *token_new(const char *text)
@@ -148,28 +150,72 @@ static void test_redact_and_expand(void **state)
         bot_token_free(t);
 }
 
-/* Core dumps are where a secret would come out of a process that is otherwise careful. */
-static void test_memory_is_not_dumped(void **state)
+/* The flags of the memory that the token is in, as proc(5) has them in smaps. */
+static char *memory_flags(const BotToken *t)
 {
-        BotToken *t = token_new(TOKEN);
         uintptr_t address = (uintptr_t) bot_token_reveal(t);
-        bool within = false, seen = false;
-        char line[512];
         FILE *f = fopen("/proc/self/smaps", "re");
+        bool within = false;
+        char line[512], *flags = NULL;
 
         assert_non_null(f);
-        while (fgets(line, sizeof(line), f)) {
+        while (!flags && fgets(line, sizeof(line), f)) {
                 unsigned long from, to;
 
                 if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
                         within = address >= from && address < to;
-                else if (within && startswith(line, "VmFlags:")) {
-                        assert_non_null(strstr(line, " dd")); /* "do not include in core dump", proc(5) */
-                        seen = true;
-                }
+                else if (within && startswith(line, "VmFlags:"))
+                        flags = strdup(line + strlen("VmFlags:"));
         }
         fclose(f);
-        assert_true(seen);
+        assert_non_null(flags);
+        return flags;
+}
+
+/* Core dumps are where a secret would come out of a process that is otherwise careful. */
+static void test_memory_is_not_dumped(void **state)
+{
+        BotToken *t = token_new(TOKEN);
+        _cleanup_free_ char *flags = memory_flags(t);
+
+        assert_non_null(strstr(flags, " dd")); /* "do not include area in core dump" */
+        bot_token_free(t);
+}
+
+/* And the swap partition is where it would be found years later. */
+static void test_memory_is_locked(void **state)
+{
+        BotToken *t = token_new(TOKEN);
+        _cleanup_free_ char *flags = memory_flags(t);
+
+        /* AddressSanitizer has an mlock() of its own, which does nothing. */
+#ifndef __SANITIZE_ADDRESS__
+        assert_int_equal(bot_token_is_locked(t), strstr(flags, " lo") != NULL);
+#endif
+        assert_true(bot_token_is_locked(t));
+        bot_token_free(t);
+}
+
+/* Without the right to lock, a token is as good, and says so. */
+static void test_memory_that_cannot_be_locked(void **state)
+{
+        struct rlimit before, none;
+        uid_t uid = geteuid();
+        BotToken *t;
+
+        assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+        none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+        if (uid == 0)
+                assert_int_equal(seteuid(65534), 0); /* who may lock whatever the limit says */
+        t = token_new(TOKEN);
+        assert_int_equal(seteuid(uid), 0);
+        assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+
+#ifndef __SANITIZE_ADDRESS__
+        assert_false(bot_token_is_locked(t));
+#endif
+        assert_string_equal(bot_token_reveal(t), TOKEN);
         bot_token_free(t);
 }
 
@@ -183,6 +229,8 @@ int main(void)
                 cmocka_unit_test(test_equal),
                 cmocka_unit_test(test_redact_and_expand),
                 cmocka_unit_test(test_memory_is_not_dumped),
+                cmocka_unit_test(test_memory_is_locked),
+                cmocka_unit_test(test_memory_that_cannot_be_locked),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,9 +9,12 @@
 
 #include <cmocka.h>
 
+#include "../canary.h"
 #include "core/botapi-reply.h"
 
 #define BOT_ID INT64_C(123456789)
+
+#define SECRET CANARY_SECRET
 
 #define ERROR_REPLY(code, description) "{\"ok\":false,\"error_code\":" code ",\"description\":\"" description "\"}"
 #define RESULT_REPLY(result)           "{\"ok\":true,\"result\":" result "}"
@@ -175,6 +178,54 @@ static void test_every_outcome_has_its_words(void **state)
         assert_null(login_outcome_advice(LOGIN_OUTCOME_INVALID));
 }
 
+static void assert_answer(const OutcomeCase *c, bool (*question)(const BotApiReply *reply))
+{
+        BotApiReply reply;
+
+        parse(c->status, c->body, &reply);
+        if (question(&reply) != (bool) c->outcome)
+                fail_msg("%d %s", c->status, c->body);
+        botapi_reply_done(&reply);
+}
+
+/* What proves that the cloud is there: its own words, not those of what stands before it. */
+static void test_server_answers(void **state)
+{
+        static const OutcomeCase cases[] = {
+                { 401, ERROR_REPLY("401", "Unauthorized"), true },
+                { 404, ERROR_REPLY("404", "Not Found"), true },
+                { 429, ERROR_REPLY("429", "Too Many Requests: retry after 5"), true },
+                { 200, RESULT_REPLY("{\"id\":1}"), true },
+                { 200, ERROR_REPLY("404", "Not Found"), false },
+                { 500, ERROR_REPLY("500", "Internal Server Error"), false },
+                { 500, RESULT_REPLY("true"), false },
+                { 502, "<html>502</html>", false },
+                { 302, "", false },
+                { 404, "<html>404</html>", false },
+                { 200, "<html>Welcome</html>", false },
+        };
+
+        FOREACH_ELEMENT(c, cases)
+                assert_answer(c, botapi_server_answers);
+}
+
+static void test_is_true(void **state)
+{
+        static const OutcomeCase cases[] = {
+                { 200, RESULT_REPLY("true"), true },
+                { 200, "{\"ok\":true,\"result\":true,\"description\":\"Webhook was set\"}", true },
+                { 200, RESULT_REPLY("false"), false },
+                { 200, RESULT_REPLY("\"true\""), false },
+                { 200, "{\"ok\":true}", false },
+                { 500, RESULT_REPLY("true"), false },
+                { 302, RESULT_REPLY("true"), false },
+                { 200, "<html>true</html>", false },
+        };
+
+        FOREACH_ELEMENT(c, cases)
+                assert_answer(c, botapi_is_true);
+}
+
 static void test_probe(void **state)
 {
         static const OutcomeCase cases[] = {
@@ -186,13 +237,8 @@ static void test_probe(void **state)
                 { 200, RESULT_REPLY("{\"id\":1}"), false },
         };
 
-        FOREACH_ELEMENT(c, cases) {
-                BotApiReply reply;
-
-                parse(c->status, c->body, &reply);
-                assert_int_equal(botapi_probe_alive(&reply), c->outcome);
-                botapi_reply_done(&reply);
-        }
+        FOREACH_ELEMENT(c, cases)
+                assert_answer(c, botapi_probe_alive);
 }
 
 static void test_retry_after(void **state)
@@ -276,6 +322,13 @@ static void test_clean_text(void **state)
                 { "\xf4\x90\x80\x80", 10, "????" }, /* beyond Unicode */
                 { "\xff\xfe", 10, "??" },
                 { "x\xe2\x82", 10, "x??" }, /* cut off */
+                { SECRET, 35, "{secret}" },
+                { "for 4242:" SECRET "!", 35, "for 4242:{secret}!" },
+                { "4242%3A" SECRET, 35, "4242%{secret}" },
+                { "x/" SECRET, 9, "x/" }, /* nor half of it */
+                { "four-and-twenty-small-letters", 35, "four-and-twenty-small-letters" },
+                { "FOUR_AND_TWENTY_CAPITALS_INVALID", 35, "FOUR_AND_TWENTY_CAPITALS_INVALID" },
+                { "Sixteen-and-7-are-less.", 35, "Sixteen-and-7-are-less." },
         };
 
         FOREACH_ELEMENT(c, cases) {
@@ -298,6 +351,11 @@ static void test_description(void **state)
 
         parse(400, "{\"ok\":false,\"error_code\":400,\"description\":[1]}", &reply);
         assert_string_equal(reply.description, "");
+        botapi_reply_done(&reply);
+
+        /* L7: what the server says of a token is not said on. */
+        parse(400, ERROR_REPLY("400", "No bot 4242:" SECRET), &reply);
+        assert_string_equal(reply.description, "No bot 4242:{secret}");
         botapi_reply_done(&reply);
 
         parse(400, ERROR_REPLY("400", "a\\u001b[0m\\nb"), &reply);
@@ -415,6 +473,45 @@ static void test_webhook_info_that_is_off(void **state)
         assert_int_equal(botapi_webhook_info(&lost, &info), -EBADMSG);
 }
 
+/* What is remembered has to fit into the bot's record, which has to be written whatever a server says. */
+static void test_webhook_info_that_is_too_long(void **state)
+{
+        static const struct {
+                const char *before, *after;
+                size_t good, bad;
+        } cases[] = {
+                { "{\"has_custom_certificate\":false,\"pending_update_count\":0,\"url\":\"", "\"}", 8192, 8193 },
+                { "{\"has_custom_certificate\":false,\"pending_update_count\":0,\"url\":\"\",\"ip_address\":\"", "\"}",
+                  8192, 8193 },
+                { "{\"has_custom_certificate\":false,\"pending_update_count\":0,\"url\":\"\",\"allowed_updates\":[\"",
+                  "\"]}", 64, 65 },
+                { "{\"has_custom_certificate\":false,\"pending_update_count\":0,\"url\":\"\",\"allowed_updates\":[\"x\"",
+                  "]}", 255 * 4, 256 * 4 },
+        };
+
+        FOREACH_ELEMENT(c, cases) {
+                static const char unit[] = ",\"y\"";
+                bool list = c->after[0] == ']';
+
+                for (int bad = 0; bad <= 1; bad++) {
+                        char body[9000] = "{\"ok\":true,\"result\":";
+                        size_t size = bad ? c->bad : c->good;
+                        BotApiReply reply;
+                        WebhookInfo info;
+                        char *p = stpcpy(body + strlen(body), c->before);
+
+                        for (size_t i = 0; i < size; i++)
+                                *p++ = (char) (list ? unit[i % 4] : 'x');
+                        strcpy(stpcpy(p, c->after), "}");
+                        parse(200, body, &reply);
+                        assert_int_equal(botapi_webhook_info(&reply, &info), bad ? -EBADMSG : 0);
+                        if (!bad)
+                                webhook_info_done(&info);
+                        botapi_reply_done(&reply);
+                }
+        }
+}
+
 static void test_updates(void **state)
 {
         json_object *updates = NULL;
@@ -486,12 +583,15 @@ int main(void)
                 cmocka_unit_test(test_probe),
                 cmocka_unit_test(test_retry_after),
                 cmocka_unit_test(test_depth_is_bounded),
+                cmocka_unit_test(test_server_answers),
+                cmocka_unit_test(test_is_true),
                 cmocka_unit_test(test_body_with_nul),
                 cmocka_unit_test(test_clean_text),
                 cmocka_unit_test(test_description),
                 cmocka_unit_test(test_describe),
                 cmocka_unit_test(test_webhook_info),
                 cmocka_unit_test(test_webhook_info_that_is_off),
+                cmocka_unit_test(test_webhook_info_that_is_too_long),
                 cmocka_unit_test(test_updates),
                 cmocka_unit_test(test_updates_that_are_off),
         };

@@ -62,6 +62,9 @@ static void test_urls(void **state)
                 { "https://bots.example.org:-443/", WEBHOOK_BAD_URL },
                 { "https://bots example.org/", WEBHOOK_BAD_URL },
                 { "https://bots.example.org\n/", WEBHOOK_BAD_URL },
+                { "https://bots.example.org/hook\r\nX-Line: 1", WEBHOOK_BAD_URL },
+                { "https://bots.example.org/hook?a\x7f", WEBHOOK_BAD_URL },
+                { "https://bots.example.org/h\xc3\xb6ok?a b", WEBHOOK_GOOD },
                 { "https://bots%2", WEBHOOK_BAD_URL },
                 { "https://bots%zz.example.org/", WEBHOOK_BAD_URL },
                 { "https://user@", WEBHOOK_BAD_URL },
@@ -82,72 +85,72 @@ static void test_urls(void **state)
         }
 }
 
+static const struct {
+        const char *host;
+        WebhookVerdict verdict;
+} hosts[] = {
+        /* Each network with its ends, and what lies beyond them. */
+        { "0.255.255.255", WEBHOOK_LOCAL_ADDRESS },
+        { "1.0.0.0", WEBHOOK_GOOD },
+        { "9.255.255.255", WEBHOOK_GOOD },
+        { "10.0.0.0", WEBHOOK_LOCAL_ADDRESS },
+        { "10.255.255.255", WEBHOOK_LOCAL_ADDRESS },
+        { "11.0.0.0", WEBHOOK_GOOD },
+        { "100.63.255.255", WEBHOOK_GOOD },
+        { "100.64.0.0", WEBHOOK_LOCAL_ADDRESS },
+        { "100.127.255.255", WEBHOOK_LOCAL_ADDRESS },
+        { "100.128.0.0", WEBHOOK_GOOD },
+        { "127.0.0.1", WEBHOOK_LOCAL_ADDRESS },
+        { "128.0.0.0", WEBHOOK_GOOD },
+        { "169.254.169.254", WEBHOOK_LOCAL_ADDRESS },
+        { "169.255.0.0", WEBHOOK_GOOD },
+        { "172.15.255.255", WEBHOOK_GOOD },
+        { "172.16.0.0", WEBHOOK_LOCAL_ADDRESS },
+        { "172.31.255.255", WEBHOOK_LOCAL_ADDRESS },
+        { "172.32.0.0", WEBHOOK_GOOD },
+        { "192.0.0.8", WEBHOOK_LOCAL_ADDRESS },
+        { "192.0.1.0", WEBHOOK_GOOD },
+        { "192.0.2.1", WEBHOOK_LOCAL_ADDRESS },
+        { "192.0.3.0", WEBHOOK_GOOD },
+        { "192.88.99.1", WEBHOOK_LOCAL_ADDRESS },
+        { "192.168.1.1", WEBHOOK_LOCAL_ADDRESS },
+        { "192.169.0.0", WEBHOOK_GOOD },
+        { "198.18.0.1", WEBHOOK_LOCAL_ADDRESS },
+        { "198.19.255.255", WEBHOOK_LOCAL_ADDRESS },
+        { "198.20.0.0", WEBHOOK_GOOD },
+        { "198.51.100.7", WEBHOOK_LOCAL_ADDRESS },
+        { "203.0.113.7", WEBHOOK_LOCAL_ADDRESS },
+        { "223.255.255.255", WEBHOOK_GOOD },
+        { "224.0.0.1", WEBHOOK_LOCAL_ADDRESS },
+        { "255.255.255.255", WEBHOOK_LOCAL_ADDRESS },
+        /* Other forms of 127.0.0.1, and of a public address. */
+        { "127.1", WEBHOOK_LOCAL_ADDRESS },
+        { "0x7f.1", WEBHOOK_LOCAL_ADDRESS },
+        { "2130706433", WEBHOOK_LOCAL_ADDRESS },
+        { "8.8.2056", WEBHOOK_GOOD },
+
+        { "[::1]", WEBHOOK_IPV6_ADDRESS },
+        { "[fd00::1]", WEBHOOK_IPV6_ADDRESS },
+        { "[2a00:1450::8a]", WEBHOOK_IPV6_ADDRESS },
+        { "[::ffff:8.8.8.8]", WEBHOOK_IPV6_ADDRESS },
+
+        { "localhost", WEBHOOK_LOCAL_NAME },
+        { "LocalHost.", WEBHOOK_LOCAL_NAME },
+        { "bots", WEBHOOK_LOCAL_NAME },
+        { "bots.localhost", WEBHOOK_LOCAL_NAME },
+        { "printer.Local", WEBHOOK_LOCAL_NAME },
+        { "web.prod.internal", WEBHOOK_LOCAL_NAME },
+        { "nas.home.arpa", WEBHOOK_LOCAL_NAME },
+        { "nas.home.arpa.", WEBHOOK_LOCAL_NAME },
+        { "bots.test", WEBHOOK_LOCAL_NAME },
+        { "nolocal.example.org", WEBHOOK_GOOD },
+        { "bots.nolocal", WEBHOOK_GOOD },
+        { "local.org", WEBHOOK_GOOD },
+};
+
 static void test_hosts(void **state)
 {
-        static const struct {
-                const char *host;
-                WebhookVerdict verdict;
-        } rows[] = {
-                /* Each network with its ends, and what lies beyond them. */
-                { "0.255.255.255", WEBHOOK_LOCAL_ADDRESS },
-                { "1.0.0.0", WEBHOOK_GOOD },
-                { "9.255.255.255", WEBHOOK_GOOD },
-                { "10.0.0.0", WEBHOOK_LOCAL_ADDRESS },
-                { "10.255.255.255", WEBHOOK_LOCAL_ADDRESS },
-                { "11.0.0.0", WEBHOOK_GOOD },
-                { "100.63.255.255", WEBHOOK_GOOD },
-                { "100.64.0.0", WEBHOOK_LOCAL_ADDRESS },
-                { "100.127.255.255", WEBHOOK_LOCAL_ADDRESS },
-                { "100.128.0.0", WEBHOOK_GOOD },
-                { "127.0.0.1", WEBHOOK_LOCAL_ADDRESS },
-                { "128.0.0.0", WEBHOOK_GOOD },
-                { "169.254.169.254", WEBHOOK_LOCAL_ADDRESS },
-                { "169.255.0.0", WEBHOOK_GOOD },
-                { "172.15.255.255", WEBHOOK_GOOD },
-                { "172.16.0.0", WEBHOOK_LOCAL_ADDRESS },
-                { "172.31.255.255", WEBHOOK_LOCAL_ADDRESS },
-                { "172.32.0.0", WEBHOOK_GOOD },
-                { "192.0.0.8", WEBHOOK_LOCAL_ADDRESS },
-                { "192.0.1.0", WEBHOOK_GOOD },
-                { "192.0.2.1", WEBHOOK_LOCAL_ADDRESS },
-                { "192.0.3.0", WEBHOOK_GOOD },
-                { "192.88.99.1", WEBHOOK_LOCAL_ADDRESS },
-                { "192.168.1.1", WEBHOOK_LOCAL_ADDRESS },
-                { "192.169.0.0", WEBHOOK_GOOD },
-                { "198.18.0.1", WEBHOOK_LOCAL_ADDRESS },
-                { "198.19.255.255", WEBHOOK_LOCAL_ADDRESS },
-                { "198.20.0.0", WEBHOOK_GOOD },
-                { "198.51.100.7", WEBHOOK_LOCAL_ADDRESS },
-                { "203.0.113.7", WEBHOOK_LOCAL_ADDRESS },
-                { "223.255.255.255", WEBHOOK_GOOD },
-                { "224.0.0.1", WEBHOOK_LOCAL_ADDRESS },
-                { "255.255.255.255", WEBHOOK_LOCAL_ADDRESS },
-                /* Other forms of 127.0.0.1, and of a public address. */
-                { "127.1", WEBHOOK_LOCAL_ADDRESS },
-                { "0x7f.1", WEBHOOK_LOCAL_ADDRESS },
-                { "2130706433", WEBHOOK_LOCAL_ADDRESS },
-                { "8.8.2056", WEBHOOK_GOOD },
-
-                { "[::1]", WEBHOOK_IPV6_ADDRESS },
-                { "[fd00::1]", WEBHOOK_IPV6_ADDRESS },
-                { "[2a00:1450::8a]", WEBHOOK_IPV6_ADDRESS },
-                { "[::ffff:8.8.8.8]", WEBHOOK_IPV6_ADDRESS },
-
-                { "localhost", WEBHOOK_LOCAL_NAME },
-                { "LocalHost.", WEBHOOK_LOCAL_NAME },
-                { "bots", WEBHOOK_LOCAL_NAME },
-                { "bots.localhost", WEBHOOK_LOCAL_NAME },
-                { "printer.Local", WEBHOOK_LOCAL_NAME },
-                { "web.prod.internal", WEBHOOK_LOCAL_NAME },
-                { "nas.home.arpa", WEBHOOK_LOCAL_NAME },
-                { "nas.home.arpa.", WEBHOOK_LOCAL_NAME },
-                { "bots.test", WEBHOOK_LOCAL_NAME },
-                { "nolocal.example.org", WEBHOOK_GOOD },
-                { "bots.nolocal", WEBHOOK_GOOD },
-                { "local.org", WEBHOOK_GOOD },
-        };
-
-        FOREACH_ELEMENT(row, rows) {
+        FOREACH_ELEMENT(row, hosts) {
                 _cleanup_free_ char *url = NULL, *why = NULL;
                 WebhookWish wish = { .bot = "shop" };
                 int v;
@@ -172,6 +175,9 @@ static void test_addresses(void **state)
                 { "bots.example.org", NULL, "", WEBHOOK_GOOD, NULL },
                 { "bots.example.org", NULL, "<unknown>", WEBHOOK_GOOD, NULL }, /* as long as it is looked up */
                 { "bots.example.org", NULL, "10.0.0.5", WEBHOOK_LOCAL_ADDRESS, "WebhookIPAddress=dns" },
+                /* no address, though inet_aton() would stop at the blank: what follows is not for a terminal */
+                { "bots.example.org", NULL, "10.0.0.5 \x1b[2J\xff", WEBHOOK_GOOD, NULL },
+                { "bots.example.org", NULL, "10.0.0.5\n", WEBHOOK_GOOD, NULL },
                 { "bots.example.org", NULL, "2a00::1", WEBHOOK_IPV6_ADDRESS, "2a00::1 now, an IPv6 address" },
                 { "bots.example.org", "8.8.8.8", "10.0.0.5", WEBHOOK_GOOD, NULL },
                 { "bots.example.org", "10.0.0.5", "8.8.8.8", WEBHOOK_LOCAL_ADDRESS, "WebhookIPAddress=10.0.0.5" },

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+#include <limits.h>
+
+#include "core/json-text.h"
+
+/* What json-c 0.16 takes on a 64-bit machine with glibc's malloc(): an object has a table for 16 members, an array
+ * room for one value and more, a member a copy of its name. A value is behind each comma, and first in each array. */
+#define OBJECT_MEMORY 800u
+#define ARRAY_MEMORY  230u
+#define MEMBER_MEMORY 32u
+#define VALUE_MEMORY  96u
+
+/* Little texts are all right, whatever is in them. */
+#define MEMORY_FREE ((size_t) 64 * 1024)
+
+/* Right behind the string that begins at `p` with its quotation mark, of which json-c takes the single one as well.
+ * What is in it takes about its own size. */
+static const char *skip_string(const char *p, const char *end)
+{
+        char quote = *p;
+
+        for (p++; p < end && *p != quote; p++)
+                if (*p == '\\')
+                        p++;
+        return p < end ? p + 1 : end;
+}
+
+size_t json_text_memory(const char *text, size_t size)
+{
+        const char *end = text + size;
+        size_t memory = size;
+
+        for (const char *p = text; p < end;) {
+                switch (*p) {
+                case '"':
+                case '\'':
+                        p = skip_string(p, end);
+                        continue;
+                case '{':
+                        memory += OBJECT_MEMORY;
+                        break;
+                case '[':
+                        memory += ARRAY_MEMORY;
+                        break;
+                case ':':
+                        memory += MEMBER_MEMORY;
+                        break;
+                case ',':
+                        memory += VALUE_MEMORY;
+                        break;
+                default:
+                        break;
+                }
+                p++;
+        }
+        return memory;
+}
+
+static bool is_too_large(const char *text, size_t size)
+{
+        size_t memory;
+
+        if (size > INT_MAX)
+                return true;
+        memory = json_text_memory(text, size);
+        return memory > JSON_TEXT_MEMORY_MAX || memory > JSON_TEXT_MEMORY_RATIO_MAX * size + MEMORY_FREE;
+}
+
+int json_text_parse(const char *text, size_t size, json_object **ret)
+{
+        json_tokener *tokener;
+
+        *ret = NULL;
+        /* json-c stops at a NUL, whatever comes behind it; JSON text has none. */
+        if (size == 0 || is_too_large(text, size) || memchr(text, '\0', size))
+                return 0;
+
+        tokener = json_tokener_new_ex(JSON_TEXT_DEPTH_MAX);
+        if (!tokener)
+                return -ENOMEM;
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        *ret = json_tokener_parse_ex(tokener, text, (int) size);
+        /* json-c 0.16 has no error of its own for memory: what it returns then is no value either, and the caller takes
+         * the text for one that is not understood, which is the safe reading. */
+        json_tokener_free(tokener);
+        return 0;
+}
