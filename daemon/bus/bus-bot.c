@@ -170,6 +170,53 @@ void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
         }
 }
 
+static void on_token_checked(TokenVerdict verdict, TokenWebhook webhook, const char *explanation, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        BusCall *call = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "ss", token_verdict_to_string(verdict),
+                                          token_webhook_to_string(webhook));
+        if (r >= 0)
+                r = bus_append_text(reply, explanation);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                bus_call_fail(call, r, NULL);
+        else
+                bus_call_free(call);
+}
+
+static int check_token(BusCall *call, sd_bus_error *error)
+{
+        _cleanup_free_ char *message = NULL;
+        int r, restore_webhook;
+        AskResult result;
+        Bot *b;
+
+        r = find_bot(call, &b, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(call->message, "b", &restore_webhook);
+        if (r < 0)
+                return r;
+
+        result = bot_check_token(b, restore_webhook, on_token_checked, call, &call->token_check, &message);
+        if (!ask_granted(result))
+                return bus_error_set(error, result, message);
+        call->checked = b;
+        call->waits = true;
+        return 0;
+}
+
+static int method_check_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        return begin(m, userdata, BUS_ACTION_MANAGE, check_token, error);
+}
+
 static int hold(BusCall *call, sd_bus_error *error)
 {
         _cleanup_free_ char *message = NULL;
@@ -419,6 +466,9 @@ const sd_bus_vtable bus_bot_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("SwitchToCloud", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", job),
                                 method_switch_to_cloud, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("s", target), SD_BUS_RESULT("a(ssss)", checks), method_check,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CheckToken", SD_BUS_ARGS("b", restore_webhook),
+                                SD_BUS_RESULT("s", verdict, "s", webhook, "s", explanation), method_check_token,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("t", until, "s", reason), SD_BUS_NO_RESULT, method_hold,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

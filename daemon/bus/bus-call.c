@@ -22,6 +22,7 @@ BusCall *bus_call_free(BusCall *call)
         call->list->n--;
 
         bot_check_free(call->check);
+        token_check_free(call->token_check);
         bus_switch_free(call->switching);
         polkit_check_free(call->polkit);
         sd_bus_slot_unref(call->slot);

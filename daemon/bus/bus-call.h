@@ -53,6 +53,7 @@ struct BusCall {
 
         Bot *checked; /* bus-bot.c: whose checks are under way */
         BotCheck *check;
+        TokenCheck *token_check;
         BusSwitch *switching; /* bus-switch.c: the jobs that are to be on record */
 
         BusCall *next, *previous;

@@ -5,6 +5,7 @@
 #include "base/strv.h"
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
+#include "bus/bus-options.h"
 
 /* Anybody can have patterns matched, since polkit is asked about what they match: so much of it has to be cheap.
  * fnmatch() tries each way to share a name out among the asterisks. */
@@ -45,7 +46,8 @@ static int select_matching(const Manager *m, const char *pattern, bool *selected
         }
         if (!any)
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT,
-                                         "No configured bot is called or matches '%s'; nothing was changed.", pattern);
+                                         "No configured bot is called or matches '%s'; nothing was changed.",
+                                         bus_word_show(pattern));
         return 0;
 }
 
@@ -221,7 +223,7 @@ static int method_get_bot(sd_bus_message *m, void *userdata, sd_bus_error *error
         b = manager_find_bot(s->manager, name);
         if (!b)
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT, "No bot is called '%s'; see 'tgswitchctl list'.",
-                                         strlen(name) <= PATTERN_LEN_MAX ? name : "(a very long name)");
+                                         bus_word_show(name));
         bus_bot_path(b, path);
         return sd_bus_reply_method_return(m, "o", path);
 }

@@ -44,14 +44,24 @@ static OptionKey option_from_string(const char *s)
 }
 
 /* D-Bus has made sure of UTF-8; here control characters go, the C1 set (U+0080 to U+009F) among them. */
-bool bus_reason_is_valid(const char *s)
+static bool has_control_character(const char *s)
 {
-        if (strlen(s) > BUS_REASON_MAX)
-                return false;
         for (const unsigned char *c = (const unsigned char *) s; *c; c++)
                 if (*c < 0x20 || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
-                        return false;
-        return true;
+                        return true;
+        return false;
+}
+
+bool bus_reason_is_valid(const char *s)
+{
+        return strlen(s) <= BUS_REASON_MAX && !has_control_character(s);
+}
+
+const char *bus_word_show(const char *s)
+{
+        return strlen(s) > BUS_WORD_SHOWN_MAX ? "(a very long name)"
+               : has_control_character(s)     ? "(a name with control characters)"
+                                              : s;
 }
 
 /* The batch of a job that runs, or is the last one of its bot; 0: there is no such job. */
@@ -145,8 +155,7 @@ static int option_read(sd_bus_message *message, const Manager *m, bool seen[OPTI
         key = option_from_string(name);
         if (key < 0)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "There is no option '%s'; known are " OPTIONS_KNOWN ".",
-                                         strlen(name) <= 64 ? name : "(a very long name)");
+                                         "There is no option '%s'; known are " OPTIONS_KNOWN ".", bus_word_show(name));
         if (seen[key])
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' was given twice.", name);
         seen[key] = true;

@@ -10,6 +10,11 @@
 #define BUS_REASON_MAX 256
 bool bus_reason_is_valid(const char *s) _pure_;
 
+/* A caller's word as it goes into the sentence that refuses it: itself where it is short and has no control characters,
+ * else what is wrong with it. */
+#define BUS_WORD_SHOWN_MAX 64u
+const char *bus_word_show(const char *s) _pure_;
+
 /* Reads the a{sv} of SwitchToLocal() and SwitchToCloud(). Strict: a key that is not known, comes twice, or has a value
  * of another type or range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The
  * strings belong to the message. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
+#include "base/utf8.h"
 #include "core/record-fields.h"
 
 #define RECORD_MAGIC      "tgswitch-record "
@@ -18,6 +19,7 @@ static const RecordField fields[] = { RECORD_FIELDS(FIELD) };
 #if UINTPTR_MAX == UINT64_MAX
 #define RECORD_PADDING            75u
 #define FIELD(text, type, member) +sizeof(((Record *) NULL)->member)
+/* NOLINTNEXTLINE(bugprone-sizeof-expression): the size of pointers is meant */
 static_assert(sizeof(Record) == RECORD_PADDING RECORD_FIELDS(FIELD), "RECORD_FIELDS leaves out a member of Record");
 #undef FIELD
 #endif
@@ -217,15 +219,28 @@ static int find_json(const char *bytes, size_t size, const char **ret, size_t *r
         return 0;
 }
 
+/* json-c takes control characters within a string, and writes each as six bytes; and the UTF-8 that it takes for good
+ * is not what utf8_make_valid() leaves as it is. Either would be read as something that cannot be written again. */
+static bool text_is_ours(const char *json, size_t size)
+{
+        for (size_t i = 0; i < size; i++)
+                if ((uint8_t) json[i] < ' ')
+                        return false;
+        return utf8_is_valid(json, size);
+}
+
 static int parse_json(const char *json, size_t size, json_object **ret)
 {
-        json_tokener *tokener = json_tokener_new_ex(4);
+        json_tokener *tokener;
         json_object *object;
         bool good;
 
+        if (!text_is_ours(json, size))
+                return -EBADMSG;
+        tokener = json_tokener_new_ex(4);
         if (!tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         object = json_tokener_parse_ex(tokener, json, (int) size);
         good = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == size &&
                json_object_is_type(object, json_type_object);

@@ -19,7 +19,7 @@ typedef enum OnUndrained {
         ON_UNDRAINED_INVALID = -EINVAL,
 } OnUndrained;
 
-const char *on_undrained_to_string(OnUndrained u);
+const char *on_undrained_to_string(OnUndrained value);
 OnUndrained on_undrained_from_string(const char *s);
 
 typedef enum JobResult {
@@ -31,7 +31,7 @@ typedef enum JobResult {
         JOB_RESULT_INVALID = -EINVAL,
 } JobResult;
 
-const char *job_result_to_string(JobResult r);
+const char *job_result_to_string(JobResult value);
 JobResult job_result_from_string(const char *s);
 
 /* hold-at= names a phase */
@@ -43,7 +43,7 @@ typedef enum HoldAt {
         HOLD_AT_INVALID = -EINVAL,
 } HoldAt;
 
-const char *hold_at_to_string(HoldAt h);
+const char *hold_at_to_string(HoldAt value);
 HoldAt hold_at_from_string(const char *s);
 
 /* One cutover: running, or the last one that ended. Kept whole in the record, so that a restart goes on with it and

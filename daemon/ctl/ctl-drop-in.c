@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "ctl/ctl-drop-in.h"
+#include "io/config.h"
 
 #define MARK          "# Written by tgswitchctl adopt: "
 #define MARK_CHECKSUM " checksum="
@@ -113,7 +114,7 @@ int drop_in_recognise(const char *text, DropInMark *ret)
             sscanf(sum, MARK_CHECKSUM "%8" SCNx32, &crc) != 1)
                 return -ENOENT;
         m.mode = adopt_mode_from_string(mode);
-        if (m.mode < 0)
+        if (m.mode < 0 || !bot_name_is_valid(bot))
                 return -ENOENT;
         m.pending = pending > 0;
         m.edited = crc != checksum(line, (size_t) (sum - line), body);

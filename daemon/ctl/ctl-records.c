@@ -71,6 +71,26 @@ static char *bot_of(const char *file)
         return bot && bot_name_is_valid(bot) ? TAKE_PTR(bot) : NULL;
 }
 
+static int look_at(const char *state_directory, int directory, const char *file, char ***bots, char ***complaints)
+{
+        _cleanup_(record_done) Record record = {};
+        _cleanup_free_ char *bot = bot_of(file);
+        const char *why;
+        int r;
+
+        if (!bot)
+                return 0;
+        r = read_record(directory, file, bot, &record, &why);
+        /* gone in between: that bot was forgotten */
+        if (r == -ENOENT)
+                return 0;
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return complain(state_directory, file, why, complaints);
+        return record.state != CUTOVER_SETTLED || record.stale ? strv_extend(bots, bot) : 0;
+}
+
 int records_on_their_way(const char *state_directory, char ***ret_bots, char ***ret_complaints)
 {
         _cleanup_strv_ char **files = NULL, **bots = NULL, **complaints = NULL;
@@ -81,26 +101,32 @@ int records_on_their_way(const char *state_directory, char ***ret_bots, char ***
         if (r < 0 && r != -ENOENT)
                 return r;
         STRV_FOREACH(file, files) {
-                _cleanup_(record_done) Record record = {};
-                _cleanup_free_ char *bot = bot_of(*file);
-                const char *why;
-
-                if (!bot)
-                        continue;
-                r = read_record(directory, *file, bot, &record, &why);
-                /* gone in between: that bot was forgotten */
-                if (r == -ENOENT)
-                        continue;
-                if (r == -ENOMEM)
-                        return r;
-                if (r < 0)
-                        r = complain(state_directory, *file, why, &complaints);
-                else if (record.state != CUTOVER_SETTLED || record.stale)
-                        r = strv_extend(&bots, bot);
+                r = look_at(state_directory, directory, *file, &bots, &complaints);
                 if (r < 0)
                         return r;
         }
         *ret_bots = TAKE_PTR(bots);
         *ret_complaints = TAKE_PTR(complaints);
+        return 0;
+}
+
+int records_bot_id(const char *state_directory, const char *bot, int64_t *ret)
+{
+        _cleanup_close_ int directory = open_records(state_directory);
+        _cleanup_(record_done) Record record = {};
+        _cleanup_free_ char *file = NULL;
+        const char *why;
+        int r;
+
+        if (directory < 0 && directory != -ENOENT)
+                return directory;
+        if (asprintf(&file, "%s" RECORD_SUFFIX, bot) < 0) {
+                file = NULL;
+                return -ENOMEM;
+        }
+        r = directory < 0 ? -ENOENT : read_record(directory, file, bot, &record, &why);
+        if (r == -ENOMEM)
+                return r;
+        *ret = r < 0 ? 0 : record.bot_id;
         return 0;
 }

@@ -8,3 +8,6 @@
  * *ret_complaints and stands for no bot: the daemon does nothing for such a one either. Both vectors are sorted; where
  * there is no directory they are empty. */
 int records_on_their_way(const char *state_directory, char ***ret_bots, char ***ret_complaints) _must_check_;
+
+/* The bot id on record; 0 where none is, or where the record cannot be used, which is told elsewhere. */
+int records_bot_id(const char *state_directory, const char *bot, int64_t *ret) _must_check_;

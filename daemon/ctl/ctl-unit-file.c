@@ -77,6 +77,16 @@ static bool is_comment(const char *line)
         return *line == '#' || *line == ';';
 }
 
+/* Whether the line ends in a backslash that is not itself escaped. */
+static bool goes_on(const char *line, size_t n)
+{
+        size_t backslashes = 0;
+
+        while (backslashes < n && line[n - 1 - backslashes] == '\\')
+                backslashes++;
+        return backslashes % 2 > 0;
+}
+
 int unit_settings_add(UnitSettings *s, const char *path, const char *text)
 {
         _cleanup_free_ char *copy = strdup(text), *section = NULL, *joined = calloc(1, strlen(text) + 1);
@@ -87,15 +97,15 @@ int unit_settings_add(UnitSettings *s, const char *path, const char *text)
                 return -ENOMEM;
         for (char *line; (line = strsep(&rest, "\n"));) {
                 size_t n = strlen(line);
-                bool goes_on = n > 0 && line[n - 1] == '\\';
+                bool more = goes_on(line, n);
 
                 /* also between the lines of a long one */
                 if (is_comment(line))
                         continue;
-                if (goes_on)
+                if (more)
                         line[n - 1] = ' ';
                 end = stpcpy(end, line);
-                if (goes_on && rest)
+                if (more && rest)
                         continue;
                 r = add_line(s, path, joined, &section);
                 if (r < 0)
@@ -151,9 +161,9 @@ static const char *word_end(const char *p)
         for (; *p && (quote || !strchr(WHITESPACE, *p)); p++) {
                 if (*p == '\\' && p[1])
                         p++;
-                else if (quote)
-                        quote = *p == quote ? '\0' : quote;
-                else if (*p == '"' || *p == '\'')
+                else if (*p == quote)
+                        quote = '\0';
+                else if (!quote && (*p == '"' || *p == '\''))
                         quote = *p;
         }
         return p;
@@ -187,7 +197,8 @@ int exec_wrap(const char *value, const char *wrapper, char *const *options, char
         _cleanup_free_ char *text = NULL;
         FILE *f;
 
-        if (word_end(program) == program)
+        /* A last backslash had blanks behind it in its file; without them it would take the next line along. */
+        if (word_end(program) == program || goes_on(value, strlen(value)))
                 return -EINVAL;
         if (has_several_commands(program))
                 return -EOPNOTSUPP;

@@ -29,6 +29,6 @@ const char *unit_settings_last(const UnitSettings *s, const char *section, const
 
 /* The value of an ExecStart= with `wrapper` and its `options` in front of its program: prefixes stay in front, and what
  * '@' says goes to --argv0=. Everything else is the text that was there, so that nothing is quoted anew. -EINVAL: there
- * is no program in it; -EOPNOTSUPP: it has several commands with ';' between them; -EALREADY: it begins with such a
- * wrapper. */
+ * is no program in it, or it ends in the middle of an escape; -EOPNOTSUPP: it has several commands with ';' between
+ * them; -EALREADY: it begins with such a wrapper. */
 int exec_wrap(const char *value, const char *wrapper, char *const *options, char **ret) _must_check_;

@@ -48,7 +48,7 @@ static int select_texts(const ConfigTexts *texts, const ConfigTexts *old, const 
         for (size_t i = 0; i < texts->n; i++) {
                 const ConfigText *t = texts->items + i;
 
-                if (!t->bot || !is_bad(problems, t->bot))
+                if (!t->bot || (bot_name_is_valid(t->bot) && !is_bad(problems, t->bot)))
                         s.items[s.n++] = t;
         }
         for (size_t i = 0; i < old->n; i++) {

@@ -101,9 +101,10 @@ static int set_string(char **slot, const char *value)
 static int parse_key_root(const ConfigKey *key, const char *value, void *slot, char expected[static EXPECTED_MAX])
 {
         const char *why;
+        int r = botapi_root_check(value, &why);
 
-        if (botapi_root_check(value, &why) == 0)
-                return set_string(slot, value);
+        if (r != -EINVAL)
+                return r < 0 ? r : set_string(slot, value);
         snprintf(expected, EXPECTED_MAX, "expected an address like https://api.telegram.org; %s", why);
         return -EINVAL;
 }

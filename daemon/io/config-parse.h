@@ -18,8 +18,8 @@ void config_set_defaults(Config *c);
 void bot_config_set_defaults(BotConfig *b);
 
 /* A config_assign_t with a ConfigTarget. */
-int config_assign(const ConfigFile *file, const char *section, const char *key, const char *value, unsigned line,
-                  void *target) _must_check_;
+int config_assign(const ConfigFile *file, const char *section, const char *name, const char *value, unsigned line,
+                  void *userdata) _must_check_;
 
 /* Line of the last assignment to a key, 0 if there was none. */
 unsigned config_line_of(const ConfigTarget *target, const char *key);

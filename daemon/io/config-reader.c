@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "core/botapi-reply.h"
 #include "io/config-reader.h"
 
 /* After so many the rest of a file is not read: it is something else. */
@@ -27,6 +29,7 @@ int config_problem_add(ConfigProblems *problems, const char *path, unsigned line
                        ...)
 {
         ConfigProblem p = { .line = line };
+        _cleanup_free_ char *message = NULL;
         ConfigProblem *grown;
         va_list ap;
         int n;
@@ -36,12 +39,16 @@ int config_problem_add(ConfigProblems *problems, const char *path, unsigned line
                 return -ENOMEM;
         problems->items = grown;
         va_start(ap, format);
-        n = vasprintf(&p.message, format, ap);
+        n = vasprintf(&message, format, ap);
         va_end(ap);
-        if (n < 0)
-                p.message = NULL;
-        p.path = strdup(path);
-        p.bot = bot ? strdup(bot) : NULL;
+        if (n < 0) {
+                message = NULL;
+                return -ENOMEM;
+        }
+        /* A file may be called anything, and a unit almost. */
+        p.message = botapi_clean_text(message, SIZE_MAX);
+        p.path = botapi_clean_text(path, PATH_MAX);
+        p.bot = bot ? botapi_clean_text(bot, NAME_MAX) : NULL;
         if (!p.message || !p.path || (bot && !p.bot)) {
                 free(p.message);
                 free(p.path);

@@ -102,6 +102,11 @@ static int add_directory(ConfigTexts *texts, const char *directory, const char *
 
                 if (!has_suffix(*file))
                         continue;
+                if (texts->n >= CONFIG_FILES_MAX)
+                        return config_problem_add(problems, path, 0, NULL,
+                                                  "The configuration has more than %u files; move elsewhere what does "
+                                                  "not belong to it",
+                                                  CONFIG_FILES_MAX);
                 if (asprintf(&name, "%s/%s", subdirectory, *file) < 0) {
                         name = NULL;
                         return -ENOMEM;

@@ -12,6 +12,9 @@
 #define CONFIG_BOTS    "bots.d"
 #define CONFIG_SUFFIX  ".conf"
 
+/* More than any host has bots. */
+#define CONFIG_FILES_MAX 4096u
+
 typedef struct ConfigText {
         char *name; /* below the configuration's directory: "bots.d/shop.conf" */
         char *path; /* where it was found */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/strv.h"
@@ -145,17 +146,21 @@ static int check_workers(const Config *c, const BotConfig *b, unsigned line, Con
                                        c->server_unit);
                 return r < 0 ? r : 0;
         }
-        for (size_t i = 0; i < c->n_bots; i++)
+        for (size_t i = 0; i < c->n_bots; i++) {
+                const BotConfig *holder = c->bots[i];
+
+                assert(holder);
                 STRV_FOREACH(worker, b->workers) {
-                        other = find_worker(c->bots[i], *worker);
+                        other = find_worker(holder, *worker);
                         if (!other)
                                 continue;
                         r = config_problem_add(problems, b->path, line, b->name,
                                                "Worker=%s of bot %s is also a worker of bot %s (%s, in %s); a unit "
                                                "belongs to one bot",
-                                               *worker, b->name, c->bots[i]->name, other, c->bots[i]->path);
+                                               *worker, b->name, holder->name, other, holder->path);
                         return r < 0 ? r : 0;
                 }
+        }
         return 1;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/fs-util.h"
 #include "base/strv.h"
+#include "core/json-text.h"
 #include "io/spool-file.h"
 
 #define NAME_SIZE 32u
@@ -33,6 +34,21 @@ static int update_id(json_object *update, int64_t *ret)
                 return -EINVAL;
         *ret = json_object_get_int64(id);
         return 0;
+}
+
+/* One object and nothing else in the line: a part is put together of such lines unseen. As it is written so it is read,
+ * by the bounds that a server's reply has, or a file would be taken for damaged that is not. */
+static int line_id(const char *line, size_t size, int64_t *ret)
+{
+        json_object *update;
+        int r;
+
+        r = json_text_parse(line, size, &update);
+        if (r < 0)
+                return r;
+        r = update_id(update, ret) < 0 ? -EBADMSG : 0;
+        json_object_put(update);
+        return r;
 }
 
 static int check_ascending(json_object *updates)
@@ -70,7 +86,8 @@ static int append_line(SpoolLines *lines, const char *text, size_t size)
 int spool_files_from_updates(json_object *updates, size_t size_max, SpoolLines **ret, size_t *ret_n)
 {
         SpoolLines *files, *last = NULL;
-        size_t n_updates, n = 0, size;
+        size_t n_updates, n = 0, size = 0;
+        int64_t id;
         int r;
 
         r = check_ascending(updates);
@@ -86,8 +103,8 @@ int spool_files_from_updates(json_object *updates, size_t size_max, SpoolLines *
                                 json_object_array_get_idx(updates, i),
                                 JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
 
-                r = text ? 0 : -ENOMEM;
-                if (r >= 0 && size > SPOOL_FILE_MAX - SPOOL_HEADER_MAX - 1)
+                r = text ? line_id(text, size, &id) : -ENOMEM;
+                if (r == -EBADMSG || size > SPOOL_FILE_MAX - SPOOL_HEADER_MAX - 1)
                         r = -EINVAL;
                 if (r >= 0 && (!last || last->size + size + 1 > size_max - SPOOL_HEADER_MAX))
                         last = files + n++;
@@ -150,6 +167,42 @@ static uint64_t count_lines(const char *bytes, size_t size)
         return n;
 }
 
+int spool_lines_ids(const SpoolLines *lines, int64_t **ret)
+{
+        _cleanup_free_ int64_t *ids = NULL;
+        const char *line = lines->bytes;
+        int r;
+
+        ids = calloc(MAX(lines->n, 1u), sizeof(int64_t));
+        if (!ids)
+                return -ENOMEM;
+        for (uint64_t i = 0; i < lines->n; i++) {
+                const char *end = memchr(line, '\n', lines->size - (size_t) (line - lines->bytes));
+
+                r = line_id(line, (size_t) (end - line), ids + i);
+                if (r < 0)
+                        return r;
+                line = end + 1;
+        }
+        *ret = TAKE_PTR(ids);
+        return 0;
+}
+
+/* A checksum tells what fell over, not who wrote it. */
+static int check_lines(const SpoolLines *lines)
+{
+        _cleanup_free_ int64_t *ids = NULL;
+        int r;
+
+        r = spool_lines_ids(lines, &ids);
+        if (r < 0)
+                return r;
+        for (uint64_t i = 1; i < lines->n; i++)
+                if (ids[i] <= ids[i - 1])
+                        return -EBADMSG;
+        return 0;
+}
+
 int spool_file_read(int directory, uint64_t number, SpoolLines *ret)
 {
         _cleanup_free_ char *bytes = NULL;
@@ -175,6 +228,9 @@ int spool_file_read(int directory, uint64_t number, SpoolLines *ret)
         };
         if (lines.n == 0 || print_header(header, &lines) != header_size || memcmp(header, bytes, header_size) != 0)
                 return -EBADMSG;
+        r = check_lines(&lines);
+        if (r < 0)
+                return r;
         memmove(bytes, lines.bytes, lines.size);
         lines.bytes = TAKE_PTR(bytes);
         *ret = lines;
@@ -189,42 +245,6 @@ int spool_file_remove(int directory, uint64_t number)
         print_name(name, number);
         r = unlink_if_exists_at(directory, name);
         return r < 0 ? r : 0;
-}
-
-static int line_id(const char *line, size_t size, int64_t *ret)
-{
-        json_tokener *tokener = json_tokener_new_ex(JSON_TOKENER_DEFAULT_DEPTH * 8);
-        json_object *update;
-        int r;
-
-        if (!tokener)
-                return -ENOMEM;
-        update = json_tokener_parse_ex(tokener, line, (int) size);
-        r = update_id(update, ret) < 0 ? -EBADMSG : 0;
-        json_object_put(update);
-        json_tokener_free(tokener);
-        return r;
-}
-
-int spool_lines_ids(const SpoolLines *lines, int64_t **ret)
-{
-        _cleanup_free_ int64_t *ids = NULL;
-        const char *line = lines->bytes;
-        int r;
-
-        ids = calloc(MAX(lines->n, 1u), sizeof(int64_t));
-        if (!ids)
-                return -ENOMEM;
-        for (uint64_t i = 0; i < lines->n; i++) {
-                const char *end = memchr(line, '\n', lines->size - (size_t) (line - lines->bytes));
-
-                r = line_id(line, (size_t) (end - line), ids + i);
-                if (r < 0)
-                        return r;
-                line = end + 1;
-        }
-        *ret = TAKE_PTR(ids);
-        return 0;
 }
 
 SpoolLines spool_lines_head(const SpoolLines *lines, uint64_t n)
@@ -243,7 +263,7 @@ static bool parse_name(const char *name, uint64_t *ret)
         uint64_t number;
 
         /* Printed back, so that "8" and "+0000008" are not 00000008 once more. */
-        if (sscanf(name, "%19" SCNu64, &number) != 1 || number == 0)
+        if (sscanf(name, "%19" SCNu64, &number) != 1 || number == 0 || number > SPOOL_NUMBER_MAX)
                 return false;
         print_name(expected, number);
         if (!streq(name, expected))

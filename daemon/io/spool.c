@@ -100,6 +100,9 @@ static int read_parts(Spool *sp, uint64_t *ret_bad)
                 _cleanup_(spool_lines_done) SpoolLines lines = {};
 
                 r = spool_file_read(sp->directory, numbers[i], &lines);
+                /* None that is ours; it could never be handed over. */
+                if (r >= 0 && lines.n > 1 && lines.size > SPOOL_PART_MAX - SPOOL_HEADER_MAX)
+                        r = -EBADMSG;
                 if (r < 0) {
                         *ret_bad = numbers[i];
                         return r;
@@ -137,7 +140,7 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
                                 "The file %08" PRIu64
                                 " in the spool of bot %s cannot be used: %s. It holds updates for its worker, "
                                 "one a line: hand over by hand what can be read, then move the file away.",
-                                bad, bot, r == -EBADMSG ? "it does not match its checksum" : strerror(-r)) < 0)
+                                bad, bot, r == -EBADMSG ? "it is damaged" : strerror(-r)) < 0)
                 *ret_why = NULL;
         return r;
 }
@@ -230,7 +233,7 @@ static int write_files(SpoolWork *w)
         int r;
 
         for (size_t i = 0; i < w->n_files; i++) {
-                r = add_part(sp, sp->next_number, w->files + i);
+                r = sp->next_number > SPOOL_NUMBER_MAX ? -EOVERFLOW : add_part(sp, sp->next_number, w->files + i);
                 if (r < 0)
                         return r;
                 r = spool_file_write(sp->directory, sp->next_number, w->files + i);
@@ -334,7 +337,7 @@ static int read_text(SpoolWork *w, size_t n_parts, size_t size)
                 r = spool_file_read(w->spool->directory, w->spool->parts[i].number, &lines);
                 if (r < 0)
                         return r;
-                if (lines.size != w->spool->parts[i].size)
+                if (lines.size != w->spool->parts[i].size || lines.n != w->spool->parts[i].n_updates)
                         return -EBADMSG;
                 lines_to_elements(&lines);
                 p = (char *) memcpy(p, lines.bytes, lines.size) + lines.size;

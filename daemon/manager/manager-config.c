@@ -175,9 +175,13 @@ static int collect_names(Manager *m, char ***ret)
         r = store_list(m->store, &names);
         for (size_t i = 0; r >= 0 && i < m->config->n_bots; i++)
                 r = strv_extend_unique(&names, m->config->bots[i]->name);
-        for (size_t i = 0; r >= 0 && i < m->problems.n; i++)
-                if (m->problems.items[i].bot)
-                        r = strv_extend_unique(&names, m->problems.items[i].bot);
+        for (size_t i = 0; r >= 0 && i < m->problems.n; i++) {
+                const char *bot = m->problems.items[i].bot;
+
+                /* The name of a file like "shop-old.conf" stands for none: it is told, and that is all. */
+                if (bot && bot_name_is_valid(bot))
+                        r = strv_extend_unique(&names, bot);
+        }
         for (size_t i = 0; r >= 0 && i < m->n_bots; i++)
                 r = strv_extend_unique(&names, m->bots[i]->name);
         if (r < 0)

@@ -229,6 +229,7 @@ static const Change changes[] = {
         { SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", TO_LOCAL " shop 0\n" },
         { SHOP, BUS_BOT_INTERFACE, "SwitchToCloud", "a{sv}", TO_CLOUD " shop 0\n" },
         { SHOP, BUS_BOT_INTERFACE, "Check", "s", MANAGE " shop 0\n" },
+        { SHOP, BUS_BOT_INTERFACE, "CheckToken", "b", MANAGE " shop 0\n" },
         { SHOP, BUS_BOT_INTERFACE, "Hold", "ts", MANAGE " shop 0\n" },
         { SHOP, BUS_BOT_INTERFACE, "Release", "", MANAGE " shop 0\n" },
         { SHOP, BUS_BOT_INTERFACE, "SetSeat", "s", MANAGE " shop 0\n" },

@@ -36,8 +36,8 @@ static void test_introspection_is_complete(void **state)
                 { BUS_PATH, "SwitchToLocal SwitchToCloud ListBots GetBot ListJobs Reload JobNew JobRemoved Version "
                             "LocalServerState NBots NJobs NCloud NLocal GetManagedObjects" },
                 { SHOP,
-                  "SwitchToLocal SwitchToCloud Hold Release Check SetSeat ReadSpool ClearSpool Name Id Seat Phase "
-                  "Target Endpoint Workers LoggedOutUSec CloudAllowedUSec LocalAllowedUSec StaleSession "
+                  "SwitchToLocal SwitchToCloud Hold Release Check CheckToken SetSeat ReadSpool ClearSpool Name Id Seat "
+                  "Phase Target Endpoint Workers LoggedOutUSec CloudAllowedUSec LocalAllowedUSec StaleSession "
                   "HeldUntilUSec HeldReason PendingUpdates PendingUpdatesUSec SpooledUpdates Job LastJob LastResult "
                   "LastError" },
                 { BUS_JOB_PREFIX "1", "Cancel Proceed Id Bot Target Phase Reason StartedUSec PhaseStartedUSec "
@@ -210,6 +210,23 @@ static void test_choice_of_bots(void **state)
         assert_jobs(switch_bots(f, STRV("s*", "shop", "[m-o]ews")), "news=1 shop=2");
 }
 
+/* They come back in the sentence that refuses them, and go to a terminal there. */
+static void test_words_that_are_no_text(void **state)
+{
+        static const char *const words[] = { "shop\x1b[2J", "new\ns", "\x7f",
+                                             "\xc2\x9b"
+                                             "31m" };
+        Fixture *f = *state;
+
+        FOREACH_ELEMENT(word, words) {
+                assert_error(switch_bots(f, STRV(*word)), BUS_ERROR_NO_SUCH_BOT);
+                assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", *word), BUS_ERROR_NO_SUCH_BOT);
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, *word, "s", "fail"),
+                             SD_BUS_ERROR_INVALID_ARGS);
+        }
+        assert_nothing_changed(f);
+}
+
 static void test_options_are_strict(void **state)
 {
         char long_reason[BUS_REASON_MAX + 2];
@@ -279,6 +296,7 @@ static void test_each_refusal_has_its_name(void **state)
                 assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_MAX, ""), i->name);
                 assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Release", ""), i->name);
                 assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "local"), i->name);
+                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "CheckToken", "b", false), i->name);
         }
         assert_nothing_changed(f);
 }
@@ -521,6 +539,7 @@ int main(int argc, char *argv[])
                 TEST(test_a_job_from_begin_to_end),
                 TEST(test_changes_are_told_together_and_only_changes),
                 TEST(test_choice_of_bots),
+                TEST(test_words_that_are_no_text),
                 TEST(test_options_are_strict),
                 TEST(test_each_refusal_has_its_name),
                 TEST(test_cancel_and_proceed),

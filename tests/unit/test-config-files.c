@@ -5,10 +5,13 @@
 
 #include <cmocka.h>
 
+#include "../canary.h"
 #include "../adapter/scratch.h"
+#include "io/config-text.h"
 #include "io/config.h"
 
-/* LocalFiles=: a path that means one thing, or an error; the last word counts, and that may be "none". */
+/* LocalFiles=: a path that means one thing, or an error; the last word counts, and that may be "none". Files that are
+ * called anything: what is said of them is fit for a terminal, and has no token (L7). */
 
 typedef struct Fixture {
         char *root;
@@ -80,11 +83,73 @@ static void test_bad(void **state)
         }
 }
 
+/* The file's name and the unit's are text that somebody chose; who pasted a token into the wrong place finds it in no
+ * journal. */
+static void test_odd_names(void **state)
+{
+        static const char secret[] = CANARY_SECRET;
+        Fixture *f = *state;
+        char name[128], text[128];
+
+        scratch_write(f->root, "bots.d/\x1b[31mred\n\xff.conf", "[Bot]\n");
+        snprintf(name, sizeof(name), "bots.d/123456:%s.conf", secret);
+        scratch_write(f->root, name, "[Bot]\n");
+        snprintf(text, sizeof(text), "[Bot]\nWorker=123456:%s.service\n", secret);
+        scratch_write(f->root, "bots.d/news.conf", text);
+        scratch_write(f->root, "bots.d/shop.conf", text);
+        assert_int_equal(load(f), 0);
+        assert_int_equal(f->problems.n, 3);
+        assert_non_null(strstr(f->problems.items[0].path, "/bots.d/?[31mred??.conf"));
+        assert_string_equal(f->problems.items[0].bot, "?[31mred??");
+        assert_non_null(strstr(f->problems.items[1].path, "/bots.d/123456:{secret}.conf"));
+        assert_string_equal(f->problems.items[1].bot, "123456:{secret}");
+        assert_non_null(strstr(f->problems.items[2].message, "Worker=123456:{secret}.service of bot shop is also"));
+}
+
+static void test_too_many_files(void **state)
+{
+        Fixture *f = *state;
+
+        for (unsigned i = 0; i < CONFIG_FILES_MAX; i++) {
+                char name[64];
+
+                snprintf(name, sizeof(name), "tgswitch.conf.d/%u.conf", i);
+                scratch_write(f->root, name, "[Manager]\nLoginProbe=yes\n");
+        }
+        assert_int_equal(load(f), 0);
+        scratch_write(f->root, "bots.d/shop.conf", "[Bot]\nWorker=shop.service\n");
+        assert_int_equal(load(f), -EINVAL);
+        assert_int_equal(f->problems.n, 1);
+        assert_null(f->problems.items[0].bot);
+        assert_non_null(strstr(f->problems.items[0].path, "/bots.d"));
+        assert_non_null(strstr(f->problems.items[0].message, "more than 4096 files"));
+}
+
+/* A bad file is left out of the copy; one that stands for no bot is so too, whatever it is called. */
+static void test_odd_names_are_not_copied(void **state)
+{
+        Fixture *f = *state;
+        const char *const directories[] = { f->root, NULL };
+        _cleanup_free_ char *copy = NULL, *kept = NULL, *left = NULL;
+
+        assert_true(asprintf(&copy, "%s/copy", f->root) > 0);
+        scratch_write(f->root, "bots.d/shop.conf", "[Bot]\nWorker=shop.service\n");
+        scratch_write(f->root, "bots.d/shop-old\n.conf", "[Bot]\nWorker=old.service\n");
+        assert_int_equal(config_save_copy(directories, copy), 0);
+        kept = scratch_read(copy, "bots.d/shop.conf");
+        left = scratch_read(copy, "bots.d/shop-old\n.conf");
+        assert_non_null(kept);
+        assert_null(left);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_last_word, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bad, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_odd_names, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_too_many_files, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_odd_names_are_not_copied, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

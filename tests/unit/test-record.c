@@ -329,54 +329,62 @@ static char *replace(const char *text, const char *from, const char *to)
 }
 
 /* Not even where the checksum is right: a field is what this program writes, or the record is refused. */
+static const struct {
+        const char *from, *to;
+} not_ours[] = {
+        { "\"bot-id\":0,", "" },
+        { "\"bot-id\":0", "\"bot-id\":0,\"bot-idd\":0" },
+        { "\"bot-id\":0", "\"bot-id\":-1" },
+        { "\"bot-id\":0", "\"bot-id\":9223372036854775808" },
+        { "\"bot-id\":0", "\"bot-id\":\"0\"" },
+        { "\"bot-id\":0", "\"bot-id\":0.0" },
+        { "\"bot-id\":0", "\"bot-id\":true" },
+        { "\"bot-id\":0", "\"bot-id\":null" },
+        { "\"job.id\":0", "\"job.id\":4294967296" },
+        { "\"webhook.max-connections\":0", "\"webhook.max-connections\":2147483648" },
+        { "\"webhook.max-connections\":0", "\"webhook.max-connections\":-1" },
+        { "\"seat\":\"undeclared\"", "\"seat\":\"none\"" },
+        { "\"seat\":\"undeclared\"", "\"seat\":\"\"" },
+        { "\"seat\":\"undeclared\"", "\"seat\":0" },
+        { "\"state\":\"settled\"", "\"state\":\"SETTLED\"" },
+        { "\"job.result\":\"none\"", "\"job.result\":\"nothing\"" },
+        { "\"job.reason\":\"\"", "\"job.reason\":null" },
+        { "\"job.reason\":\"\"", "\"job.reason\":\"a\\u0000b\"" },
+        /* each would be six on its way back to the disk, and might not fit any more */
+        { "\"job.reason\":\"\"", "\"job.reason\":\"a\x01z\"" },
+        { "\"job.reason\":\"\"", "\"job.reason\":\"\n\"" },
+        /* each would be a question mark */
+        { "\"job.reason\":\"\"", "\"job.reason\":\"\xff\"" },
+        { "\"job.reason\":\"\"", "\"job.reason\":\"\xc0\xaf\"" },
+        { "\"job.reason\":\"\"", "\"job.reason\":\"\xed\xa0\x80\"" },
+        { "\"job.proceeded\":false", "\"job.proceeded\":0" },
+        { "\"job.proceeded\":false", "\"job.proceeded\":\"false\"" },
+        { "\"stale\":false", "\"stale\":0" },
+        { "\"stale\":false,", "" },
+        { "\"part-served-updates\":0", "\"part-served-updates\":true" },
+        { "\"part-served-updates\":0", "\"part-served-updates\":-1" },
+        { "\"held-until-usec\":0", "\"held-until-usec\":\"forever\"" },
+        { "\"held-reason\":\"\"", "\"held-reason\":null" },
+        { "\"cloud-window.length-usec\":0", "\"cloud-window.length-usec\":-1" },
+        { "\"local-window.since.synchronised\":false", "\"local-window.since.synchronised\":null" },
+        { "\"local-window.seen.boottime-usec\":0,", "" },
+        { "\"workers\":[]", "\"workers\":null" },
+        { "\"workers\":[]", "\"workers\":{}" },
+        { "\"workers\":[]", "\"workers\":[\"\"]" },
+        { "\"workers\":[]", "\"workers\":[7]" },
+        { "\"webhook.allowed-updates\":null", "\"webhook.allowed-updates\":[1]" },
+        { "\"webhook.allowed-updates\":null", "\"webhook.allowed-updates\":\"message\"" },
+        { "\"webhook.url\":null", "\"webhook.url\":false" },
+        { "00000000000000000000000000000000", "0000000000000000000000000000000" },
+        { "00000000000000000000000000000000", "0000000000000000000000000000000G" },
+        { "00000000000000000000000000000000", "0000000000000000000000000000 +0x" },
+        { "{", "[{" },
+        { "{", "{\"bot\":\"shop\"}{" },
+        { "{", "/**/{" },
+};
+
 static void test_strict(void **state)
 {
-        static const struct {
-                const char *from, *to;
-        } rows[] = {
-                { "\"bot-id\":0,", "" },
-                { "\"bot-id\":0", "\"bot-id\":0,\"bot-idd\":0" },
-                { "\"bot-id\":0", "\"bot-id\":-1" },
-                { "\"bot-id\":0", "\"bot-id\":9223372036854775808" },
-                { "\"bot-id\":0", "\"bot-id\":\"0\"" },
-                { "\"bot-id\":0", "\"bot-id\":0.0" },
-                { "\"bot-id\":0", "\"bot-id\":true" },
-                { "\"bot-id\":0", "\"bot-id\":null" },
-                { "\"job.id\":0", "\"job.id\":4294967296" },
-                { "\"webhook.max-connections\":0", "\"webhook.max-connections\":2147483648" },
-                { "\"webhook.max-connections\":0", "\"webhook.max-connections\":-1" },
-                { "\"seat\":\"undeclared\"", "\"seat\":\"none\"" },
-                { "\"seat\":\"undeclared\"", "\"seat\":\"\"" },
-                { "\"seat\":\"undeclared\"", "\"seat\":0" },
-                { "\"state\":\"settled\"", "\"state\":\"SETTLED\"" },
-                { "\"job.result\":\"none\"", "\"job.result\":\"nothing\"" },
-                { "\"job.reason\":\"\"", "\"job.reason\":null" },
-                { "\"job.reason\":\"\"", "\"job.reason\":\"a\\u0000b\"" },
-                { "\"job.proceeded\":false", "\"job.proceeded\":0" },
-                { "\"job.proceeded\":false", "\"job.proceeded\":\"false\"" },
-                { "\"stale\":false", "\"stale\":0" },
-                { "\"stale\":false,", "" },
-                { "\"part-served-updates\":0", "\"part-served-updates\":true" },
-                { "\"part-served-updates\":0", "\"part-served-updates\":-1" },
-                { "\"held-until-usec\":0", "\"held-until-usec\":\"forever\"" },
-                { "\"held-reason\":\"\"", "\"held-reason\":null" },
-                { "\"cloud-window.length-usec\":0", "\"cloud-window.length-usec\":-1" },
-                { "\"local-window.since.synchronised\":false", "\"local-window.since.synchronised\":null" },
-                { "\"local-window.seen.boottime-usec\":0,", "" },
-                { "\"workers\":[]", "\"workers\":null" },
-                { "\"workers\":[]", "\"workers\":{}" },
-                { "\"workers\":[]", "\"workers\":[\"\"]" },
-                { "\"workers\":[]", "\"workers\":[7]" },
-                { "\"webhook.allowed-updates\":null", "\"webhook.allowed-updates\":[1]" },
-                { "\"webhook.allowed-updates\":null", "\"webhook.allowed-updates\":\"message\"" },
-                { "\"webhook.url\":null", "\"webhook.url\":false" },
-                { "00000000000000000000000000000000", "0000000000000000000000000000000" },
-                { "00000000000000000000000000000000", "0000000000000000000000000000000G" },
-                { "00000000000000000000000000000000", "0000000000000000000000000000 +0x" },
-                { "{", "[{" },
-                { "{", "{\"bot\":\"shop\"}{" },
-                { "{", "/**/{" },
-        };
         _cleanup_(record_done) Record r;
         _cleanup_free_ char *bytes = NULL;
         const char *why = NULL;
@@ -388,7 +396,7 @@ static void test_strict(void **state)
         bytes[size - 1] = '\0';
         json = strchr(bytes, '\n') + 1;
         assert_int_equal(decode_json(json, &why), 0);
-        FOREACH_ELEMENT(row, rows) {
+        FOREACH_ELEMENT(row, not_ours) {
                 _cleanup_free_ char *changed = replace(json, row->from, row->to);
 
                 if (decode_json(changed, &why) != -EBADMSG)
