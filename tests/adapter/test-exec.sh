@@ -15,7 +15,7 @@ source ../host/tap.sh
 directory=$(mktemp -d /tmp/test-exec-XXXXXX)
 trap 'rm -rf "$directory"' EXIT
 credentials=$directory/credentials
-secret=AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQr
+secret=AAtgCanary-0000_tgCanary-1111111_22
 token=7100000001:$secret
 root=http://127.0.0.1:8081
 

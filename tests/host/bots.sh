@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# Bots of a scratch host with their workers, what tgswitchd does with them, and the search for their tokens.
+# Bots of a scratch host with their workers, and what tgswitchd does with them.
 
 declare -A BOT_TOKENS=() BOT_IDS=()
 BOT_FIRST_ID=7100000001
@@ -18,7 +18,7 @@ bot_add()
 
         [[ -t 0 ]] || more=$(cat)
         BOT_IDS[$name]=$((BOT_FIRST_ID + ${#BOT_IDS[@]}))
-        BOT_TOKENS[$name]=${BOT_IDS[$name]}:AA$(od -An -N33 -tx1 /dev/urandom | tr -d ' \n' | head -c 33)
+        BOT_TOKENS[$name]=$(canary_token "${BOT_IDS[$name]}")
         telegram POST /bots "{\"token\":\"${BOT_TOKENS[$name]}\",\"username\":\"${name}_bot\",\"session\":\"$seat\"}" \
                 >/dev/null || host_bail "Telegram does not take the bot $name"
 
@@ -40,6 +40,7 @@ bot_worker_add()
         local name=$1 unit=$2
         shift 2
 
+        canary_unit "$unit" "$name"
         host_put "/etc/systemd/system/$unit" <<EOF
 [Unit]
 Description=Worker of the bot $name
@@ -109,14 +110,20 @@ daemon_kill()
 
 # ---- The bus ----
 
-# bus_watch: keeps every message on the host's system bus from now on, one JSON object a line, in $HOST_DISK/bus.log. To
-# be called after each host_boot.
+# The bus that is watched, by its id.
+BUS_WATCHED=
+
+# bus_watch: keeps every message on the host's system bus from now on, one JSON object a line, in $HOST_DISK/bus.log.
+# host_boot does it before the daemon starts; it is only to be called where the bus was started anew since.
 bus_watch()
 {
-        local ready
+        local ready id
 
+        id=$(host_run busctl --json=short call org.freedesktop.DBus / org.freedesktop.DBus GetId)
+        [[ -z $id || $id != "$BUS_WATCHED" ]] || return 0
         exec {ready}< <(host_run busctl --json=short monitor 2>&1 >>"$HOST_DISK/bus.log")
         read -r -t 60 -u "$ready" || host_bail "can't watch the bus"
+        BUS_WATCHED=$id
 }
 
 # bus_mark: where the log ends now, for bus_wait.
@@ -215,56 +222,4 @@ check_moved()
                 root=http://127.0.0.1:8081 from=poll
         check_equal "$1: no worker was started anywhere else" 0 "$(telegram_count event=worker-start \
                 bot="${BOT_IDS[$1]}" root=https://api.telegram.org since="$2")"
-}
-
-# ---- Tokens where they don't belong (L7) ----
-
-# canary_search: prints every place outside the few allowed ones that has a token of any bot, and fails where there is
-# one. Needs bus_watch from the boot on, for the bus to be among the places.
-canary_search()
-{
-        local found=$HOST_DISK/canary-found patterns=$HOST_DISK/canary-patterns root=/proc/$HOST_LEADER/root
-        local directory token
-
-        host_run journalctl --sync
-        # By a file: as an argument of grep it would be in the list of processes.
-        printf '%s\n' "${BOT_TOKENS[@]}" >"$patterns"
-        # Half of it would be too much as well.
-        printf '%s\n' "${BOT_TOKENS[@]#*:}" >>"$patterns"
-        {
-                journalctl --directory="$HOST_ROOT/var/log/journal" -o export --all |
-                        canary_grep journal "$patterns"
-                host_run systemctl show --all '*' | canary_grep "systemctl show" "$patterns"
-                host_run systemctl show-environment | canary_grep "systemctl show-environment" "$patterns"
-                canary_grep bus "$patterns" <"$HOST_DISK/bus.log"
-                canary_grep console "$patterns" <"$HOST_DISK/console"
-                # Only what runs in the host or for it is in this namespace.
-                grep -aFlf "$patterns" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
-                for directory in run tmp dev/shm etc var usr/local root home; do
-                        grep -aFrlf "$patterns" --devices=skip "$root/$directory" 2>/dev/null
-                        # Names can hold tokens, too.
-                        find "$root/$directory" 2>/dev/null | grep -Ff "$patterns"
-                done | sed "s|^$root||" | canary_allowed
-        } >"$found"
-        for token in "${BOT_TOKENS[@]}"; do
-                sed -i "s/$token/TOKEN/g" "$found"
-        done
-        cat "$found"
-        [[ ! -s $found ]]
-}
-
-canary_grep()
-{
-        grep -aqFf "$2" && echo "$1"
-}
-
-# The source of the credential, the credential, and the local server's own directory. /dev/shm and the like have none.
-canary_allowed()
-{
-        local name allowed=(-e '^/var/lib/telegram-bot-api/' -e '^/run/credentials/[^/]*/bot-token$')
-
-        for name in "${!BOT_TOKENS[@]}"; do
-                allowed+=(-e "^/etc/tgswitch/tokens/$name\$" -e "^/run/credentials/tgswitchd.service/token_$name\$")
-        done
-        grep -v "${allowed[@]}"
 }

@@ -52,6 +52,8 @@ source "$HOST_DIR/tap.sh"
 source "$HOST_DIR/telegram.sh"
 # shellcheck source=tests/host/bots.sh
 source "$HOST_DIR/bots.sh"
+# shellcheck source=tests/host/canary.sh
+source "$HOST_DIR/canary.sh"
 
 # PID 1 of a namespace gets only the signals it has handlers for.
 trap 'exit 130' INT
@@ -74,7 +76,15 @@ host_create()
         echo "$HOST_NAME" >"$HOST_ROOT/etc/hostname"
         printf '127.0.0.1 localhost %s\n' "$HOST_NAME" >"$HOST_ROOT/etc/hosts"
         od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$HOST_ROOT/etc/machine-id"
-        mkfifo "$HOST_ROOT/var/lib/booted"
+        mkfifo "$HOST_ROOT/var/lib/booted" "$HOST_ROOT/var/lib/watched"
+        # The daemon says nothing on the bus that nobody hears.
+        host_put /etc/systemd/system/booted.service.d/watched.conf <<'EOF'
+[Unit]
+Before=tgswitchd.service
+[Service]
+ExecStart=/bin/sh -c 'read -r _ </var/lib/watched'
+EOF
+        canary_install
         host_cgroups_create
 }
 
@@ -105,7 +115,8 @@ host_cgroups_create()
 }
 
 # Turns the host on and returns when its basic system and its bus are up; what was enabled may still be starting. The
-# host's booted.service says so, or the end of the host does.
+# host's booted.service says so, or the end of the host does. From here on the bus is watched. Its programs may lock
+# memory, which nspawn by itself forbids.
 host_boot()
 {
         local word=
@@ -116,6 +127,7 @@ host_boot()
                         echo "$BASHPID" >"$cgroup/cgroup.procs"
                 done
                 systemd-nspawn --quiet --boot --directory="$HOST_ROOT" --machine="$HOST_NAME" --capability=CAP_NET_ADMIN \
+                        --system-call-filter=@memlock \
                         --register=no --keep-unit --link-journal=no --settings=no --resolv-conf=off --timezone=off \
                         --console=pipe </dev/null >>"$HOST_DISK/console" 2>&1 {HOST_BOOTED}>&-
                 echo ended >&"$HOST_BOOTED"
@@ -125,6 +137,10 @@ host_boot()
         exec {HOST_BOOTED}>&-
         [[ $word == booted ]] || host_bail "the host did not boot: ${word:-no sign of it in $HOST_BOOT_TIMEOUT_SEC s}"
         HOST_LEADER=$(pgrep -P "$(pgrep -P "$HOST_NSPAWN")")
+        BUS_WATCHED=
+        bus_watch
+        # shellcheck disable=SC2016
+        timeout 60 sh -c 'echo >"$1"' - "$HOST_ROOT/var/lib/watched" || host_bail "the host does not boot any further"
 }
 
 # Runs a command in the host, as root. Its standard input is the caller's.
@@ -161,6 +177,7 @@ host_install()
 # Shuts the host down in good order, services and all.
 host_shutdown()
 {
+        canary_going_off
         kill -s RTMIN+4 "$HOST_LEADER"
         host_wait_off
 }
@@ -179,6 +196,7 @@ host_wait_off()
         wait "$HOST_NSPAWN"
         HOST_LEADER=''
         HOST_NSPAWN=''
+        canary_off
 }
 
 host_bail()
@@ -202,7 +220,7 @@ host_exit()
         local status=$1 cgroup
 
         trap - EXIT INT TERM
-        [[ -n $HOST_LEADER ]] && host_power_cut
+        [[ -n $HOST_LEADER ]] && kill -s KILL "$HOST_LEADER" && wait "$HOST_NSPAWN"
         if ((status != 0)) && mountpoint -q "$HOST_ROOT"; then
                 host_save_logs
         fi

@@ -6,6 +6,8 @@
 TAP_COUNT=0
 TAP_FAILED=0
 TAP_STARTED_USEC=${EPOCHREALTIME/./}
+# Commands whose checks are the last ones of every script.
+TAP_LAST=()
 
 # tap_pass DESCRIPTION
 tap_pass()
@@ -77,6 +79,11 @@ tap_note()
 # Last line of every script. Its exit status is that of the script.
 tap_done()
 {
+        local last
+
+        for last in "${TAP_LAST[@]}"; do
+                "$last"
+        done
         echo "1..$TAP_COUNT"
         exit $((TAP_FAILED > 0))
 }

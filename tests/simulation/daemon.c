@@ -77,12 +77,15 @@ void daemon_crash_at(unsigned n_places)
 
 /* ---- the observer ---- */
 
-static void ignore_bot(Bot *bot, void *userdata)
+static void on_bot_changed(Bot *bot, void *userdata)
 {
+        if (!process.dead)
+                judge_published(bot);
 }
 
-static void ignore_job(Bot *bot, uint32_t id, void *userdata)
+static void on_job_changed(Bot *bot, uint32_t id, void *userdata)
 {
+        on_bot_changed(bot, userdata);
 }
 
 static void ignore_manager(Manager *m, void *userdata)
@@ -108,11 +111,11 @@ static void on_job_removed(Bot *bot, uint32_t id, JobResult result, void *userda
 }
 
 static const ManagerObserver observer = {
-        .bot_added = ignore_bot,
+        .bot_added = on_bot_changed,
         .bot_removed = on_bot_removed,
-        .bot_changed = ignore_bot,
+        .bot_changed = on_bot_changed,
         .job_new = on_job_new,
-        .job_changed = ignore_job,
+        .job_changed = on_job_changed,
         .job_removed = on_job_removed,
         .manager_changed = ignore_manager,
 };
@@ -134,6 +137,7 @@ static void restart_soon(void)
 
 static void on_checked(const CheckItem *items, size_t n_items, void *userdata)
 {
+        judge_checked(items, n_items);
         process.check = bot_check_free(process.check);
 }
 

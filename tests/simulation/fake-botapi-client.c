@@ -149,7 +149,9 @@ static void on_replied(Request *rq, const Reply *made)
         assert(n > 0 && (size_t) n < sizeof(body));
         if (botapi_reply_parse(made->status, body, (size_t) n, -1, &reply) < 0)
                 abort();
-        trace("%s: %d %.80s", botapi_method_to_string(rq->method), made->status, body);
+        /* A webhook's URL has the token. */
+        trace("%s: %d %.80s", botapi_method_to_string(rq->method), made->status,
+              made->webhook ? "a webhook is set" : body);
         call->client->used_usec[rq->side] = timeline_now();
         judge_replied(rq, made, true);
         finish(call, &reply);
@@ -249,6 +251,7 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
 
         if (!call)
                 return -ENOMEM;
+        judge_called(b, request);
         c->n_calls++;
         *call = (BotApiCall){ .client = c, .sent = sent, .handler = handler, .userdata = userdata };
         call->timeout_usec = request->timeout_usec

@@ -109,6 +109,7 @@ static void decide(CredentialSocket *s, Connection *c)
                 }
                 return;
         }
+        judge_bytes(streq(c->peer.id, "bot-token") ? c->unit->bot : NULL, "a credential", data, size);
         connection_answer(c, data, verdict == CREDENTIAL_SERVE ? size : 0);
         if (verdict == CREDENTIAL_SERVE && s->handlers.served)
                 s->handlers.served(&peer, s->handlers.userdata);

@@ -5,6 +5,7 @@
 #include "daemon.h"
 #include "fake-disk.h"
 #include "io/store.h"
+#include "judge.h"
 
 /* io/disk-queue.h and io/store.h on a simulated disk: slow, full or broken at times, cut off in the middle of a write.
  * What the real store promises, this one keeps: a record is there as it was before or as it is after, whole. */
@@ -284,6 +285,8 @@ int store_save(Store *s, const char *bot, const Record *record, disk_done_t done
                 return -ENOMEM;
         w->disk = &world_find_bot(bot)->disk;
         r = record_encode(record, bot, &w->bytes, &w->size);
+        if (r >= 0)
+                judge_bytes(NULL, "a record", w->bytes, w->size);
         if (r >= 0)
                 r = disk_queue_push(s->queue, save_run, w, save_work_free, done, userdata, ret);
         if (r < 0)

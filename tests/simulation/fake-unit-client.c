@@ -77,6 +77,7 @@ static UnitCall *call_new(UnitClient *c, CallKind kind, const char *unit, void *
         call->kind = kind;
         call->client = c;
         call->unit = unit ? strdup(unit) : NULL;
+        judge_text(NULL, "a message to systemd", unit);
         call->userdata = userdata;
         call->reported = UNIT_ACTIVE_STATE_INVALID;
         call->next = c->calls;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "core/webhook-answer.h"
 #include "daemon.h"
 #include "io/webhook-client.h"
@@ -31,6 +33,18 @@ static void take_method(WebhookAnswer *answer)
                 abort();
 }
 
+/* Programs like to say what they were asked for. */
+static char *complaint(const WebhookClient *c)
+{
+        char *text;
+
+        if (c->status == 0)
+                return strdup("nobody answers");
+        if (asprintf(&text, "HTTP %d, \"there is no /%s\"", c->status, c->bot->token) < 0)
+                abort();
+        return text;
+}
+
 static void on_answered(void *userdata)
 {
         WebhookClient *c = userdata;
@@ -42,7 +56,7 @@ static void on_answered(void *userdata)
         if (daemon_dies_here("the answer of a webhook"))
                 return;
         if (!answer.accepted) {
-                answer.error = strdup(c->status == 0 ? "nobody answers" : "it answered an error");
+                answer.error = complaint(c);
                 answer.retry_after_usec = c->retry_after * USEC_PER_SEC;
         } else if (random_chance(150)) {
                 take_method(&answer);
@@ -113,6 +127,9 @@ int webhook_client_post(WebhookClient *c, const WebhookPost *post, webhook_handl
                 return -EBUSY;
         c->bot = bot_of_url(post->url);
         assert(c->bot);
+        judge_text(c->bot, "the URL of a post", post->url);
+        judge_text(NULL, "the secret of a post", post->secret);
+        judge_bytes(NULL, "a post", post->update, post->update_size);
         c->update = (uint32_t) strtoul(post->update, NULL, 10);
         c->timeout_usec = post->timeout_usec ?: WEBHOOK_TIMEOUT_USEC;
         c->handler = handler;

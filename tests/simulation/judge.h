@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "manager/manager.h"
 #include "systemd.h"
 #include "world.h"
 
@@ -42,6 +43,15 @@ void judge_job_began(SimBot *b);
 void judge_job_ended(SimBot *b, JobResult result);
 /* Somebody else has done something to the bot's units, or to the server if NULL. */
 void judge_disturbed(SimBot *b);
+
+/* What the daemon writes, logs or hands over. A token may be in it only where it is that of `own`; NULL: none. */
+void judge_bytes(const SimBot *own, const char *where, const void *bytes, size_t size);
+void judge_text(const SimBot *own, const char *where, const char *text); /* `text` may be NULL */
+/* What anybody can read of the bot on the bus. */
+void judge_published(const Bot *bot);
+void judge_checked(const CheckItem *items, size_t n_items);
+/* A request of the bot, or of none, as it is made. */
+void judge_called(const SimBot *b, const BotApiRequest *request);
 
 /* After each step. */
 void judge_look(void);

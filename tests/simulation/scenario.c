@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "../canary.h"
 #include "daemon.h"
 #include "judge.h"
 #include "scenario.h"
@@ -62,6 +63,7 @@ static void choose_bot_settings(BotSettings *s, Seat seat)
                 .webhook_secret_known = true,
                 .fallback = random_chance(500) ? FALLBACK_AUTO : FALLBACK_MANUAL,
                 .fallback_grace_usec = random_span(5 * USEC_PER_SEC, 120 * USEC_PER_SEC),
+                .export_token = world.seed % 5 == 0,
         };
 }
 
@@ -122,7 +124,7 @@ static void add_bot(size_t i)
         b->index = (unsigned) i;
         b->id = 1000000 + (int64_t) i;
         snprintf(b->name, sizeof(b->name), "bot%zu", i);
-        snprintf(b->token, sizeof(b->token), "%" PRIi64 ":AAaaBBbbCCccDDddEEeeFFffGGggHHhhIIi", b->id);
+        snprintf(b->token, sizeof(b->token), "%" PRIi64 ":" CANARY_SECRET, b->id);
         b->has_token = !random_chance(10);
         b->declared = !random_chance(40);
         b->webhook_bot = random_chance(250);

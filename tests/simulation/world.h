@@ -87,6 +87,7 @@ typedef struct BotSettings {
         bool webhook_secret_known;
         Fallback fallback;
         usec_t fallback_grace_usec;
+        bool export_token;
 } BotSettings;
 
 typedef struct Settings {

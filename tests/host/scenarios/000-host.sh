@@ -7,7 +7,7 @@
 source "$(dirname "$0")/../host.sh"
 
 units=(tgswitchd.service tgswitchd-credential.socket tgswitch-local.service tgswitch-local@shop.service
-        tgswitch-cloud.service tgswitch-cloud@shop.service telegram-bot-api.service)
+        tgswitch-cloud.service tgswitch-cloud@shop.service telegram-bot-api.service tgswitchd-credentials.service)
 
 host_create
 host_install

@@ -60,11 +60,13 @@ echo "Worker=missing-other.service" >>"$HOST_ROOT/etc/tgswitch/bots.d/missing.co
 printf '[Bot]\nWorker=undeclared-worker.service\n' | host_put /etc/tgswitch/bots.d/undeclared.conf
 echo "12345:too-short" | host_put /etc/tgswitch/tokens/malformed 600
 host_put /etc/tgswitch/tokens/twin_b 600 <"$HOST_ROOT/etc/tgswitch/tokens/twin_a"
+canary_file /etc/tgswitch/tokens/twin_b twin_a
+canary_file /run/credentials/tgswitchd.service/token_twin_b twin_a
+canary_unit twin_b-worker.service twin_a
 # These two would be refused their credentials and fail, which is not what this is about.
 chroot "$HOST_ROOT" systemctl --quiet disable undeclared-worker.service malformed-worker.service
 
 host_boot
-bus_watch
 check "the host is up with its workers" host_run systemctl is-system-running --wait
 
 # ---- mistakes that come later ----
@@ -94,9 +96,9 @@ before=$(host_now)
 host_run tgswitchctl switch local --yes "${BOTS[@]}" >"$HOST_DISK/said" 2>&1
 check_equal "no bot is moved" 1 $?
 
-check_refused changed "token is of bot 7199999999" "on record as bot ${BOT_IDS[changed]}" "right token in place"
+check_refused changed "token is of bot 7199999999" "on record as bot ${BOT_IDS[changed]}" "tgswitchctl set-token changed"
 check_refused damaged "damaged.state cannot be used" "Nothing is sent for this bot" "Put a good copy there"
-check_refused malformed "no usable token" "/etc/tgswitch/tokens/malformed" "systemctl restart tgswitchd"
+check_refused malformed "no usable token" "has to be one line" "tgswitchctl set-token malformed"
 check_refused masked "masked-worker.service is masked" "systemctl unmask"
 check_refused missing "missing-other.service does not exist" "correct Worker= in bots.d/missing.conf"
 check_refused ordered "ordered-worker.service is ordered after the cutover" "Take After=tgswitch-local.service out"
@@ -128,5 +130,4 @@ check "its worker handles updates at the local server" telegram_wait event=worke
         root=http://127.0.0.1:8081 count=5
 check "every update is accounted for" telegram_finish
 check_verdict
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

@@ -54,7 +54,6 @@ host_install
 telegram_start
 bot_add shop <<<"SettleSec=1"
 host_boot
-bus_watch
 telegram_inject shop 20
 check "the worker handles updates" telegram_wait event=worker-handled count=5
 

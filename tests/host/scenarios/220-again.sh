@@ -34,7 +34,6 @@ mkfifo -m 666 "$HOST_ROOT/var/lib/may-stop"
 printf '[Service]\nExecStop=/bin/sh -c "read word </var/lib/may-stop"\nTimeoutStopSec=infinity\n' |
         host_put /etc/systemd/system/news-worker.service.d/60-test.conf
 host_boot
-bus_watch
 check "the workers start" telegram_wait event=worker-start count=2
 
 # ---- a job that runs ----
@@ -98,7 +97,6 @@ host_run systemctl daemon-reload
 host_shutdown
 mark=$(bus_mark)
 host_boot
-bus_watch
 check "the host boots with tgswitch-local enabled" host_run systemctl is-system-running --wait
 check_equal "which succeeds" success "$(host_run systemctl show --property=Result --value tgswitch-local.service)"
 check_equal "nothing was sent to the cloud" 0 "$(requests cloud)"
@@ -110,5 +108,4 @@ done
 
 check "every update is accounted for" telegram_finish
 check_verdict
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

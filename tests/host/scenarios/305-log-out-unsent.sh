@@ -31,7 +31,6 @@ EOF
 bot_add again </dev/null
 bot_add back <<<"LogOutTimeoutSec=3"
 host_boot
-bus_watch
 # Their connections have to be there before connections are counted.
 for bot in again back; do
         check "$bot: its worker polls" telegram_wait event=request role=cloud method=getupdates bot="${BOT_IDS[$bot]}"

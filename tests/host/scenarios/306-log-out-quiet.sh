@@ -14,7 +14,6 @@ host_put /etc/tgswitch/tgswitch.conf.d/50-test.conf <<<$'[BotDefaults]\nSettleSe
 bot_add quiet </dev/null
 telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[quiet]},\"method\":\"logOut\",\"kind\":\"hang\"}"
 host_boot
-bus_watch
 check "its worker starts on the cloud" telegram_wait event=worker-start
 check "its move begins" bot_switch quiet
 check_equal "the job is done" 'done' "$(job_wait 0 quiet 120)"

@@ -48,7 +48,6 @@ done
 bot_worker_add in stranger.service
 chroot "$HOST_ROOT" systemctl --quiet disable stranger.service
 host_boot
-bus_watch
 check "all workers start on the cloud" telegram_wait event=worker-start count=3
 telegram POST /inject '{"bot":"*","rate":2,"count":0}' >/dev/null
 
@@ -108,5 +107,4 @@ check_equal "root's own process gets nothing from it" "" "$(curl -s --http0.9 -m
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

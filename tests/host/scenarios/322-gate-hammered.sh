@@ -57,7 +57,6 @@ Restart=always
 RestartSec=20ms
 EOF
 host_boot
-bus_watch
 check "the workers start" telegram_wait event=worker-start count=4
 for bot in hand timer restart; do
         telegram_inject "$bot" 5

@@ -92,7 +92,6 @@ bot_worker_add idle idle-other.service
 chroot "$HOST_ROOT" systemctl --quiet disable idle-other.service
 
 host_boot
-bus_watch
 check "the daemon is ready" host_run systemctl start tgswitchd.service
 host_run systemctl start tick-worker.timer path-worker.path
 # systemd knows of them only now, and so does the rule that lets the daemon stop them.
@@ -133,5 +132,4 @@ check "the timer starts its worker again" telegram_wait event=worker-start unit=
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

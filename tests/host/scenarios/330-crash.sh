@@ -58,7 +58,6 @@ for bot in "${killed[@]}" "${stopped[@]}"; do
         bot_add "$bot" </dev/null
 done
 host_boot
-bus_watch
 check "all workers start on the cloud" telegram_wait event=worker-start count=$((${#killed[@]} + ${#stopped[@]}))
 telegram POST /inject '{"bot":"*","rate":2,"count":0}' >/dev/null
 seq=$(telegram_seq)
@@ -83,5 +82,4 @@ done
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

@@ -18,7 +18,6 @@ power_cut()
         seq=$(telegram_seq)
         telegram DELETE /faults >/dev/null
         host_boot
-        bus_watch
         for bot; do
                 check_moved "$bot" "$seq"
         done
@@ -55,7 +54,6 @@ for bot in "${bots[@]}"; do
         bot_add "$bot" </dev/null
 done
 host_boot
-bus_watch
 check "all workers start on the cloud" telegram_wait event=worker-start count=${#bots[@]}
 telegram POST /inject '{"bot":"*","rate":2,"count":0}' >/dev/null
 
@@ -93,5 +91,4 @@ power_cut start_workers
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

@@ -77,7 +77,6 @@ for ((i = 0; i < N; i++)); do
         bot_add "${bots[i]}" </dev/null
 done
 host_boot
-bus_watch
 check "the workers start" telegram_wait event=worker-start count=$N
 telegram POST /inject '{"bot":"*","rate":1,"count":0}' >/dev/null
 
@@ -157,5 +156,4 @@ check_equal "the first of them alone" 0 "$early"
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

@@ -39,7 +39,6 @@ done
 bot_add manual <<<"Fallback=manual"
 bot_add_webhook hook
 host_boot
-bus_watch
 check "the workers start" telegram_wait event=worker-start count=5
 telegram POST /inject '{"bot":"*","rate":1,"count":0}' >/dev/null
 
@@ -139,5 +138,4 @@ check "loop: nothing stays in the spool" bot_wait loop SpooledUpdates 0
 
 check "every update is accounted for" telegram_finish
 check_verdict twice
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

@@ -91,7 +91,6 @@ webhook_set gives_key "$HOOK_ROOT/x" "$pem"
 webhook_set pinned "${HOOK_URL/hooks/only-by-address}" \
         "$(jq --arg ip "$HOOK_ADDRESS" '. + {ip_address: $ip, address: $ip, max_connections: 100}' <<<"$pem")"
 host_boot
-bus_watch
 check "the local server runs for those that are there" telegram_wait event=server-start
 telegram_inject hook 0 3
 check "hook: the cloud delivers over https" telegram_wait event=update-delivered bot="${BOT_IDS[hook]}" code=200 count=3
@@ -182,5 +181,4 @@ server_returns
 
 check "every update is accounted for" telegram_finish
 check_verdict
-check_equal "no token stands where it does not belong" "" "$(canary_search)"
 tap_done

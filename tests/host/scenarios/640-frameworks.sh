@@ -30,7 +30,6 @@ for bot in "${!FRAMEWORK_INPUT[@]}"; do
         framework_add "$bot" </dev/null
 done
 host_boot
-bus_watch
 
 frameworks_there_and_back
 tap_done

@@ -31,7 +31,6 @@ for bot in "${!FRAMEWORK_INPUT[@]}"; do
         framework_webhook_add "$bot"
 done
 host_boot
-bus_watch
 
 frameworks_there_and_back
 tap_done
