@@ -227,7 +227,7 @@ static int keep_what_is_needed(const char *present, bool complete, char ***units
 }
 
 /* All names: of the configuration, as far as it can be read, and of systemd, as far as that answers. */
-static int collect_units(Ctl *c, const Config *config, bool *complete, char ***units)
+static int collect_units(Ctl *c, const Config *config, bool *ret_answered, char ***units)
 {
         _cleanup_strv_ char **globs = NULL;
         int r;
@@ -236,9 +236,9 @@ static int collect_units(Ctl *c, const Config *config, bool *complete, char ***u
         if (r < 0)
                 return r;
         r = ask_systemd(c, globs, units);
+        *ret_answered = r >= 0;
         if (r >= 0 || r == -ENOMEM)
                 return r;
-        *complete = false;
         (void) ctl_error(
                         CTL_OK,
                         "systemd could not be asked (%s): what triggers workers, and instances behind patterns, are as "
@@ -247,18 +247,51 @@ static int collect_units(Ctl *c, const Config *config, bool *complete, char ***u
         return 0;
 }
 
+/* Newer versions of systemd ask polkit about StartTransientUnit() as about StartUnit(): with the name of a unit that
+ * does not exist, whoever took the daemon over could start any program as root. One that exists systemd does not let
+ * anybody replace. */
+static int leave_out_missing(Ctl *c, char ***units, json_object *problems)
+{
+        _cleanup_strv_ char **present = NULL, **missing = NULL;
+        int r;
+
+        r = units_split_missing(c->bus, *units, &present, &missing);
+        if (r < 0)
+                return r;
+        strv_free(*units);
+        *units = TAKE_PTR(present);
+        STRV_FOREACH(m, missing) {
+                _cleanup_free_ char *text = NULL;
+
+                if (asprintf(&text,
+                             "%s does not exist, so the rule leaves it out: run 'systemctl reload tgswitchd' when it is "
+                             "installed.",
+                             *m) < 0) {
+                        text = NULL;
+                        return -ENOMEM;
+                }
+                r = print_problem(text, problems);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool complete, json_object *problems)
 {
         _cleanup_strv_ char **units = NULL;
         _cleanup_free_ char *present = NULL, *text = NULL;
+        bool answered;
         int r, changed;
 
-        if (collect_units(c, config, &complete, &units) < 0)
+        if (collect_units(c, config, &answered, &units) < 0)
                 return ctl_oom();
         r = read_present(file, &present);
         if (r < 0)
                 return ctl_error(CTL_FAILED, "%s cannot be read: %s", file, strerror(-r));
-        if (keep_what_is_needed(present, complete, &units, problems) < 0)
+        if (keep_what_is_needed(present, complete && answered, &units, problems) < 0)
+                return ctl_oom();
+        if (answered && leave_out_missing(c, &units, problems) < 0)
                 return ctl_oom();
         r = rules_render(units, &text);
         if (r < 0)

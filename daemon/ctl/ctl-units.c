@@ -121,3 +121,40 @@ int units_add_triggers(sd_bus *bus, const char *unit, char ***units)
         }
         return 0;
 }
+
+static bool has_state(sd_bus *bus, const char *path, const char *property, const char *state)
+{
+        _cleanup_free_ char *value = NULL;
+
+        return sd_bus_get_property_string(bus, SYSTEMD_NAME, path, UNIT_INTERFACE, property, NULL, &value) >= 0 &&
+               streq(value, state);
+}
+
+static bool unit_is_missing(sd_bus *bus, const char *unit)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *path;
+        int r;
+
+        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "LoadUnit", NULL, &reply, "s", unit);
+        if (r < 0 || sd_bus_message_read(reply, "o", &path) < 0)
+                return false;
+        /* one whose file was removed may still have to be stopped */
+        return has_state(bus, path, "LoadState", "not-found") &&
+               (has_state(bus, path, "ActiveState", "inactive") || has_state(bus, path, "ActiveState", "failed"));
+}
+
+int units_split_missing(sd_bus *bus, char *const *units, char ***ret_present, char ***ret_missing)
+{
+        _cleanup_strv_ char **present = NULL, **missing = NULL;
+        int r;
+
+        STRV_FOREACH(u, (char **) units) {
+                r = strv_extend(unit_is_missing(bus, *u) ? &missing : &present, *u);
+                if (r < 0)
+                        return r;
+        }
+        *ret_present = TAKE_PTR(present);
+        *ret_missing = TAKE_PTR(missing);
+        return 0;
+}

@@ -291,8 +291,10 @@ typedef struct ErrorMeaning {
 } ErrorMeaning;
 
 static const ErrorMeaning error_meanings[] = {
+        /* also where there is no polkit at all */
         { SD_BUS_ERROR_ACCESS_DENIED, UNIT_JOB_DENIED,
-          "run 'systemctl reload tgswitchd' as root so that the polkit rule names this unit" },
+          "see that polkitd is installed, and run 'systemctl reload tgswitchd' as root so that the polkit rule names "
+          "this unit" },
         { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, UNIT_JOB_DENIED,
           "run 'systemctl reload tgswitchd' as root so that the polkit rule names this unit" },
         { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN, "tgswitchd goes on when the host is up again" },
@@ -318,16 +320,33 @@ static const ErrorMeaning error_meanings[] = {
         { NULL, UNIT_JOB_REFUSED, "see 'systemctl status ", "'" },
 };
 
+/* systemd hands on what it got when it asked polkit, under a name that reads as if it were about the unit. */
+static const ErrorMeaning polkit_is_missing = {
+        NULL,
+        UNIT_JOB_DENIED,
+        "polkit has to allow this and does not run: run 'systemctl start polkit' as root, and see 'systemctl status "
+        "polkit'",
+        NULL,
+};
+
+static const ErrorMeaning *find_meaning(const sd_bus_error *e)
+{
+        const ErrorMeaning *meaning = error_meanings;
+
+        if (e->message && (strstr(e->message, "polkit.service") || strstr(e->message, "org.freedesktop.PolicyKit1")))
+                return &polkit_is_missing;
+        while (meaning->name && !sd_bus_error_has_name(e, meaning->name))
+                meaning++;
+        return meaning;
+}
+
 int unit_error_explain(sd_bus_message *reply, const char *what, const char *unit, UnitJobResult *ret_result,
                        char **ret_error)
 {
         const sd_bus_error *e = sd_bus_message_get_error(reply);
-        const ErrorMeaning *meaning = error_meanings;
+        const ErrorMeaning *meaning = find_meaning(e);
         const char *said;
         size_t length;
-
-        while (meaning->name && !sd_bus_error_has_name(e, meaning->name))
-                meaning++;
 
         said = !isempty(e->message) ? e->message : e->name;
         length = strnlen(said, 300);

@@ -41,7 +41,8 @@ static void watch_report(WatchCall *w, UnitState *s)
         if (w->state.sub && w->state.active == s->active && streq(w->state.sub, s->sub))
                 return;
         unit_state_done(&w->state);
-        w->state = (UnitState){ .active = s->active, .sub = TAKE_PTR(s->sub) };
+        w->state.active = s->active;
+        w->state.sub = TAKE_PTR(s->sub);
         w->handler(&w->base, w->state.active, w->state.sub, w->base.userdata);
 }
 

@@ -194,7 +194,7 @@ void fake_systemd_answer_kept(FakeSystemd *f, const char *error)
 static void act(FakeSystemd *f, sd_bus_message *call, sd_bus_message *reply, const char *method)
 {
         if (f->refusal) {
-                answer_error(f, call, NULL, f->refusal, "Said so.");
+                answer_error(f, call, NULL, f->refusal, f->refusal_text ?: "Said so.");
                 return;
         }
         if (f->silent) {

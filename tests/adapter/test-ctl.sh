@@ -372,7 +372,7 @@ status=$? errors=''
 gives "everybody reads" 0 'news'
 output=$(nobody switch local news --yes 2>&1)
 status=$?
-gives "only root moves a bot" 8 'Only root may do this'
+gives "without polkit only root moves a bot" 8 'Only root may move a bot'
 stop_daemon
 
 # ---- holding, detaching, restarts ----
@@ -548,6 +548,13 @@ if unshare --mount true 2>/dev/null && [[ ! -e /etc/tgswitch ]]; then
         check_equal "a bot that has arrived keeps nothing either" 'shop.service shop.timer telegram-bot-api.service ' \
                 "$(names)"
         cp "$directory/pool.conf" "$directory/config/bots.d"
+        authorize
+
+        printf '[Bot]\nWorker=missing.service missing-active.service\n' >"$directory/config/bots.d/gone.conf"
+        authorize
+        gives "a unit that does not exist is told" 0 'missing.service does not exist, so the rule leaves it out'
+        check_match "and left out, but where something of it runs" ' missing-active.service pool@a' " $(names)"
+        rm "$directory/config/bots.d/gone.conf"
         authorize
 
         cp "$directory/50.rules" "$directory/before"

@@ -122,8 +122,8 @@ static void test_refusals(void **state)
                 const char *error;
         } refusals[] = {
                 { SD_BUS_ERROR_ACCESS_DENIED, UNIT_JOB_DENIED,
-                  "systemd refused to stop shop.service: Said so; run 'systemctl reload tgswitchd' as root so that the "
-                  "polkit rule names this unit" },
+                  "systemd refused to stop shop.service: Said so; see that polkitd is installed, and run 'systemctl "
+                  "reload tgswitchd' as root so that the polkit rule names this unit" },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, UNIT_JOB_DENIED, NULL },
                 { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN, NULL },
                 { "org.freedesktop.systemd1.NoSuchUnit", UNIT_JOB_REFUSED, NULL },
@@ -142,6 +142,27 @@ static void test_refusals(void **state)
                 assert_non_null(f->error);
                 if (refusal->error)
                         assert_string_equal(f->error, refusal->error);
+        }
+}
+
+/* What systemd says then is about polkit's own unit, and must not read as if it were about the worker's. */
+static void test_refused_for_want_of_polkit(void **state)
+{
+        static const struct {
+                const char *name, *text;
+        } refusals[] = {
+                { "org.freedesktop.systemd1.UnitMasked", "Unit polkit.service is masked." },
+                { SD_BUS_ERROR_NO_REPLY, "Failed to activate service 'org.freedesktop.PolicyKit1': timed out" },
+        };
+        UnitFixture *f = *state;
+
+        FOREACH_ELEMENT(refusal, refusals) {
+                f->systemd->refusal = refusal->name;
+                f->systemd->refusal_text = refusal->text;
+                begin_job(f, UNIT_STOP, USEC_INFINITY);
+                assert_result(f, UNIT_JOB_DENIED);
+                assert_non_null(strstr(f->error, "run 'systemctl start polkit' as root"));
+                assert_null(strstr(f->error, "unmask shop.service"));
         }
 }
 
@@ -448,6 +469,7 @@ int main(void)
                 DIRECT(test_end_overtakes_the_answer),
                 DIRECT(test_too_many_ends_overtake_the_answer),
                 DIRECT(test_refusals),
+                DIRECT(test_refused_for_want_of_polkit),
                 DIRECT(test_refused_by_a_shutdown),
                 DIRECT(test_cancelled_by_a_shutdown),
                 DIRECT(test_is_the_host_going_down),
