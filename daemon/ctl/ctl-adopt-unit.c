@@ -335,15 +335,21 @@ CtlExit adopt_unit_read(Ctl *c, const char *name, const char *const *roots, bool
 
 void adopt_unit_done(AdoptUnit *u)
 {
-        char **strings[] = { &u->name,     &u->load_state, &u->active_state, &u->file_state,
-                             &u->fragment, &u->type,       &u->user };
-        char ***vectors[] = { &u->drop_ins,  &u->triggers, &u->after,   &u->requires,
-                              &u->requisite, &u->binds_to, &u->part_of, &u->running };
-
-        FOREACH_ELEMENT(s, strings)
-                free(**s);
-        FOREACH_ELEMENT(v, vectors)
-                strv_free(**v);
+        free(u->name);
+        free(u->load_state);
+        free(u->active_state);
+        free(u->file_state);
+        free(u->fragment);
+        free(u->type);
+        free(u->user);
+        strv_free(u->drop_ins);
+        strv_free(u->triggers);
+        strv_free(u->after);
+        strv_free(u->requires);
+        strv_free(u->requisite);
+        strv_free(u->binds_to);
+        strv_free(u->part_of);
+        strv_free(u->running);
         unit_settings_done(&u->settings);
         adopt_variables_done(&u->variables);
         *u = (AdoptUnit){};

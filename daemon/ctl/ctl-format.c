@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -116,6 +117,8 @@ size_t print_styled(FILE *f, bool colour, Style style, const char *text)
 {
         size_t columns = 0, size;
         bool styled = colour && style != STYLE_PLAIN;
+
+        assert(text);
 
         if (styled)
                 fputs(styles[style], f);

@@ -205,7 +205,7 @@ static char **units_of(const char *first, ...)
 
 static void test_rule_names_units_exactly(void **state)
 {
-        _cleanup_strv_ char **units = units_of("shop.service", "a\\x2db@1.service", "backup.timer", NULL),
+        _cleanup_strv_ char **units = units_of("shop.service", "a\\x2db@1.service", "backup.timer", (char *) NULL),
                             **read = NULL;
         _cleanup_free_ char *text = NULL, *again = NULL;
 
@@ -230,7 +230,7 @@ static void test_rule_takes_no_other_names(void **state)
         static const char *const bad[] = { "shop", "*.service", "a\"b.service", "a\nb.service", "", "a b.service" };
 
         FOREACH_ELEMENT(b, bad) {
-                _cleanup_strv_ char **units = units_of(*b, NULL);
+                _cleanup_strv_ char **units = units_of(*b, (char *) NULL);
                 char *text = NULL;
 
                 assert_int_equal(rules_render(units, &text), -EINVAL);

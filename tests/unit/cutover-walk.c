@@ -127,7 +127,7 @@ static void move_event(Walk *k, uint32_t from, World w, CutoverEvent event)
 
 static void move_wishes(Walk *k, uint32_t from, const World *w)
 {
-        for (uint8_t server = 0; server < SERVER_MAX; server++) {
+        for (int server = 0; server < SERVER_MAX; server++) {
                 World asked = *w;
 
                 if (w->memory.state == CUTOVER_SETTLED && world_ask(&asked, server))
