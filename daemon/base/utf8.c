@@ -28,6 +28,9 @@ size_t utf8_sequence_length(const char *s, size_t n)
         }
         if (code < smallest || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
                 return 0;
+        /* noncharacters */
+        if ((code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe)
+                return 0;
         return length;
 }
 

@@ -181,6 +181,12 @@ static void test_changes_are_told_together_and_only_changes(void **state)
         fake_changed(f->shop);
         assert_string_equal(heard(f), "Changed shop LastError=bad ? byte\n");
 
+        /* nor does what is UTF-8, and no character */
+        forget(f);
+        fake_set_string(&f->shop->error, "bad \xef\xbf\xbf character");
+        fake_changed(f->shop);
+        assert_string_equal(heard(f), "Changed shop LastError=bad ??? character\n");
+
         forget(f);
         f->manager->server_state = "inactive";
         f->manager->observer->manager_changed(f->manager, f->manager->observer->userdata);
