@@ -154,8 +154,7 @@ static int subscribe(sd_bus *bus)
         return r < 0 && !sd_bus_error_has_name(&error, SYSTEMD_NAME ".AlreadySubscribed") ? r : 0;
 }
 
-/* Has systemd do something with a unit and waits for its end; 1: well, 0: not. */
-static int unit_job(sd_bus *bus, const char *method, const char *unit, sd_bus_error *error)
+int adopt_unit_job(sd_bus *bus, const char *method, const char *unit, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
@@ -213,7 +212,7 @@ static CtlExit reload_daemon(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         /* `authorize` comes with it, and a daemon that does not run starts. */
-        int r = unit_job(c->bus, "ReloadOrRestartUnit", DAEMON_UNIT, &error);
+        int r = adopt_unit_job(c->bus, "ReloadOrRestartUnit", DAEMON_UNIT, &error);
 
         if (r > 0)
                 return CTL_OK;
@@ -285,7 +284,7 @@ CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file,
 CtlExit adopt_restart(Ctl *c, const char *unit)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = unit_job(c->bus, "TryRestartUnit", unit, &error);
+        int r = adopt_unit_job(c->bus, "TryRestartUnit", unit, &error);
 
         if (r > 0)
                 return CTL_OK;

@@ -47,7 +47,7 @@ CtlExit verb_set_seat(Ctl *c)
                 return ctl_error(CTL_USAGE, "A seat is either cloud or local, not '%s'.", seat);
         if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(name, path)) != CTL_OK)
                 return status;
-        r = sd_bus_call_method(c->bus, BUS_NAME, path, BUS_BOT_INTERFACE, "SetSeat", &error, NULL, "s", seat);
+        r = ctl_call(c, path, BUS_BOT_INTERFACE, "SetSeat", &error, NULL, "s", seat);
         if (r < 0)
                 return call_failed(name, r, &error);
         (void) snprintf(text, sizeof(text), "taken to be logged in at the %s server.", seat);
@@ -59,7 +59,7 @@ static CtlExit clear_spool(Ctl *c, const char *name, const char *path)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call_method(c->bus, BUS_NAME, path, BUS_BOT_INTERFACE, "ClearSpool", &error, NULL, "");
+        r = ctl_call(c, path, BUS_BOT_INTERFACE, "ClearSpool", &error, NULL, "");
         if (r < 0)
                 return call_failed(name, r, &error);
         return done(c, name, "spool", "cleared", "the spooled updates are dropped.");
@@ -97,7 +97,7 @@ CtlExit verb_spool(Ctl *c)
         if (c->clear)
                 return clear_spool(c, name, path);
 
-        r = sd_bus_call_method(c->bus, BUS_NAME, path, BUS_BOT_INTERFACE, "ReadSpool", &error, &reply, "");
+        r = ctl_call(c, path, BUS_BOT_INTERFACE, "ReadSpool", &error, &reply, "");
         if (r >= 0)
                 r = sd_bus_message_read(reply, "h", &fd); /* belongs to the message */
         if (r < 0)
@@ -118,7 +118,7 @@ CtlExit verb_reload(Ctl *c)
         status = ctl_connect(c);
         if (status != CTL_OK)
                 return status;
-        r = sd_bus_call_method(c->bus, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", &error, &reply, "");
+        r = ctl_call(c, BUS_PATH, BUS_MANAGER_INTERFACE, "Reload", &error, &reply, "");
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &problems);
         if (r < 0)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/strv.h"
+#include "ctl/ctl-agent.h"
 #include "ctl/ctl-bus.h"
 #include "ctl/ctl-dict.h"
 
@@ -165,6 +168,48 @@ CtlExit ctl_state_select(CtlState *s, char *const *patterns)
                 for (size_t i = 0; i < s->n_bots; i++)
                         s->bots[i].selected = true;
         return CTL_OK;
+}
+
+/* ---- changing ---- */
+
+/* polkit and the daemon give somebody five minutes for a password, and the daemon's answer may take some more. */
+#define PASSWORD_TIMEOUT_USEC (6 * USEC_PER_MIN)
+
+int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error, sd_bus_message **ret)
+{
+        struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+        int r;
+
+        r = sd_bus_message_set_allow_interactive_authorization(m, !c->no_ask_password);
+        if (r < 0)
+                return r;
+        if (geteuid() == 0 || c->no_ask_password)
+                return sd_bus_call(c->bus, m, timeout_usec, error, ret);
+        agent_open(c);
+        /* Ctrl-C is for the agent, which has it from the terminal as well and takes its question back: the answer that
+         * nothing was changed then comes from the daemon. */
+        if (c->agent > 0)
+                (void) sigaction(SIGINT, &ignore, &before);
+        r = sd_bus_call(c->bus, m, MAX(timeout_usec, PASSWORD_TIMEOUT_USEC), error, ret);
+        if (c->agent > 0)
+                (void) sigaction(SIGINT, &before, NULL);
+        return r;
+}
+
+int ctl_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_error *error,
+             sd_bus_message **ret, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, interface, member);
+        if (r < 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(m, types, ap);
+        va_end(ap);
+        return r < 0 ? r : ctl_call_message(c, m, 0, error, ret);
 }
 
 /* ---- reading ---- */
@@ -332,6 +377,8 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                 { "org.tgswitch1.Error.FallbackWindow", CTL_TOO_EARLY },
                 { SD_BUS_ERROR_UNKNOWN_OBJECT, CTL_NOT_FOUND },
                 { SD_BUS_ERROR_ACCESS_DENIED, CTL_DENIED },
+                { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CTL_DENIED },
+                { "org.tgswitch1.Error.PolkitUnavailable", CTL_DENIED },
                 { SD_BUS_ERROR_SERVICE_UNKNOWN, CTL_UNREACHABLE },
                 { SD_BUS_ERROR_NAME_HAS_NO_OWNER, CTL_UNREACHABLE },
                 { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },

@@ -48,6 +48,15 @@ typedef struct CtlState {
 /* Connects to the system bus; says so on standard error where that fails. */
 CtlExit ctl_connect(Ctl *c) _must_check_;
 
+/* A call that polkit may put to somebody (org.tgswitch1(5)): with the right to ask for a password, where it is not
+ * waived, and somebody to ask; it waits for as long as that may take, or for `timeout_usec` where that is longer. 0:
+ * sd-bus's own, for who need not be asked. Ctrl-C calls off the question alone. */
+int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error,
+                     sd_bus_message **ret) _must_check_;
+/* The same with the arguments of sd_bus_call_method(); `ret` may be NULL. */
+int ctl_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_error *error,
+             sd_bus_message **ret, const char *types, ...) _must_check_;
+
 /* Reads everything there is in two calls. What was in `s` is released first. */
 int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error) _must_check_;
 void ctl_state_done(CtlState *s);

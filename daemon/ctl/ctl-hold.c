@@ -10,13 +10,12 @@ typedef int (*hold_ask_t)(Ctl *c, const char *path, usec_t until_usec, sd_bus_er
 
 static int ask_hold(Ctl *c, const char *path, usec_t until_usec, sd_bus_error *error)
 {
-        return sd_bus_call_method(c->bus, BUS_NAME, path, BUS_BOT_INTERFACE, "Hold", error, NULL, "ts", until_usec,
-                                  c->reason ?: "");
+        return ctl_call(c, path, BUS_BOT_INTERFACE, "Hold", error, NULL, "ts", until_usec, c->reason ?: "");
 }
 
 static int ask_release(Ctl *c, const char *path, usec_t until_usec, sd_bus_error *error)
 {
-        return sd_bus_call_method(c->bus, BUS_NAME, path, BUS_BOT_INTERFACE, "Release", error, NULL, "");
+        return ctl_call(c, path, BUS_BOT_INTERFACE, "Release", error, NULL, "");
 }
 
 static void print_hold(const CtlBot *b, usec_t until_usec)

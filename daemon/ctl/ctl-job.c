@@ -97,7 +97,7 @@ static CtlExit ask_job(Ctl *c, const char *member, const char *done)
                 return status;
 
         (void) snprintf(path, sizeof(path), BUS_JOB_PREFIX "%" PRIu32, id);
-        r = sd_bus_call_method(c->bus, BUS_NAME, path, BUS_JOB_INTERFACE, member, &error, NULL, "");
+        r = ctl_call(c, path, BUS_JOB_INTERFACE, member, &error, NULL, "");
         if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT))
                 return ctl_error(CTL_NOT_FOUND, "No job %" PRIu32 " is under way.", id);
         if (r < 0)

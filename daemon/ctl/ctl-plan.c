@@ -42,7 +42,7 @@ static int call_check(Ctl *c, const char *bot, const char *target, sd_bus_messag
         r = sd_bus_message_append(m, "s", target);
         if (r < 0)
                 return r;
-        return sd_bus_call(c->bus, m, CHECK_TIMEOUT_USEC, error, ret);
+        return ctl_call_message(c, m, CHECK_TIMEOUT_USEC, error, ret);
 }
 
 static Style verdict_style(const char *verdict)

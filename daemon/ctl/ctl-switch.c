@@ -149,7 +149,7 @@ static int call_switch(const Round *round, Ctl *c, const CtlBot *b, sd_bus_messa
         r = sd_bus_message_close_container(m);
         if (r < 0)
                 return r;
-        return sd_bus_call(c->bus, m, 0, error, ret);
+        return ctl_call_message(c, m, 0, error, ret);
 }
 
 /* The daemon had the call and went before it answered. */

@@ -3,6 +3,7 @@
 
 #include <json-c/json.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
@@ -29,6 +30,9 @@ typedef struct Ctl {
         sd_bus *bus; /* NULL until ctl_connect() */
         bool all, yes, no_wait, json, clear, strict, when_allowed, automatic;
         bool environment, exec, pending_updates, undo, force, restart; /* of adopt */
+        bool encrypt, plain, webhook;                                  /* of set-token, as is `force` */
+        bool no_ask_password;
+        pid_t agent; /* ctl-agent.h; 0: none runs */
         const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until, *bot;
         char **arguments; /* what follows the verb; NULL-terminated */
 
@@ -54,6 +58,8 @@ CtlExit verb_spool(Ctl *c);
 CtlExit verb_reload(Ctl *c);
 CtlExit verb_authorize(Ctl *c);
 CtlExit verb_adopt(Ctl *c);
+CtlExit verb_set_token(Ctl *c);
+CtlExit verb_check_credentials(Ctl *c);
 
 /* A sentence for standard error. Returns `status`, to be returned. */
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);

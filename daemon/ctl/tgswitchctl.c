@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "ctl/ctl.h"
+#include "ctl/ctl-agent.h"
 
 /* The options beside --help and --version; a verb names those it takes. */
 typedef enum Option {
@@ -32,6 +32,10 @@ typedef enum Option {
         OPTION_FORCE = 1 << 21,
         OPTION_RESTART = 1 << 22,
         OPTION_PENDING_UPDATES = 1 << 23,
+        OPTION_ENCRYPT = 1 << 24,
+        OPTION_PLAIN = 1 << 25,
+        OPTION_WEBHOOK = 1 << 26,
+        OPTION_NO_ASK_PASSWORD = 1 << 27, /* goes with every verb */
 } Option;
 
 #define OPTIONS_SWITCH                                                                                                \
@@ -41,6 +45,8 @@ typedef enum Option {
 #define OPTIONS_ADOPT                                                                                          \
         (OPTION_BOT | OPTION_ENVIRONMENT | OPTION_EXEC | OPTION_PENDING_UPDATES | OPTION_UNDO | OPTION_FORCE | \
          OPTION_RESTART | OPTION_YES | OPTION_JSON)
+
+#define OPTIONS_SET_TOKEN (OPTION_ENCRYPT | OPTION_PLAIN | OPTION_WEBHOOK | OPTION_FORCE | OPTION_YES | OPTION_JSON)
 
 #define ANY UINT_MAX
 
@@ -73,6 +79,9 @@ static const struct {
           "Write the polkit rule for the configured units" },
         { "adopt", "UNIT --bot=NAME|--undo", 1, 1, OPTIONS_ADOPT, verb_adopt,
           "Make a service a worker of a bot, or undo that" },
+        { "set-token", "BOT", 1, 1, OPTIONS_SET_TOKEN, verb_set_token, "Store a bot's token, or the new one" },
+        { "check-credentials", "", 0, 0, OPTION_JSON, verb_check_credentials,
+          "Sort out what this host cannot decrypt" },
 };
 
 static const struct option long_options[] = {
@@ -98,6 +107,10 @@ static const struct option long_options[] = {
         { "undo", no_argument, NULL, OPTION_UNDO },
         { "force", no_argument, NULL, OPTION_FORCE },
         { "restart", no_argument, NULL, OPTION_RESTART },
+        { "encrypt", no_argument, NULL, OPTION_ENCRYPT },
+        { "plain", no_argument, NULL, OPTION_PLAIN },
+        { "webhook", no_argument, NULL, OPTION_WEBHOOK },
+        { "no-ask-password", no_argument, NULL, OPTION_NO_ASK_PASSWORD },
         { "help", no_argument, NULL, OPTION_HELP },
         { "version", no_argument, NULL, OPTION_VERSION },
         {},
@@ -160,7 +173,7 @@ static void print_help(void)
         puts("tgswitchctl [OPTION...] VERB [ARGUMENT...]\n\n"
              "Moves Telegram bots between the cloud and the local Bot API server.\n\nVerbs:");
         FOREACH_ELEMENT(v, verbs)
-                printf("  %-9s %-24s %s\n", v->name, v->arguments, v->help);
+                printf("  %-17s %-24s %s\n", v->name, v->arguments, v->help);
         puts("\nOptions:\n"
              "      --json                JSON instead of text, with \"schema\":1\n"
              "      --all                 Every bot that has a seat and is not there yet\n"
@@ -182,6 +195,9 @@ static void print_help(void)
              "      --undo                Of adopt: take back what it wrote\n"
              "      --force               Of adopt: also where somebody has changed that, or the bot is elsewhere\n"
              "      --restart             Of adopt: restart what runs\n"
+             "      --encrypt, --plain    Of set-token: store it encrypted for this host, or as it is\n"
+             "      --webhook             Of set-token: set the webhook again that is on record\n"
+             "      --no-ask-password     Do not ask for a password\n"
              "  -h, --help                This text\n"
              "      --version             The version\n\n"
              "See tgswitchctl(1).");
@@ -203,6 +219,10 @@ static void option_set(Ctl *c, Option option, const char *value)
         c->undo |= option == OPTION_UNDO;
         c->force |= option == OPTION_FORCE;
         c->restart |= option == OPTION_RESTART;
+        c->encrypt |= option == OPTION_ENCRYPT;
+        c->plain |= option == OPTION_PLAIN;
+        c->webhook |= option == OPTION_WEBHOOK;
+        c->no_ask_password |= option == OPTION_NO_ASK_PASSWORD;
         if (option == OPTION_BOT)
                 c->bot = value;
         if (option == OPTION_REASON)
@@ -231,7 +251,7 @@ static const char *option_name(unsigned option)
 static CtlExit run_verb(Ctl *c, const char *name, unsigned n_arguments, unsigned given)
 {
         FOREACH_ELEMENT(v, verbs) {
-                unsigned foreign = given & ~v->options;
+                unsigned foreign = given & ~(v->options | OPTION_NO_ASK_PASSWORD);
 
                 if (!streq(v->name, name))
                         continue;
@@ -280,6 +300,7 @@ int main(int argc, char *argv[])
                 status = run_verb(&c, "status", 0, given);
         }
 
+        agent_close(&c);
         sd_bus_flush_close_unref(c.bus);
         if (fflush(stdout) != 0 && status == CTL_OK)
                 status = CTL_FAILED;

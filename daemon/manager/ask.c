@@ -25,7 +25,7 @@ static AskResult answer(AskResult result, char **ret_message, const char *format
 }
 
 /* Whether anything at all can be done for the bot. */
-static AskResult usable(const Bot *b, char **ret_message)
+AskResult bot_usable(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
                 return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
@@ -124,7 +124,7 @@ static AskResult hold_allows(const Bot *b, const SwitchOptions *options, char **
 
 AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options, char **ret_message)
 {
-        AskResult result = usable(b, ret_message);
+        AskResult result = bot_usable(b, ret_message);
         CutoverStep step;
 
         assert(target == SEAT_CLOUD || target == SEAT_LOCAL);
@@ -425,7 +425,7 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
 AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *userdata, BotCheck **ret,
                     char **ret_message)
 {
-        AskResult result = usable(b, ret_message);
+        AskResult result = bot_usable(b, ret_message);
         BotCheck *bc;
         int r;
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -25,53 +26,128 @@ static int read_credential(const Bot *b, const char *kind, size_t size_max, char
         return read_file_at(fd, name, O_NOFOLLOW, size_max, ret, ret_size);
 }
 
+typedef struct Credential {
+        char *bytes;
+        size_t size;
+        int result; /* of reading it: 0, or -ENOENT and the like without any bytes */
+} Credential;
+
+static void credential_done(Credential *c)
+{
+        if (c->bytes)
+                explicit_bzero(c->bytes, c->size);
+        free(c->bytes);
+        *c = (Credential){ .result = -ENOENT };
+}
+
+/* Leaves one behind that is not there. */
+#define TAKE_CREDENTIAL(c)                               \
+        ({                                               \
+                Credential _taken = (c);                 \
+                (c) = (Credential){ .result = -ENOENT }; \
+                _taken;                                  \
+        })
+
+static Credential credential_of(const Bot *b, const char *prefix, const char *kind, size_t size_max)
+{
+        Credential c = {};
+        char name[32];
+
+        snprintf(name, sizeof(name), "%s%s", prefix, kind);
+        c.result = read_credential(b, name, size_max, &c.bytes, &c.size);
+        assert(c.result < 0 || c.bytes);
+        return c;
+}
+
+/* A secret of the administrator's, from the plain file or the encrypted one, which look the same to us. With both of
+ * them nobody could tell which is the old one: -EEXIST. -EKEYREJECTED: the encrypted one is not for this host. In both
+ * cases *ret_why is the sentence, or NULL for want of memory. */
+static Credential read_secret(const Bot *b, const char *kind, size_t size_max, char **ret_why)
+{
+        _cleanup_(credential_done) Credential plain = credential_of(b, "", kind, size_max);
+        _cleanup_(credential_done) Credential sealed = credential_of(b, "encrypted-", kind, size_max);
+        _cleanup_(credential_done) Credential refused = credential_of(b, "refused-", kind, 4096);
+        bool both = plain.result != -ENOENT && (sealed.result != -ENOENT || refused.result >= 0), equal;
+        Credential none = { .result = both ? -EEXIST : -EKEYREJECTED };
+
+        equal = both && plain.result >= 0 && sealed.result >= 0 && plain.size == sealed.size &&
+                memcmp(plain.bytes, sealed.bytes, plain.size) == 0;
+        if (equal)
+                log_bot(LOG_WARNING, b->name,
+                        "The same %s is in /etc/tgswitch/%ss/%s and, encrypted, in /etc/tgswitch/%ss.encrypted/%s: remove "
+                        "the first.",
+                        kind, kind, b->name, kind, b->name);
+        if (both && !equal) {
+                if (asprintf(ret_why,
+                             "There are two %ss, /etc/tgswitch/%ss/%s and /etc/tgswitch/%ss.encrypted/%s, and they are "
+                             "not the same: remove the wrong one and run 'systemctl restart tgswitchd'.",
+                             kind, kind, b->name, kind, b->name) < 0)
+                        *ret_why = NULL;
+                return none;
+        }
+        if (refused.result >= 0) {
+                *ret_why = strdup(refused.bytes);
+                return none;
+        }
+        return sealed.result != -ENOENT ? TAKE_CREDENTIAL(sealed) : TAKE_CREDENTIAL(plain);
+}
+
+/* Once: what is in the way of one is in the way of all. */
+static void tell_unlocked(Manager *m)
+{
+        if (!m->unlocked_told)
+                log_warning("A token could not be locked into memory. Only MemorySwapMax=0 of tgswitchd.service keeps it "
+                            "out of swap now, where the host has control groups v2: raise LimitMEMLOCK= there, or allow "
+                            "mlock(2) in the container.");
+        m->unlocked_told = true;
+}
+
 static void load_token(Bot *b)
 {
-        char *bytes = NULL;
-        size_t size = 0;
-        int r;
+        _cleanup_free_ char *why = NULL;
+        _cleanup_(credential_done) Credential c = read_secret(b, "token", 4096, &why);
+        int r = c.result >= 0 ? bot_token_new(&b->token, c.bytes, c.size) : c.result;
 
-        r = read_credential(b, "token", 4096, &bytes, &size);
-        if (r >= 0) {
-                r = bot_token_new(&b->token, bytes, size);
-                explicit_bzero(bytes, size);
-                free(bytes);
-        }
-        if (r == -ENOENT)
+        if (r == -EEXIST || r == -EKEYREJECTED)
+                bot_set_error(b, "%s", why ?: "There is not enough memory to say why there is no token.");
+        else if (r == -ENOENT)
                 bot_set_error(b,
-                              "There is no token: put it into /etc/tgswitch/tokens/%s (mode 0600, one line as "
-                              "BotFather gave it) and run 'systemctl restart tgswitchd'.",
-                              b->name);
+                              "There is no token: store it with 'tgswitchctl set-token %s', or put it into "
+                              "/etc/tgswitch/tokens/%s (mode 0600, one line as BotFather gave it) and run 'systemctl "
+                              "restart tgswitchd'.",
+                              b->name, b->name);
         else if (r == -EINVAL)
                 bot_set_error(b,
                               "The credential token_%s is not a bot token: it has to be one line as BotFather gave "
-                              "it, like 123456789:AA… (35 characters). Correct /etc/tgswitch/tokens/%s and run "
-                              "'systemctl restart tgswitchd'.",
+                              "it, like 123456789:AA… (35 characters). Store it anew with 'tgswitchctl set-token %s'.",
                               b->name, b->name);
         else if (r < 0)
                 bot_set_error(b, "The credential token_%s cannot be read: %s.", b->name, strerror(-r));
         if (r < 0)
                 log_bot(LOG_ERR, b->name, "%s", b->error);
+        else if (!bot_token_is_locked(b->token))
+                tell_unlocked(b->manager);
 }
 
 static void load_webhook_secret(Bot *b)
 {
-        char *bytes = NULL;
-        size_t size = 0;
-        int r;
+        _cleanup_free_ char *why = NULL;
+        _cleanup_(credential_done) Credential c = read_secret(b, "secret", 512, &why);
 
-        r = read_credential(b, "secret", 512, &bytes, &size);
-        if (r == -ENOENT)
+        if (c.result == -ENOENT)
                 return;
-        if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the credential secret_%s: %m", b->name);
+        if (c.result < 0) {
+                if (why)
+                        log_bot(LOG_ERR, b->name, "%s", why);
+                else
+                        log_bot_errno(LOG_ERR, b->name, c.result, "Failed to read the credential secret_%s: %m",
+                                      b->name);
                 return;
         }
-        if (size > 0 && bytes[size - 1] == '\n')
-                bytes[--size] = '\0';
-        if (strlen(bytes) == size && size > 0)
-                b->webhook_secret = TAKE_PTR(bytes);
-        free(bytes);
+        if (c.size > 0 && c.bytes[c.size - 1] == '\n')
+                c.bytes[--c.size] = '\0';
+        if (strlen(c.bytes) == c.size && c.size > 0)
+                b->webhook_secret = TAKE_PTR(c.bytes);
 }
 
 /* Whatever is wrong with it is said when the webhook needs it, by check; a private key in a file that is handed to
@@ -157,8 +233,7 @@ static void check_token_is_ours(Bot *b)
                 return;
         bot_set_error(b,
                       "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64
-                      ": put the right token in place, /etc/tgswitch/tokens/%s, and run 'systemctl restart tgswitchd', or give the other bot a name of "
-                      "its own.",
+                      ": store the right token with 'tgswitchctl set-token %s', or give the other bot a name of its own.",
                       bot_token_id(b->token), b->name, b->record.bot_id, b->name);
         log_bot(LOG_ERR, b->name, "%s", b->error);
         b->token = bot_token_free(b->token);
@@ -230,9 +305,8 @@ int bot_load(Bot *b)
                 return r;
         if (bot_job_running(b) && !b->token) {
                 bot_set_error(b,
-                              "The bot is in the middle of a cutover (%s) and has no usable token: put it back into "
-                              "/etc/tgswitch/tokens/%s and run 'systemctl restart tgswitchd'. Until then nothing is "
-                              "done.",
+                              "The bot is in the middle of a cutover (%s) and has no usable token: store it with "
+                              "'tgswitchctl set-token %s'. Until then nothing is done.",
                               cutover_state_to_string(b->record.state), b->name);
                 log_bot(LOG_ERR, b->name, "%s", b->error);
                 return 0;

@@ -73,6 +73,7 @@ struct Manager {
         const ManagerObserver *observer;
         sd_event_source *status_source;
         char *status; /* as last told to systemd */
+        bool unlocked_told;
         bool stopping;
 };
 
@@ -208,9 +209,11 @@ int bot_call_named(Bot *b, const char *method, json_object *arguments, usec_t ti
 usec_t bot_get_updates_answered(const Bot *b);
 
 /* ---- op-check.c ---- */
-/* Keeps the settings in the record, without the token in them. Returns 1 where the URL is another than before, 0, or a
- * negative errno. */
+/* Keeps the settings in the record, without the token in them; not where another bot's is. Returns 1 where the URL is
+ * another than before, 0, or a negative errno. */
 int bot_remember_webhook(Bot *b, const WebhookSettings *settings) _must_check_;
+/* The other bot whose token stands in the text, or NULL. */
+const Bot *bot_whose_token_is_in(const Bot *b, const char *text);
 
 /* ---- bot-step.c ---- */
 void bot_post(Bot *b, CutoverEvent event);
@@ -287,6 +290,16 @@ int op_publish_start(Bot *b, Operation **ret) _must_check_;
 int op_start_workers_start(Bot *b, Operation **ret) _must_check_;
 int op_next_part_start(Bot *b, Operation **ret) _must_check_;
 int op_confirm_start(Bot *b, Operation **ret) _must_check_;
+
+/* ---- op-log-in.c ---- */
+/* setWebhook's, with the token where the bot has it in its URL: for bot_call() alone. NULL: no memory. */
+json_object *bot_set_webhook_arguments(const Bot *b, Seat seat) _must_check_;
+/* The secret or certificate that the webhook needs is not there; says so in the bot's error. */
+bool bot_lacks_webhook_credentials(Bot *b);
+
+/* ---- ask.c ---- */
+/* Whether anything at all can be done for the bot. */
+AskResult bot_usable(const Bot *b, char **ret_message);
 
 /* ---- warm-up.c ---- */
 void warm_up(Bot *b);

@@ -173,3 +173,40 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                     char **ret_message);
 BotCheck *bot_check_free(BotCheck *c);
 DEFINE_CLEANUP(BotCheck *, bot_check_free);
+
+/* What the server of the bot's seat says of the token that the process was started with. */
+typedef enum TokenVerdict {
+        TOKEN_ACCEPTED,
+        TOKEN_REFUSED, /* 401: revoked, or never given */
+        TOKEN_UNKNOWN, /* no answer, or one about something else */
+        TOKEN_VERDICT_MAX,
+        TOKEN_VERDICT_INVALID = -EINVAL,
+} TokenVerdict;
+
+const char *token_verdict_to_string(TokenVerdict v);
+
+/* And of its webhook, which belongs to the token: one that was replaced has none. */
+typedef enum TokenWebhook {
+        TOKEN_WEBHOOK_UNKNOWN,
+        TOKEN_WEBHOOK_NONE,  /* neither at the server nor on record */
+        TOKEN_WEBHOOK_THERE, /* at the server */
+        TOKEN_WEBHOOK_GONE,  /* on record, and not at the server */
+        TOKEN_WEBHOOK_SET,   /* the same, and was set again */
+        TOKEN_WEBHOOK_MAX,
+        TOKEN_WEBHOOK_INVALID = -EINVAL,
+} TokenWebhook;
+
+const char *token_webhook_to_string(TokenWebhook w);
+
+/* `explanation` is a sentence, or "" where there is nothing to explain. */
+typedef void (*token_check_handler_t)(TokenVerdict verdict, TokenWebhook webhook, const char *explanation,
+                                      void *userdata);
+
+/* Asks the server of a settled seat, and no other, with getMe and getWebhookInfo. With `restore_webhook` one that is
+ * gone is set again as it is on record: by the last move, so it is for the caller to know that the bot has not gone
+ * over to polling since. Callback and freeing as with bot_check(). */
+typedef struct TokenCheck TokenCheck;
+AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t handler, void *userdata, TokenCheck **ret,
+                          char **ret_message);
+TokenCheck *token_check_free(TokenCheck *c);
+DEFINE_CLEANUP(TokenCheck *, token_check_free);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/strv.h"
+#include "ctl/ctl-adopt-apply.h"
+#include "ctl/ctl-json.h"
+#include "ctl/ctl-format.h"
+#include "ctl/ctl-records.h"
+#include "ctl/ctl-token-workers.h"
+#include "ctl/ctl-token.h"
+#include "io/config.h"
+
+/* A new token for a bot: stored, taken up by tgswitchd, accepted by the server, taken up by the workers, in this order.
+ * What the server refuses is taken back before any worker has seen it. */
+
+#define DAEMON_UNIT     "tgswitchd.service"
+#define STATE_DIRECTORY "/var/lib/tgswitch"
+#define BOTS_DIRECTORY  TOKEN_ROOT "/bots.d"
+
+/* getMe, getWebhookInfo and setWebhook, each as long as a server may take. */
+#define CHECK_TIMEOUT_USEC (3 * USEC_PER_MIN)
+
+typedef struct Rotation {
+        const char *bot;
+        BotToken *token;
+        TokenStore store;
+        TokenForm form; /* that it is stored in */
+        CtlState all;
+        const CtlBot *state; /* in `all`; NULL: tgswitchd does not run, or does not know the bot yet */
+        bool running;        /* tgswitchd */
+        bool same;           /* the token that is there already: only its form changes */
+        const char *said;    /* by the server, or why it was not asked: "accepted", "refused", "unknown", "not-asked" */
+        char *webhook;       /* as CheckToken() of org.tgswitch1(5) says it */
+        json_object *json;
+} Rotation;
+
+static void rotation_done(Rotation *o)
+{
+        o->token = bot_token_free(o->token);
+        token_store_close(&o->store);
+        ctl_state_done(&o->all);
+        free(o->webhook);
+}
+
+/* ---- before anything is changed ---- */
+
+/* Without starting tgswitchd: it may be stopped because its tokens are not there yet. */
+static int look_for_daemon(Ctl *c, bool *ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r, running;
+
+        r = sd_bus_call_method(c->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                               "NameHasOwner", NULL, &reply, "s", BUS_NAME);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "b", &running);
+        if (r < 0)
+                return r;
+        *ret = running;
+        return 0;
+}
+
+static CtlExit look(Ctl *c, Rotation *o)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *file = NULL;
+        CtlExit status;
+        int r;
+
+        if ((status = ctl_connect(c)) != CTL_OK)
+                return status;
+        r = look_for_daemon(c, &o->running);
+        if (r >= 0 && o->running)
+                r = ctl_state_read(c, &o->all, &error);
+        if (r < 0)
+                return ctl_call_failed(NULL, r, &error);
+        o->state = ctl_state_bot(&o->all, o->bot);
+        if (o->state)
+                return CTL_OK;
+        if (asprintf(&file, BOTS_DIRECTORY "/%s.conf", o->bot) < 0) {
+                file = NULL;
+                return ctl_oom();
+        }
+        if (access(file, F_OK) < 0)
+                return ctl_error(
+                                CTL_NOT_FOUND,
+                                "No bot is called '%s': write %s first, see tgswitch-bot(5), or look for the right name "
+                                "with 'tgswitchctl list'. Nothing was changed.",
+                                o->bot, file);
+        return CTL_OK;
+}
+
+static CtlExit judge(const Rotation *o)
+{
+        int64_t id = bot_token_id(o->token), known = o->state ? o->state->id : 0;
+
+        if (known == 0 && records_bot_id(STATE_DIRECTORY, o->bot, &known) < 0)
+                return ctl_error(CTL_FAILED, "The record of %s cannot be read. Nothing was changed.", o->bot);
+        if (known == 0 && o->store.token)
+                known = bot_token_id(o->store.token);
+        if (known != 0 && known != id)
+                return ctl_error(CTL_CHECKS_FAILED,
+                                 "This is the token of bot %" PRIi64 ", but %s is bot %" PRIi64
+                                 ": ask BotFather for the "
+                                 "token of that one, or give the other bot a name of its own. Nothing was changed.",
+                                 id, o->bot, known);
+        for (size_t i = 0; i < o->all.n_bots; i++)
+                if (o->all.bots[i].id == id && !streq(o->all.bots[i].name, o->bot))
+                        return ctl_error(CTL_CHECKS_FAILED,
+                                         "This is the token of bot %" PRIi64
+                                         ", which is called %s here: one bot has one "
+                                         "name. Nothing was changed.",
+                                         id, o->all.bots[i].name);
+        return CTL_OK;
+}
+
+static CtlExit confirm(const Ctl *c, const Rotation *o)
+{
+        _cleanup_free_ char *workers = o->state ? strv_join(o->state->workers, " ") : NULL;
+
+        /* The first one of a bot replaces nothing. */
+        if (c->yes || o->store.form == TOKEN_NONE)
+                return CTL_OK;
+        if (c->json || !isatty(STDIN_FILENO) || !c->terminal)
+                return ctl_error(CTL_USAGE, "Nothing was changed: without a terminal to ask on, --yes is needed.");
+        printf("%s is bot %" PRIi64 ". Its token is stored %s%s.\n", o->bot, bot_token_id(o->token),
+               o->form == TOKEN_ENCRYPTED ? "encrypted for this host" : "as it is, for root alone",
+               o->same ? ", and is the one that is there already" : "");
+        if (o->running)
+                printf("Then tgswitchd is restarted%s%s%s.\n", isempty(workers) || o->same ? "" : ", and what runs of ",
+                       isempty(workers) || o->same ? "" : workers,
+                       isempty(workers) || o->same ? "" : ", once the server has accepted the token");
+        return ctl_ask("Store it? [y/N] ") ? CTL_OK : ctl_error(CTL_FAILED, "Nothing was changed.");
+}
+
+/* ---- tgswitchd ---- */
+
+static CtlExit restart_daemon(Ctl *c)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = adopt_unit_job(c->bus, "RestartUnit", DAEMON_UNIT, &error);
+
+        return r > 0 ? CTL_OK
+                     : ctl_error(CTL_FAILED, "tgswitchd cannot be restarted (%s): 'journalctl -u tgswitchd' says why.",
+                                 r == 0 ? "it did not start" : error.message ?: strerror(-r));
+}
+
+/* The old token comes back; what `why` says was the matter with the new one. */
+static CtlExit take_back(Ctl *c, Rotation *o, CtlExit status, const char *why)
+{
+        int r = token_put_back(&o->store);
+
+        if (r < 0)
+                return ctl_error(CTL_FAILED,
+                                 "%s The token before it cannot be put back (%s): it is in " TOKEN_ROOT
+                                 "/tokens*/.%s.previous.",
+                                 why, strerror(-r), o->bot);
+        (void) ctl_error(status, "%s %s, and no worker was touched.", why,
+                         o->store.form == TOKEN_NONE ? "It was removed again"
+                                                     : "The token before it is back in its place");
+        return restart_daemon(c) == CTL_OK ? status : CTL_FAILED;
+}
+
+/* Leaves what the server says in `o`; *ret_explanation may be "". */
+static CtlExit check_token(Ctl *c, Rotation *o, char **ret_explanation)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        static const char *const known[] = { "accepted", "refused" };
+        const char *verdict, *webhook, *explanation;
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", o->bot);
+        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "CheckToken");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", c->webhook);
+        if (r >= 0)
+                r = ctl_call_message(c, m, CHECK_TIMEOUT_USEC, &error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "sss", &verdict, &webhook, &explanation);
+        if (r < 0) {
+                o->said = "not-asked";
+                *ret_explanation = strdup(error.message ?: strerror(-r));
+                return *ret_explanation ? CTL_OK : ctl_oom();
+        }
+        o->said = "unknown";
+        FOREACH_ELEMENT(k, known)
+                if (streq(*k, verdict))
+                        o->said = *k;
+        o->webhook = strdup(webhook);
+        *ret_explanation = strdup(explanation);
+        return o->webhook && *ret_explanation ? CTL_OK : ctl_oom();
+}
+
+static void tell_webhook(const Ctl *c, const Rotation *o, const char *explanation)
+{
+        if (streq_ptr(o->webhook, "set"))
+                printf("%s: its webhook, which went with the old token, is set again.\n", o->bot);
+        else if (streq_ptr(o->webhook, "gone"))
+                (void) ctl_error(
+                                CTL_OK,
+                                "%s: the webhook that is on record went with the old token%s%s. Where its program does "
+                                "not set it when it starts, give this command once more with --webhook.",
+                                o->bot, isempty(explanation) ? "" : ". ", explanation);
+}
+
+static void tell(const Ctl *c, const Rotation *o, const char *explanation)
+{
+        if (streq(o->said, "not-asked"))
+                (void) ctl_error(CTL_OK, "%s: no server was asked about the token. %s", o->bot, explanation);
+        else if (streq(o->said, "unknown"))
+                (void) ctl_error(CTL_OK, "%s: whether the token is good is not known yet. %s", o->bot, explanation);
+        else if (streq(o->said, "refused"))
+                (void) ctl_error(CTL_OK, "%s: %s It is kept because of --force.", o->bot, explanation);
+        else if (!o->json)
+                printf("%s: %s has accepted the token.\n", o->bot, show_place(o->state ? o->state->seat : "cloud"));
+        tell_webhook(c, o, streq(o->said, "accepted") ? explanation : "");
+}
+
+/* ---- doing ---- */
+
+/* From the first change on until the token is taken up, or the old one is back. */
+static CtlExit take_up(Ctl *c, Rotation *o)
+{
+        _cleanup_free_ char *explanation = NULL, *why = NULL;
+        CtlExit status;
+
+        status = token_store(&o->store, o->token, o->form);
+        if (status != CTL_OK)
+                return status;
+        if (!o->running)
+                return token_keep(&o->store) < 0 ? ctl_error(CTL_FAILED, "What was there before cannot be removed.")
+                                                 : CTL_OK;
+        if (restart_daemon(c) != CTL_OK)
+                return take_back(c, o, CTL_FAILED, "The token was not taken up.");
+        status = check_token(c, o, &explanation);
+        if (status != CTL_OK)
+                return take_back(c, o, status, "The token was not checked.");
+        if (streq(o->said, "refused") && !c->force) {
+                if (asprintf(&why, "%s: %s", o->bot, explanation) < 0) {
+                        why = NULL;
+                        return take_back(c, o, CTL_CHECKS_FAILED, "The token is refused.");
+                }
+                return take_back(c, o, CTL_CHECKS_FAILED, why);
+        }
+        tell(c, o, explanation);
+        if (token_keep(&o->store) < 0)
+                return ctl_error(CTL_FAILED,
+                                 "The token before it cannot be removed: it is in " TOKEN_ROOT "/tokens*/.%s.previous.",
+                                 o->bot);
+        return CTL_OK;
+}
+
+static CtlExit take_up_undisturbed(Ctl *c, Rotation *o)
+{
+        sigset_t impatience, before;
+        CtlExit status;
+
+        /* Ctrl-C ends the program when there is no half of it left to be seen. */
+        (void) sigemptyset(&impatience);
+        (void) sigaddset(&impatience, SIGINT);
+        (void) sigaddset(&impatience, SIGTERM);
+        (void) sigaddset(&impatience, SIGHUP);
+        (void) sigprocmask(SIG_BLOCK, &impatience, &before);
+        status = take_up(c, o);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        return status;
+}
+
+static CtlExit finish(Ctl *c, Rotation *o)
+{
+        json_object *workers = NULL;
+
+        if (o->json) {
+                workers = json_object_new_array();
+                ctl_json_add(o->json, "id", json_object_new_int64(bot_token_id(o->token)));
+                ctl_json_add(o->json, "form", json_text(token_form_to_string(o->form)));
+                ctl_json_add(o->json, "running", json_object_new_boolean(o->running));
+                ctl_json_add(o->json, "server", o->said ? json_text(o->said) : NULL);
+                ctl_json_add(o->json, "webhook", o->webhook ? json_text(o->webhook) : NULL);
+                ctl_json_add(o->json, "workers", workers);
+        }
+        if (!o->running) {
+                if (!o->json)
+                        printf("%s: the token is stored. tgswitchd, which does not run, takes it up when it starts.\n",
+                               o->bot);
+                return CTL_OK;
+        }
+        /* They have this token already. */
+        if (o->same && !o->store.unfinished)
+                return CTL_OK;
+        return token_workers_restart(c, o->bot, workers);
+}
+
+static CtlExit run(Ctl *c, Rotation *o)
+{
+        CtlExit status;
+
+        if ((status = look(c, o)) != CTL_OK || (status = token_store_open(&o->store, TOKEN_ROOT, o->bot)) != CTL_OK ||
+            (status = token_read(o->bot, &o->token)) != CTL_OK || (status = judge(o)) != CTL_OK)
+                return status;
+        o->same = o->store.token && bot_token_equal(o->store.token, o->token);
+        o->form = c->encrypt                    ? TOKEN_ENCRYPTED
+                  : c->plain                    ? TOKEN_PLAIN
+                  : o->store.form == TOKEN_NONE ? TOKEN_PLAIN
+                                                : o->store.form;
+        if ((status = confirm(c, o)) != CTL_OK || (status = take_up_undisturbed(c, o)) != CTL_OK)
+                return status;
+        return finish(c, o);
+}
+
+CtlExit verb_set_token(Ctl *c)
+{
+        _cleanup_(rotation_done)
+                        Rotation o = { .bot = c->arguments[0], .store.directories = { -EBADF, -EBADF, -EBADF } };
+        CtlExit status;
+
+        if (geteuid() != 0)
+                return ctl_error(CTL_DENIED, "set-token writes below /etc what only root may read: run it as root.");
+        if (c->encrypt && c->plain)
+                return ctl_error(CTL_USAGE, "Give either --encrypt or --plain, not both.");
+        if (!bot_name_is_valid(o.bot))
+                return ctl_error(CTL_NOT_FOUND, "'%s' is no name of a bot; 'tgswitchctl list' shows all.", o.bot);
+        if (c->json) {
+                o.json = ctl_json_new();
+                ctl_json_add(o.json, "bot", json_text(o.bot));
+        }
+        status = run(c, &o);
+        if (o.json && json_object_object_get(o.json, "id"))
+                (void) ctl_print_json(o.json);
+        else
+                json_object_put(o.json);
+        return status;
+}

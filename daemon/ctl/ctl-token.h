@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "core/bot-token.h"
+#include "ctl/ctl.h"
+
+/* A bot's token from the administrator's hands into the file that systemd makes a credential of. It is never an
+ * argument, never in the environment, and never printed. */
+
+#define TOKEN_ROOT "/etc/tgswitch" /* `root` of token_store_open(), but in tests */
+
+/* Reads a token: without echo from a terminal, with a prompt that names the bot, or everything that standard input has
+ * elsewhere. Blanks around it are taken off. Says what is wrong with it; nothing of it is ever part of that. A signal
+ * that ends the program first has the terminal put in order. */
+CtlExit token_read(const char *bot, BotToken **ret) _must_check_;
+
+typedef enum TokenForm {
+        TOKEN_NONE,
+        TOKEN_PLAIN,     /* tokens/NAME */
+        TOKEN_ENCRYPTED, /* tokens.encrypted/NAME, for this host alone: ctl-seal.h */
+        TOKEN_FORM_MAX,
+        TOKEN_FORM_INVALID = -EINVAL,
+} TokenForm;
+
+const char *token_form_to_string(TokenForm f);
+
+/* The files of one bot. */
+typedef struct TokenStore {
+        char bot[33];
+        int directories[TOKEN_FORM_MAX]; /* -EBADF for NONE */
+        TokenForm form;                  /* of what is there; ENCRYPTED where both are */
+        BotToken *token;                 /* that; NULL: there is none, or it cannot be read */
+        bool unfinished;                 /* what was there before is still kept: somebody did not get to token_keep() */
+} TokenStore;
+
+/* Looks at what is there, for root. Refuses symbolic links: somebody else looks after what they lead to. To be closed
+ * in any case. */
+CtlExit token_store_open(TokenStore *s, const char *root, const char *bot) _must_check_;
+void token_store_close(TokenStore *s);
+
+/* Stores a token in this form alone, owner root, mode 0600, in one step: after a crash or a power cut the old one is
+ * there or the new one. An encrypted one is decrypted again before anything is replaced. What was there is kept beside
+ * it until token_keep(), or until token_put_back() brings it back: the two return 0 or -errno. Where this fails all is
+ * as it was, and it has been said why. */
+CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form) _must_check_;
+int token_keep(TokenStore *s) _must_check_;
+int token_put_back(TokenStore *s) _must_check_;
