@@ -12,6 +12,7 @@
 #   make demo       move a bot from the cloud to the local server on a scratch host and show what happened
 #   make lint       what can be said without running: format, layers, three analysers of C, shell scripts
 #   make install    into DESTDIR, below PREFIX; files in SYSCONFDIR that are there already stay as they are
+#   make deb, rpm   the packages, in BUILDROOT/deb and BUILDROOT/rpm
 
 VERSION     := 0.1
 CONFIG      ?= release
@@ -262,6 +263,26 @@ install: all man
 	install -m 644 $(wildcard README.md LICENSE) units/worker-drop-in.conf.example $(DESTDIR)$(PREFIX)/share/doc/tgswitch
 	set -e; for m in $(notdir $(MANPAGES)); do \
 		install -D -m 644 $(BUILD)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+
+# Packages are built from a copy of the sources, since their tools write beside them, and with nothing from outside but
+# what the tools say themselves.
+PACKAGE_SOURCES := $(wildcard LICENSE Makefile README.md conf daemon packaging tests units)
+package_tree     = rm -rf $(1) && mkdir -p $(1)/tgswitch-$(VERSION) && cp -a $(PACKAGE_SOURCES) $(1)/tgswitch-$(VERSION)
+package_env     := env $(addprefix -u ,BUILDROOT CONFIG CFLAGS CPPFLAGS LDFLAGS DESTDIR MAKEFLAGS MAKELEVEL MFLAGS)
+RPMBUILD_OPTIONS ?=
+
+.PHONY: deb rpm
+deb:
+	$(call package_tree,$(BUILDROOT)/deb)
+	mv $(BUILDROOT)/deb/tgswitch-$(VERSION)/packaging/debian $(BUILDROOT)/deb/tgswitch-$(VERSION)/debian
+	cd $(BUILDROOT)/deb/tgswitch-$(VERSION) && $(package_env) dpkg-buildpackage -b -us -uc -jauto
+
+# Debian's rpmbuild does not know what apt has installed.
+rpm:
+	$(call package_tree,$(BUILDROOT)/rpm)
+	tar -C $(BUILDROOT)/rpm -czf $(BUILDROOT)/rpm/tgswitch-$(VERSION).tar.gz tgswitch-$(VERSION)
+	$(package_env) rpmbuild -bb --define '_topdir $(abspath $(BUILDROOT))/rpm' --define '_sourcedir %{_topdir}' \
+		$(if $(wildcard /etc/debian_version),--nodeps) $(RPMBUILD_OPTIONS) packaging/rpm/tgswitch.spec
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))

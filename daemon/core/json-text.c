@@ -67,13 +67,31 @@ static bool is_too_large(const char *text, size_t size)
         return memory > JSON_TEXT_MEMORY_MAX || memory > JSON_TEXT_MEMORY_RATIO_MAX * size + MEMORY_FREE;
 }
 
+/* What json-c takes beyond JSON (RFC 8259) even when it is strict: NaN, Infinity, single quotes, control characters in
+ * strings. It prints them as they came, and the reader of a worker would refuse all updates for the one with them. */
+static bool is_lax(const char *text, size_t size)
+{
+        bool in_string = false;
+
+        for (const char *p = text; p < text + size; p++)
+                if (*p == '"')
+                        in_string = !in_string;
+                else if (!in_string && strchr("NI'", *p))
+                        return true;
+                else if (in_string && (unsigned char) *p < 0x20)
+                        return true;
+                else if (in_string && *p == '\\')
+                        p++;
+        return false;
+}
+
 int json_text_parse(const char *text, size_t size, json_object **ret)
 {
         json_tokener *tokener;
 
         *ret = NULL;
         /* json-c stops at a NUL, whatever comes behind it; JSON text has none. */
-        if (size == 0 || is_too_large(text, size) || memchr(text, '\0', size))
+        if (size == 0 || is_too_large(text, size) || memchr(text, '\0', size) || is_lax(text, size))
                 return 0;
 
         tokener = json_tokener_new_ex(JSON_TEXT_DEPTH_MAX);

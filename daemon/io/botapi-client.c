@@ -165,8 +165,8 @@ static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, in
         /* A second reply to an earlier request would be taken for the reply to this one: a bot that seems to be logged
          * out, and is not. Over TLS it may as well be the other end's farewell, after which nothing should go there
          * either. This closes the connection. */
-        call->answer_was_there = call->reused_connection &&
-                                 curl_sockets_has_input(&call->client->sockets, local_port, remote_port);
+        call->answer_was_there =
+                        curl_sockets_answer_is_there(&call->client->sockets, call->easy, local_port, remote_port);
         if (call->answer_was_there)
                 return CURL_PREREQFUNC_ABORT;
 

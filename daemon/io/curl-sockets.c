@@ -69,8 +69,13 @@ static int port_of(int r, const Address *a)
                                               : 0;
 }
 
-bool curl_sockets_has_input(const CurlSockets *s, int local_port, int remote_port)
+bool curl_sockets_answer_is_there(const CurlSockets *s, CURL *easy, int local_port, int remote_port)
 {
+        long n_connects = 0;
+
+        (void) curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &n_connects);
+        if (n_connects > 0)
+                return false;
         for (size_t i = 0; i < s->n; i++) {
                 Address local = {}, remote = {};
                 socklen_t local_size = sizeof(local), remote_size = sizeof(remote);

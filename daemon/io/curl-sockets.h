@@ -21,5 +21,6 @@ void curl_sockets_done(CurlSockets *s);
 /* Has the handle's connections be opened and closed here; `s` has to outlast the pool. Returns 0 or -ENOMEM. */
 int curl_sockets_track(CurlSockets *s, CURL *easy) _must_check_;
 
-/* Whether bytes wait to be read on the connection between these ports. Its end alone does not count. */
-bool curl_sockets_has_input(const CurlSockets *s, int local_port, int remote_port);
+/* For a CURLOPT_PREREQFUNCTION: whether the handle is about to use a kept connection on which bytes wait to be read.
+ * The end of a connection alone does not count. */
+bool curl_sockets_answer_is_there(const CurlSockets *s, CURL *easy, int local_port, int remote_port);

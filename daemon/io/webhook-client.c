@@ -7,12 +7,14 @@
 #include "core/webhook-answer.h"
 #include "io/curl-glue.h"
 #include "io/curl-reply.h"
+#include "io/curl-sockets.h"
 #include "io/webhook-client.h"
 
 #define RETRY_AFTER_SEC_MAX 3600
 
 struct WebhookClient {
         CurlGlue *glue;
+        CurlSockets sockets;
         sd_event_source *turn; /* the handler is due */
 
         /* the post that is under way, or whose handler is due */
@@ -20,6 +22,7 @@ struct WebhookClient {
         struct curl_slist *headers, *connect_to;
         char *url, *update;
         CurlReply reply;
+        bool answer_was_there; /* and nothing was sent */
         CURLcode result;
         webhook_handler_t handler;
         void *userdata;
@@ -49,6 +52,15 @@ static void forget_post(WebhookClient *c)
 
 /* ---- callbacks of libcurl: they note what happened ---- */
 
+/* A second answer to an earlier update would be taken for that to this one, which nobody has read. */
+static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+        WebhookClient *c = userdata;
+
+        c->answer_was_there = curl_sockets_answer_is_there(&c->sockets, c->easy, local_port, remote_port);
+        return c->answer_was_there ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
 {
         WebhookClient *c = userdata;
@@ -70,6 +82,8 @@ static char *transport_error(const WebhookClient *c)
 
         if (c->reply.headers_too_large)
                 text = "its answer is too large";
+        else if (c->answer_was_there)
+                text = "it had answered already, before it was asked";
         else if (isempty(text) || (strlen(path) > 1 && strstr(text, path)))
                 text = curl_easy_strerror(c->result);
         return botapi_clean_text(text, CURL_ERROR_SIZE);
@@ -187,8 +201,13 @@ static int set_options(WebhookClient *c, const WebhookPost *post)
             curl_easy_setopt(e, CURLOPT_URL, c->url) != CURLE_OK || curl_easy_setopt(e, CURLOPT_POST, 1L) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) post->update_size) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->update) != CURLE_OK)
+            curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->update) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_curl_connected) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_PREREQDATA, c) != CURLE_OK)
                 return -ENOMEM;
+        r = curl_sockets_track(&c->sockets, e);
+        if (r < 0)
+                return r;
         r = curl_reply_expect(&c->reply, e, post->timeout_usec ?: WEBHOOK_TIMEOUT_USEC);
         if (r >= 0)
                 r = set_address(c, post);
@@ -201,6 +220,7 @@ static int begin_post(WebhookClient *c, const WebhookPost *post)
 {
         int r;
 
+        c->answer_was_there = false;
         c->easy = curl_easy_init();
         c->url = strdup(post->url);
         c->update = malloc(MAX(post->update_size, 1u));
@@ -265,6 +285,7 @@ WebhookClient *webhook_client_free(WebhookClient *c)
         forget_post(c);
         sd_event_source_disable_unref(c->turn);
         curl_glue_free(c->glue);
+        curl_sockets_done(&c->sockets);
         free(c);
         curl_global_cleanup();
         return NULL;

@@ -30,6 +30,7 @@ typedef struct Site {
         const char *headers, *body; /* of the answer; further header lines */
         unsigned n_requests;
         char requests[4][2048];
+        HttpPeer *peer; /* of the last request, where a test asks for it */
         bool peer_gone;
 
         unsigned n_answers;
@@ -223,6 +224,36 @@ static void test_connection_that_was_closed(void **state)
                 assert_true(s.last.accepted);
         }
         assert_int_equal(s.n_requests, 3);
+        site_tear_down(&s);
+}
+
+static void answer_and_keep_peer(Site *s, HttpPeer *peer)
+{
+        s->peer = peer;
+        answer_reply(s, peer);
+}
+
+/* A server that answers twice has not read the update that comes between. */
+static void test_answer_that_is_there_already(void **state)
+{
+        Site s;
+
+        site_set_up(&s, NULL, "127.0.0.1");
+        s.answer = answer_and_keep_peer;
+        post_and_wait(&s, NULL);
+        assert_true(s.last.accepted);
+        http_peer_reply(s.peer, 200, "", "");
+        while (sd_event_run(s.event, 0) > 0)
+                ;
+
+        post_and_wait(&s, NULL);
+        assert_false(s.last.accepted);
+        assert_string_equal(s.error, "it had answered already, before it was asked");
+        assert_int_equal(s.n_requests, 1);
+        post_and_wait(&s, NULL);
+        assert_true(s.last.accepted);
+        assert_int_equal(s.n_requests, 2);
+        assert_int_equal(http_server_n_accepted(s.server), 2);
         site_tear_down(&s);
 }
 
@@ -559,6 +590,7 @@ int main(void)
                 cmocka_unit_test(test_request),
                 cmocka_unit_test(test_order_on_one_connection),
                 cmocka_unit_test(test_connection_that_was_closed),
+                cmocka_unit_test(test_answer_that_is_there_already),
                 cmocka_unit_test(test_address),
                 cmocka_unit_test(test_wrong_urls),
                 cmocka_unit_test(test_statuses),

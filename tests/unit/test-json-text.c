@@ -113,9 +113,14 @@ static void test_one_value(void **state)
                 const char *text;
                 bool good;
         } cases[] = {
-                { "{}", true },       { " [1, 2] \r\n", true }, { "\"x\"", true }, { "", false },
-                { "{", false },       { "{}{}", false },        { "{} x", false }, { "{\"a\":1,}", false },
-                { "/* */{}", false }, { "[+1]", false },        { "[01]", false },
+                { "{}", true },           { " [1, 2] \r\n", true },
+                { "\"x\"", true },        { "", false },
+                { "{", false },           { "{}{}", false },
+                { "{} x", false },        { "{\"a\":1,}", false },
+                { "/* */{}", false },     { "[+1]", false },
+                { "[01]", false },        { "[NaN]", false },
+                { "[-Infinity]", false }, { "['x']", false },
+                { "[\"\n\"]", false },    { "[\"NaN I'm \\\" N\"]", true },
         };
 
         FOREACH_ELEMENT(c, cases) {
