@@ -265,24 +265,31 @@ install: all man
 		install -D -m 644 $(BUILD)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
 
 # Packages are built from a copy of the sources, since their tools write beside them, and with nothing from outside but
-# what the tools say themselves.
+# what the tools say themselves. Each time that something was changed.
 PACKAGE_SOURCES := $(wildcard LICENSE Makefile README.md conf daemon packaging tests units)
+PACKAGE_FILES   := $(shell find $(filter-out tests,$(PACKAGE_SOURCES)) -type f)
 package_tree     = rm -rf $(1) && mkdir -p $(1)/tgswitch-$(VERSION) && cp -a $(PACKAGE_SOURCES) $(1)/tgswitch-$(VERSION)
 package_env     := env $(addprefix -u ,BUILDROOT CONFIG CFLAGS CPPFLAGS LDFLAGS DESTDIR MAKEFLAGS MAKELEVEL MFLAGS)
 RPMBUILD_OPTIONS ?=
 
 .PHONY: deb rpm
-deb:
-	$(call package_tree,$(BUILDROOT)/deb)
-	mv $(BUILDROOT)/deb/tgswitch-$(VERSION)/packaging/debian $(BUILDROOT)/deb/tgswitch-$(VERSION)/debian
-	cd $(BUILDROOT)/deb/tgswitch-$(VERSION) && $(package_env) dpkg-buildpackage -b -us -uc -jauto
+deb: $(BUILDROOT)/deb/built
+rpm: $(BUILDROOT)/rpm/built
+
+$(BUILDROOT)/deb/built: $(PACKAGE_FILES)
+	$(call package_tree,$(@D))
+	mv $(@D)/tgswitch-$(VERSION)/packaging/debian $(@D)/tgswitch-$(VERSION)/debian
+	cd $(@D)/tgswitch-$(VERSION) && $(package_env) dpkg-buildpackage -b -us -uc -jauto
+	touch $@
 
 # Debian's rpmbuild does not know what apt has installed.
-rpm:
-	$(call package_tree,$(BUILDROOT)/rpm)
-	tar -C $(BUILDROOT)/rpm -czf $(BUILDROOT)/rpm/tgswitch-$(VERSION).tar.gz tgswitch-$(VERSION)
-	$(package_env) rpmbuild -bb --define '_topdir $(abspath $(BUILDROOT))/rpm' --define '_sourcedir %{_topdir}' \
-		$(if $(wildcard /etc/debian_version),--nodeps) $(RPMBUILD_OPTIONS) packaging/rpm/tgswitch.spec
+$(BUILDROOT)/rpm/built: $(PACKAGE_FILES)
+	$(call package_tree,$(@D))
+	tar -C $(@D) -czf $(@D)/tgswitch-$(VERSION).tar.gz tgswitch-$(VERSION)
+	$(package_env) rpmbuild -bb --define '_topdir $(abspath $(@D))' --define '_sourcedir %{_topdir}' \
+		--define '_dbpath %{_topdir}/db' $(if $(wildcard /etc/debian_version),--nodeps) $(RPMBUILD_OPTIONS) \
+		packaging/rpm/tgswitch.spec
+	touch $@
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))

@@ -171,6 +171,12 @@ static void post_and_wait(Site *s, const WebhookPost *more)
         run_until_answers(s, n + 1);
 }
 
+static void assert_post(Site *s, bool accepted)
+{
+        post_and_wait(s, NULL);
+        assert_true(s->last.accepted == accepted);
+}
+
 /* ---- what is sent ---- */
 
 static void test_request(void **state)
@@ -220,8 +226,7 @@ static void test_connection_that_was_closed(void **state)
         site_set_up(&s, NULL, "127.0.0.1");
         s.answer = answer_and_close;
         for (unsigned i = 0; i < 3; i++) {
-                post_and_wait(&s, NULL);
-                assert_true(s.last.accepted);
+                assert_post(&s, true);
         }
         assert_int_equal(s.n_requests, 3);
         site_tear_down(&s);
@@ -240,18 +245,15 @@ static void test_answer_that_is_there_already(void **state)
 
         site_set_up(&s, NULL, "127.0.0.1");
         s.answer = answer_and_keep_peer;
-        post_and_wait(&s, NULL);
-        assert_true(s.last.accepted);
+        assert_post(&s, true);
         http_peer_reply(s.peer, 200, "", "");
         while (sd_event_run(s.event, 0) > 0)
                 ;
 
-        post_and_wait(&s, NULL);
-        assert_false(s.last.accepted);
+        assert_post(&s, false);
         assert_string_equal(s.error, "it had answered already, before it was asked");
         assert_int_equal(s.n_requests, 1);
-        post_and_wait(&s, NULL);
-        assert_true(s.last.accepted);
+        assert_post(&s, true);
         assert_int_equal(s.n_requests, 2);
         assert_int_equal(http_server_n_accepted(s.server), 2);
         site_tear_down(&s);
@@ -351,8 +353,7 @@ static void test_answers_without_end(void **state)
         site_set_up(&s, NULL, "127.0.0.1");
         s.answer = answer_endlessly;
         s.body = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"method\":\"sendMessage\"}";
-        post_and_wait(&s, NULL);
-        assert_true(s.last.accepted);
+        assert_post(&s, true);
         assert_null(s.method);
 
         s.body = "HTTP/1.1 500 No\r\n\r\n";
@@ -361,8 +362,7 @@ static void test_answers_without_end(void **state)
         assert_false(s.last.accepted);
 
         s.body = "HTTP/1.1 200 OK\r\nX-Padding:";
-        post_and_wait(&s, NULL);
-        assert_false(s.last.accepted);
+        assert_post(&s, false);
         site_tear_down(&s);
 }
 
@@ -383,13 +383,11 @@ static void test_answers_that_are_cut_off(void **state)
         s.answer = answer_raw;
         FOREACH_ELEMENT(body, bodies) {
                 s.body = *body;
-                post_and_wait(&s, NULL);
-                assert_false(s.last.accepted);
+                assert_post(&s, false);
                 assert_int_equal(s.last.status, 0);
         }
         s.answer = answer_reset;
-        post_and_wait(&s, NULL);
-        assert_false(s.last.accepted);
+        assert_post(&s, false);
         site_tear_down(&s);
 }
 
@@ -405,8 +403,7 @@ static void test_silence(void **state)
         while (!s.peer_gone)
                 assert_true(sd_event_run(s.event, SILENCE_USEC_MAX) > 0);
         s.answer = answer_reply;
-        post_and_wait(&s, NULL);
-        assert_true(s.last.accepted);
+        assert_post(&s, true);
         site_tear_down(&s);
 }
 
@@ -416,8 +413,7 @@ static void test_nobody_there(void **state)
 
         site_set_up(&s, NULL, "127.0.0.1");
         s.server = http_server_free(s.server);
-        post_and_wait(&s, NULL);
-        assert_false(s.last.accepted);
+        assert_post(&s, false);
         site_tear_down(&s);
 }
 
@@ -444,8 +440,7 @@ static void test_method(void **state)
         FOREACH_ELEMENT(row, rows) {
                 s.headers = row->headers;
                 s.body = row->body;
-                post_and_wait(&s, NULL);
-                assert_true(s.last.accepted);
+                assert_post(&s, true);
                 assert_true(streq_ptr(s.method, row->method));
                 if (row->arguments)
                         assert_string_equal(s.arguments, row->arguments);
@@ -454,8 +449,7 @@ static void test_method(void **state)
         s.status = 500;
         s.headers = rows[0].headers;
         s.body = rows[0].body;
-        post_and_wait(&s, NULL);
-        assert_false(s.last.accepted);
+        assert_post(&s, false);
         assert_null(s.method);
         site_tear_down(&s);
 }
