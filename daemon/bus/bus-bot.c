@@ -35,11 +35,20 @@ static int read_seat(sd_bus_message *m, Seat *ret, sd_bus_error *error)
         return 0;
 }
 
-static int begin(sd_bus_message *m, BusBot *bb, BusAction action, bus_call_handler_t handler, sd_bus_error *error)
+static int check_seat(sd_bus_message *m, const Manager *manager, sd_bus_error *error)
+{
+        Seat seat;
+
+        return read_seat(m, &seat, error);
+}
+
+static int begin(sd_bus_message *m, BusBot *bb, BusAction action, bus_arguments_t check_arguments,
+                 bus_call_handler_t handler, sd_bus_error *error)
 {
         const BusRequest request = {
                 .action = action,
                 .bots = (char *[]){ (char *) bot_name(bb->bot), NULL },
+                .check_arguments = check_arguments,
                 .handler = handler,
                 .for_history = action != BUS_ACTION_MANAGE,
         };
@@ -67,7 +76,7 @@ static int switch_to_local(BusCall *call, sd_bus_error *error)
 
 static int method_switch_to_local(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_SWITCH_TO_LOCAL, switch_to_local, error);
+        return begin(m, userdata, BUS_ACTION_SWITCH_TO_LOCAL, bus_options_check, switch_to_local, error);
 }
 
 static int switch_to_cloud(BusCall *call, sd_bus_error *error)
@@ -77,7 +86,7 @@ static int switch_to_cloud(BusCall *call, sd_bus_error *error)
 
 static int method_switch_to_cloud(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_SWITCH_TO_CLOUD, switch_to_cloud, error);
+        return begin(m, userdata, BUS_ACTION_SWITCH_TO_CLOUD, bus_options_check, switch_to_cloud, error);
 }
 
 static int reply_checks(BusCall *call, const CheckItem *items, size_t n_items)
@@ -154,7 +163,7 @@ static int check(BusCall *call, sd_bus_error *error)
 
 static int method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, check, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, check_seat, check, error);
 }
 
 void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
@@ -214,7 +223,37 @@ static int check_token(BusCall *call, sd_bus_error *error)
 
 static int method_check_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, check_token, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, NULL, check_token, error);
+}
+
+static int read_hold(sd_bus_message *m, usec_t *ret_until_usec, const char **ret_reason, sd_bus_error *error)
+{
+        const char *reason;
+        usec_t until_usec;
+        int r;
+
+        r = sd_bus_message_read(m, "ts", &until_usec, &reason);
+        if (r < 0)
+                return r;
+        if (until_usec <= clock_realtime_usec())
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "A bot is held until a moment to come, or until Release() with the largest "
+                                        "number there is; this one is over.");
+        if (!bus_reason_is_valid(reason))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "A reason has at most %d bytes of text without control characters.",
+                                         BUS_REASON_MAX);
+        *ret_until_usec = until_usec;
+        *ret_reason = reason;
+        return 0;
+}
+
+static int check_hold(sd_bus_message *m, const Manager *manager, sd_bus_error *error)
+{
+        const char *reason;
+        usec_t until_usec;
+
+        return read_hold(m, &until_usec, &reason, error);
 }
 
 static int hold(BusCall *call, sd_bus_error *error)
@@ -229,17 +268,9 @@ static int hold(BusCall *call, sd_bus_error *error)
         r = find_bot(call, &b, error);
         if (r < 0)
                 return r;
-        r = sd_bus_message_read(call->message, "ts", &until_usec, &reason);
+        r = read_hold(call->message, &until_usec, &reason, error);
         if (r < 0)
                 return r;
-        if (until_usec <= clock_realtime_usec())
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
-                                        "A bot is held until a moment to come, or until Release() with the largest "
-                                        "number there is; this one is over.");
-        if (!bus_reason_is_valid(reason))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "A reason has at most %d bytes of text without control characters.",
-                                         BUS_REASON_MAX);
 
         result = bot_hold(b, until_usec, reason, &message);
         if (!ask_granted(result))
@@ -249,7 +280,7 @@ static int hold(BusCall *call, sd_bus_error *error)
 
 static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, hold, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, check_hold, hold, error);
 }
 
 /* A wish without arguments, and without an answer but that it is granted. */
@@ -277,7 +308,7 @@ static int release(BusCall *call, sd_bus_error *error)
 
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, release, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, NULL, release, error);
 }
 
 static int set_seat(BusCall *call, sd_bus_error *error)
@@ -303,7 +334,7 @@ static int set_seat(BusCall *call, sd_bus_error *error)
 
 static int method_set_seat(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, set_seat, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, check_seat, set_seat, error);
 }
 
 static int read_spool(BusCall *call, sd_bus_error *error)
@@ -326,7 +357,7 @@ static int read_spool(BusCall *call, sd_bus_error *error)
 
 static int method_read_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, read_spool, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, NULL, read_spool, error);
 }
 
 static int clear_spool(BusCall *call, sd_bus_error *error)
@@ -336,7 +367,7 @@ static int clear_spool(BusCall *call, sd_bus_error *error)
 
 static int method_clear_spool(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return begin(m, userdata, BUS_ACTION_MANAGE, clear_spool, error);
+        return begin(m, userdata, BUS_ACTION_MANAGE, NULL, clear_spool, error);
 }
 
 /* ---- properties ---- */

@@ -26,6 +26,7 @@ BusCall *bus_call_free(BusCall *call)
         bus_switch_free(call->switching);
         polkit_check_free(call->polkit);
         sd_bus_slot_unref(call->slot);
+        bus_queued_free(call->unit);
         sd_bus_slot_unref(call->departure);
         sd_bus_message_unref(call->message);
         strv_free((char **) call->request.bots);
@@ -91,7 +92,7 @@ static void call_go_on(BusCall *call)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        call->slot = sd_bus_slot_unref(call->slot);
+        call->unit = bus_queued_free(call->unit);
         r = call->request.handler(call, &error);
         if (r < 0)
                 bus_call_fail(call, r, &error);
@@ -136,7 +137,7 @@ static int ask_for_unit(BusCall *call)
         r = sd_bus_message_append(m, "u", call->pid);
         if (r < 0)
                 return r;
-        return sd_bus_call_async(bus, &call->slot, m, on_unit, call, UNIT_TIMEOUT_USEC);
+        return bus_queue_call(&call->list->queue, &call->unit, m, on_unit, call, UNIT_TIMEOUT_USEC);
 }
 
 /* ---- may they? ---- */
@@ -216,7 +217,7 @@ static void on_polkit(PolkitVerdict verdict, const char *why, void *userdata)
         ask_waiting(list);
 }
 
-/* One bot after the other, so that a rule sees a single name. polkit keeps what a password has proved
+/* One bot after the other, so that a rule sees a single name. polkit keeps for a while what a password has proved
  * (auth_admin_keep), so that people are asked once. */
 static int ask_polkit(BusCall *call)
 {
@@ -231,24 +232,27 @@ static int ask_polkit(BusCall *call)
         return polkit_check(&call->polkit, sd_bus_message_get_bus(call->message), &question, on_polkit, call);
 }
 
+static bool user_is_asked_enough(const BusCall *call)
+{
+        size_t n = 0;
+
+        for (const BusCall *other = call->list->first; other && n < BUS_QUESTIONS_USER_MAX; other = other->next)
+                n += other->polkit && other->uid == call->uid;
+        return n >= BUS_QUESTIONS_USER_MAX;
+}
+
 /* The call that has waited longest and may be put to polkit now. */
 static BusCall *next_to_ask(const BusCallList *list)
 {
         BusCall *longest = NULL;
         size_t n = 0;
 
-        for (BusCall *call = list->first; call; call = call->next) {
-                size_t n_user = 0;
-
+        for (const BusCall *call = list->first; call; call = call->next)
                 n += call->polkit != NULL;
-                if (!call->awaits_polkit)
-                        continue;
-                for (const BusCall *other = list->first; other; other = other->next)
-                        n_user += other->polkit && other->uid == call->uid;
-                if (n_user < BUS_QUESTIONS_USER_MAX)
+        for (BusCall *call = list->first; call && n < BUS_QUESTIONS_MAX; call = call->next)
+                if (call->awaits_polkit && !user_is_asked_enough(call))
                         longest = call; /* new ones stand in front */
-        }
-        return n < BUS_QUESTIONS_MAX ? longest : NULL;
+        return longest;
 }
 
 static void ask_waiting(BusCallList *list)
@@ -297,7 +301,7 @@ static int read_credentials(sd_bus_message *reply, uint32_t *ret_uid, uint32_t *
         return r < 0 ? r : uid_known ? 0 : -ENODATA;
 }
 
-/* Root's calls are in the daemon's own units, and always have room. */
+/* Not of root, whose calls no question holds up. */
 static bool user_has_too_many(const BusCall *call)
 {
         size_t n = 0;
@@ -358,6 +362,14 @@ int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, const
         if (list->n >= BUS_CALLS_MAX)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many calls are waiting for their answer; try again later.");
+        if (request->check_arguments) {
+                r = request->check_arguments(message, m, error);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_rewind(message, true);
+        if (r < 0)
+                return r;
 
         r = strv_copy(request->bots, &bots);
         if (r < 0)

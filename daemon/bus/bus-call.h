@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
+#include "io/bus-queue.h"
 #include "io/polkit.h"
 #include "manager/manager.h"
 
@@ -29,21 +30,28 @@ typedef enum BusAction {
  * answered with `error`, or with this errno where that is not set. */
 typedef int (*bus_call_handler_t)(BusCall *call, sd_bus_error *error);
 
+/* Reads the arguments of a method and says what is wrong with them. */
+typedef int (*bus_arguments_t)(sd_bus_message *m, const Manager *manager, sd_bus_error *error);
+
 /* What a method asks for. */
 typedef struct BusRequest {
         BusAction action;
         char *const *bots; /* whom it is about: each is put to polkit as the detail "bot". NULL: it is about no bot */
+        /* Run before anything else: a call waits for a password with all that is in it, so what could be of any size is
+         * refused first. NULL: there are no arguments, or numbers alone. */
+        bus_arguments_t check_arguments;
         bus_call_handler_t handler;
         bool for_history; /* also find out from which unit the call comes */
 } BusRequest;
 
 struct BusCall {
         BusCallList *list;
-        sd_bus_message *message; /* referenced; its reading position is where the method left it */
+        sd_bus_message *message; /* referenced; for the handler it stands at its beginning */
         Manager *manager;
         BusRequest request;     /* its bots are a copy, which is ours */
         size_t n_allowed;       /* of these bots, from the first on */
-        sd_bus_slot *slot;      /* the question under way, to the bus or to systemd */
+        sd_bus_slot *slot;      /* the question to the bus that is under way */
+        BusQueued *unit;        /* or the one to systemd */
         bool awaits_polkit;     /* its turn to be put to polkit */
         PolkitCheck *polkit;    /* or the question to polkit that is under way */
         sd_bus_slot *departure; /* of the caller, while somebody is asked for a password or the call goes on */
@@ -63,17 +71,19 @@ struct BusCall {
 struct BusCallList {
         BusCall *first;
         size_t n;
+        BusQueue queue; /* of what systemd is asked */
 };
 
 /* Beyond these numbers of open calls, of all callers and of one user who is not root, new ones are refused. */
 #define BUS_CALLS_MAX      4096u
-#define BUS_CALLS_USER_MAX 256u
+#define BUS_CALLS_USER_MAX 64u
 
 /* So many questions to polkit are under way at a time, in all and for one user; the others wait for their turn. The bus
  * lets a connection have 128 calls open (dbus-daemon(1), max_replies_per_connection): who lets password prompts stand
  * must not take those that move bots. */
-#define BUS_QUESTIONS_MAX      32u
+#define BUS_QUESTIONS_MAX      24u
 #define BUS_QUESTIONS_USER_MAX 4u
+#define BUS_UNITS_MAX          24u /* questions to systemd about the unit of a caller */
 
 /* For a method of a vtable: its result is to be returned. */
 int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, const BusRequest *request,

@@ -6,6 +6,7 @@
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
 #include "bus/bus-options.h"
+#include "bus/bus-options.h"
 
 /* Anybody can have patterns matched, since polkit is asked about what they match: so much of it has to be cheap.
  * fnmatch() tries each way to share a name out among the asterisks. */
@@ -120,6 +121,9 @@ static int switch_bots(BusCall *call, Seat target, sd_bus_error *error)
                 if (r < 0)
                         return r;
         }
+        r = sd_bus_message_skip(call->message, "as");
+        if (r < 0)
+                return r;
         return bus_switch_begin(call, target, bots, n, false, error);
 }
 
@@ -137,7 +141,9 @@ static int begin_switch(BusService *s, sd_bus_message *m, BusAction action, bus_
                         sd_bus_error *error)
 {
         _cleanup_strv_ char **names = NULL;
-        BusRequest request = { .action = action, .handler = handler, .for_history = true };
+        BusRequest request = {
+                .action = action, .check_arguments = bus_options_check, .handler = handler, .for_history = true
+        };
         int r;
 
         r = read_selection(m, s->manager, &names, error);

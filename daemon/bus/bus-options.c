@@ -194,3 +194,10 @@ int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *r
         *ret = o;
         return 0;
 }
+
+int bus_options_check(sd_bus_message *message, const Manager *m, sd_bus_error *error)
+{
+        SwitchOptions ignored;
+
+        return bus_options_read(message, m, &ignored, error);
+}

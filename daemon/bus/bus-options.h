@@ -19,3 +19,6 @@ const char *bus_word_show(const char *s) _pure_;
  * of another type or range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The
  * strings belong to the message. */
 int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *ret, sd_bus_error *error) _must_check_;
+
+/* The same, and forgets them: a bus_arguments_t. */
+int bus_options_check(sd_bus_message *message, const Manager *m, sd_bus_error *error);

@@ -173,6 +173,7 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
                 return -ENOMEM;
         s->bus = sd_bus_ref(bus);
         s->manager = m;
+        s->calls.queue.under_way_max = BUS_UNITS_MAX;
 
         r = sd_event_add_defer(manager_event(m), &s->publish_source, on_publish, s);
         if (r < 0)
@@ -216,6 +217,7 @@ BusService *bus_service_free(BusService *s)
 
         while (s->calls.first)
                 bus_call_free(s->calls.first);
+        bus_queue_done(&s->calls.queue);
         if (s->observer.userdata) {
                 manager_set_observer(s->manager, NULL);
                 for (size_t i = 0; i < manager_n_bots(s->manager); i++)

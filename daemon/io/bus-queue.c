@@ -42,11 +42,16 @@ static int queued_send(BusQueued *c)
         return r;
 }
 
+static bool has_room(const BusQueue *q)
+{
+        return q->n_under_way < (q->under_way_max ?: BUS_QUEUE_UNDER_WAY_MAX);
+}
+
 /* Whatever keeps one from being sent, no memory for instance, is tried again after the next answer: in a full queue
  * there always is one to come. Without a connection the process ends. */
 static void queue_go_on(BusQueue *q)
 {
-        for (BusQueued *c = q->first; c && q->n_under_way < BUS_QUEUE_UNDER_WAY_MAX; c = c->next)
+        for (BusQueued *c = q->first; c && has_room(q); c = c->next)
                 if (!c->slot && queued_send(c) < 0)
                         return;
 }
@@ -84,7 +89,7 @@ int bus_queue_call(BusQueue *q, BusQueued **ret, sd_bus_message *m, sd_bus_messa
         *(q->last ? &q->last->next : &q->first) = c;
         q->last = c;
 
-        if (q->n_under_way < BUS_QUEUE_UNDER_WAY_MAX) {
+        if (has_room(q)) {
                 int r = queued_send(c);
 
                 if (r < 0) {

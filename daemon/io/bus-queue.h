@@ -10,13 +10,13 @@
  * connection's calls beyond 128 that are unanswered (dbus-daemon(1), max_replies_per_connection): a host with more
  * workers than that would be told that systemd does not know the rest. */
 
-#define BUS_QUEUE_UNDER_WAY_MAX 64u /* BUS_QUESTIONS_MAX of bus-call.h and a few single calls come on top */
+#define BUS_QUEUE_UNDER_WAY_MAX 64u /* all of bus-call.h comes on top, and a few single calls */
 
 typedef struct BusQueued BusQueued;
 
 /* Part of its owner. */
 typedef struct BusQueue {
-        size_t n_under_way;
+        size_t n_under_way, under_way_max; /* 0: BUS_QUEUE_UNDER_WAY_MAX */
         BusQueued *first, *last; /* waiting and under way alike; a waiting one stands behind all that are under way */
 } BusQueue;
 
@@ -28,6 +28,7 @@ void bus_queue_done(BusQueue *q);
 int bus_queue_call(BusQueue *q, BusQueued **ret, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata,
                    usec_t timeout_usec) _must_check_;
 
-/* The handler is never run after this. A call that was sent goes on counting until it is answered, since it does for
- * the broker. */
+/* The handler is never run after this. A call that was sent goes on counting until it is answered or its time is over.
+ * For the broker it does so until it is answered: a systemd that answers nobody for longer than that is no better off.
+ */
 BusQueued *bus_queued_free(BusQueued *c);

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/time-util.h"
 #include "io/polkit.h"
 
 #define POLKIT_NAME      "org.freedesktop.PolicyKit1"
@@ -56,6 +55,19 @@ static int read_answer(sd_bus_message *reply, PolkitVerdict *ret)
         return 0;
 }
 
+static void cancel(const PolkitCheck *c)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        /* Best effort: otherwise the prompt stays until somebody closes it, and its answer is dropped. */
+        if (sd_bus_message_new_method_call(c->bus, &m, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
+                                           "CancelCheckAuthorization") < 0 ||
+            sd_bus_message_append(m, "s", c->cancellation_id) < 0 || sd_bus_message_set_expect_reply(m, false) < 0 ||
+            sd_bus_message_set_auto_start(m, false) < 0)
+                return;
+        (void) sd_bus_send(c->bus, m, NULL);
+}
+
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         PolkitCheck *c = userdata;
@@ -66,6 +78,8 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 const sd_bus_error *error = sd_bus_message_get_error(reply);
 
+                /* Where it is the time that was over, the prompt still stands, and for the broker the call is open. */
+                cancel(c);
                 c->handler(POLKIT_UNAVAILABLE, error->message ?: error->name, c->userdata);
                 return 1;
         }
@@ -113,25 +127,14 @@ int polkit_check(PolkitCheck **ret, sd_bus *bus, const PolkitQuestion *q, polkit
         if (r < 0)
                 return r;
         r = sd_bus_call_async(bus, &c->slot, m, on_answer, c,
-                              q->interactive ? INTERACTIVE_TIMEOUT_USEC : ANSWER_TIMEOUT_USEC);
+                              q->timeout_usec
+                                              ?: q->interactive ? INTERACTIVE_TIMEOUT_USEC
+                                                                : ANSWER_TIMEOUT_USEC);
         if (r < 0)
                 return r;
 
         *ret = TAKE_PTR(c);
         return 0;
-}
-
-static void cancel(const PolkitCheck *c)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-        /* Best effort: otherwise the prompt stays until somebody closes it, and its answer is dropped. */
-        if (sd_bus_message_new_method_call(c->bus, &m, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
-                                           "CancelCheckAuthorization") < 0 ||
-            sd_bus_message_append(m, "s", c->cancellation_id) < 0 || sd_bus_message_set_expect_reply(m, false) < 0 ||
-            sd_bus_message_set_auto_start(m, false) < 0)
-                return;
-        (void) sd_bus_send(c->bus, m, NULL);
 }
 
 PolkitCheck *polkit_check_free(PolkitCheck *c)

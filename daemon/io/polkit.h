@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
+#include "base/time-util.h"
 
 /* One question to polkit: may this client of the bus do that? CheckAuthorization() of
  * org.freedesktop.PolicyKit1.Authority, without blocking the loop: the answer may take as long as somebody needs to
@@ -25,6 +26,7 @@ typedef struct PolkitQuestion {
                               */
         const char *bot;     /* the detail "bot", for rules and for the text of a password prompt; NULL: without it */
         bool interactive;    /* the caller allows that a person be asked */
+        usec_t timeout_usec; /* 0: five minutes for a person, half of one otherwise */
 } PolkitQuestion;
 
 typedef struct PolkitCheck PolkitCheck;

@@ -11,9 +11,7 @@
 /* So long nothing begins by itself that somebody has cancelled. Who wants more calls bot_hold(). */
 #define CANCELED_USEC (60 * USEC_PER_MIN)
 
-static AskResult answer(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
-
-static AskResult answer(AskResult result, char **ret_message, const char *format, ...)
+AskResult ask_answer(AskResult result, char **ret_message, const char *format, ...)
 {
         va_list ap;
 
@@ -28,25 +26,26 @@ static AskResult answer(AskResult result, char **ret_message, const char *format
 AskResult bot_usable(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         if (b->config_error || !b->config) {
                 const char *why = b->config_error ?: "there is no file for it in bots.d/";
                 bool ends = why[0] != '\0' && why[strlen(why) - 1] == '.';
 
-                return answer(ASK_BAD_CONFIG, ret_message,
-                              "The configuration of %s is not valid: %s%s Correct it and run 'systemctl reload "
-                              "tgswitchd'.",
-                              b->name, why, ends ? "" : ".");
+                return ask_answer(ASK_BAD_CONFIG, ret_message,
+                                  "The configuration of %s is not valid: %s%s Correct it and run 'systemctl reload "
+                                  "tgswitchd'.",
+                                  b->name, why, ends ? "" : ".");
         }
         if (!b->token)
-                return answer(ASK_NO_TOKEN, ret_message, "There is no usable token for %s. %s", b->name,
-                              b->error ?: "");
+                return ask_answer(ASK_NO_TOKEN, ret_message, "There is no usable token for %s. %s", b->name,
+                                  b->error ?: "");
         if (b->record.seat == SEAT_UNDECLARED)
-                return answer(ASK_UNDECLARED, ret_message,
-                              "Nobody has said where %s is logged in, and asking a server would log it in there: set "
-                              "InitialSeat=cloud or InitialSeat=local in bots.d/%s.conf and run 'systemctl reload "
-                              "tgswitchd', or run 'tgswitchctl set-seat %s cloud'.",
-                              b->name, b->name, b->name);
+                return ask_answer(
+                                ASK_UNDECLARED, ret_message,
+                                "Nobody has said where %s is logged in, and asking a server would log it in there: set "
+                                "InitialSeat=cloud or InitialSeat=local in bots.d/%s.conf and run 'systemctl reload "
+                                "tgswitchd', or run 'tgswitchctl set-seat %s cloud'.",
+                                b->name, b->name, b->name);
         return ASK_OK;
 }
 
@@ -105,21 +104,23 @@ static AskResult window_allows(const Bot *b, Seat target, const SwitchOptions *o
 
         if (left == 0 || (options && options->when_allowed))
                 return ASK_OK;
-        return answer(ASK_FALLBACK_WINDOW, ret_message,
-                      "%s was logged out of the %s server, which does not take it back before %s%s. Try again then, or "
-                      "have the cutover wait for it: 'tgswitchctl switch %s %s --when-allowed'.",
-                      b->name, seat_to_string(target), format_when(when, left),
-                      target == SEAT_LOCAL ? ", or until it is restarted" : "", seat_to_string(target), b->name);
+        return ask_answer(
+                        ASK_FALLBACK_WINDOW, ret_message,
+                        "%s was logged out of the %s server, which does not take it back before %s%s. Try again then, or "
+                        "have the cutover wait for it: 'tgswitchctl switch %s %s --when-allowed'.",
+                        b->name, seat_to_string(target), format_when(when, left),
+                        target == SEAT_LOCAL ? ", or until it is restarted" : "", seat_to_string(target), b->name);
 }
 
 static AskResult hold_allows(const Bot *b, const SwitchOptions *options, char **ret_message)
 {
         if (!options || !options->automatic || !bot_is_held(b))
                 return ASK_OK;
-        return answer(ASK_HELD, ret_message,
-                      "%s is held, so it does not move by itself%s%s. Move it with 'tgswitchctl switch', or allow it "
-                      "with 'tgswitchctl release %s'.",
-                      b->name, isempty(b->record.held_reason) ? "" : ": ", b->record.held_reason ?: "", b->name);
+        return ask_answer(
+                        ASK_HELD, ret_message,
+                        "%s is held, so it does not move by itself%s%s. Move it with 'tgswitchctl switch', or allow it "
+                        "with 'tgswitchctl release %s'.",
+                        b->name, isempty(b->record.held_reason) ? "" : ": ", b->record.held_reason ?: "", b->name);
 }
 
 AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options, char **ret_message)
@@ -135,18 +136,19 @@ AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options
                 return ASK_RUNNING;
         step = cutover_step(b->record.state, CUTOVER_SWITCH_REQUESTED);
         if (step.verdict != CUTOVER_STEP && options && options->automatic)
-                return answer(ASK_HELD, ret_message, "%s is on its way to %s (job %" PRIu32 "), and is left to that.",
-                              b->name, seat_to_string(b->record.job.target), b->record.job.id);
+                return ask_answer(ASK_HELD, ret_message,
+                                  "%s is on its way to %s (job %" PRIu32 "), and is left to that.", b->name,
+                                  seat_to_string(b->record.job.target), b->record.job.id);
         if (step.verdict != CUTOVER_STEP)
-                return answer(ASK_JOB_RUNNING, ret_message,
-                              "%s cannot be moved to %s now: %s (job %" PRIu32
-                              ", to %s). Wait for it with 'tgswitchctl "
-                              "wait %" PRIu32 "'.",
-                              b->name, seat_to_string(target), step.why, b->record.job.id,
-                              seat_to_string(b->record.job.target), b->record.job.id);
+                return ask_answer(ASK_JOB_RUNNING, ret_message,
+                                  "%s cannot be moved to %s now: %s (job %" PRIu32
+                                  ", to %s). Wait for it with 'tgswitchctl "
+                                  "wait %" PRIu32 "'.",
+                                  b->name, seat_to_string(target), step.why, b->record.job.id,
+                                  seat_to_string(b->record.job.target), b->record.job.id);
         if (b->saving && !bot_job_running(b))
-                return answer(ASK_JOB_RUNNING, ret_message, "Job %" PRIu32 " of %s is just ending: try again.",
-                              b->record.job.id, b->name);
+                return ask_answer(ASK_JOB_RUNNING, ret_message, "Job %" PRIu32 " of %s is just ending: try again.",
+                                  b->record.job.id, b->name);
         if (b->record.seat == target)
                 return ASK_ALREADY;
         result = hold_allows(b, options, ret_message);
@@ -156,10 +158,10 @@ AskResult bot_can_switch(const Bot *b, Seat target, const SwitchOptions *options
                 return result;
         if (b->n_checks > 0)
                 /* A request of theirs that is slow to leave could be the one that logs the bot in again (L1). */
-                return answer(ASK_JOB_RUNNING, ret_message, "%s is being checked just now: try again in a moment.",
-                              b->name);
+                return ask_answer(ASK_JOB_RUNNING, ret_message, "%s is being checked just now: try again in a moment.",
+                                  b->name);
         if (b->manager->stopping)
-                return answer(ASK_FAILED, ret_message, "tgswitchd is stopping: try again when it runs.");
+                return ask_answer(ASK_FAILED, ret_message, "tgswitchd is stopping: try again when it runs.");
         return ASK_OK;
 }
 
@@ -174,10 +176,10 @@ AskResult bot_switch(Bot *b, Seat target, const SwitchOptions *options, uint32_t
                 return result;
         r = job_prepare(b, target, options, false);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message,
-                              "The cutover of %s could not be begun: %s. Look after the file "
-                              "system of the state directory.",
-                              b->name, strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message,
+                                  "The cutover of %s could not be begun: %s. Look after the file "
+                                  "system of the state directory.",
+                                  b->name, strerror(-r));
         *ret_job = b->record.job.id;
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_SWITCH_REQUESTED);
@@ -208,9 +210,9 @@ int bot_begin_automatic(Bot *b, Seat target, const char *reason)
 static AskResult job_listens(Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         if (!b->token)
-                return answer(ASK_NO_TOKEN, ret_message, "%s", b->error ?: "The bot has no usable token.");
+                return ask_answer(ASK_NO_TOKEN, ret_message, "%s", b->error ?: "The bot has no usable token.");
         bot_dispatch(b);
         return ASK_OK;
 }
@@ -224,8 +226,8 @@ AskResult bot_cancel(Bot *b, char **ret_message)
                 return result;
         step = cutover_step(b->record.state, CUTOVER_CANCEL_REQUESTED);
         if (step.verdict != CUTOVER_STEP)
-                return answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.", b->name,
-                              step.why);
+                return ask_answer(ASK_NOT_CANCELLABLE, ret_message, "The cutover of %s cannot be cancelled: %s.",
+                                  b->name, step.why);
         if (b->record.job.automatic)
                 b->automatic_due_usec = b->stale_due_usec = usec_add(clock_boottime_usec(), CANCELED_USEC);
         bot_post(b, CUTOVER_CANCEL_REQUESTED);
@@ -243,11 +245,11 @@ AskResult bot_proceed(Bot *b, char **ret_message)
         step = cutover_step(b->record.state, CUTOVER_PROCEED_REQUESTED);
         if (step.verdict != CUTOVER_STEP) {
                 if (!bot_job_running(b) || b->record.job.hold_at == HOLD_AT_NONE || b->record.job.proceeded)
-                        return answer(ASK_NOT_HOLDING, ret_message, "The cutover of %s does not hold: %s.", b->name,
-                                      step.why);
-                return answer(ASK_NOT_HOLDING, ret_message,
-                              "The cutover of %s has not reached '%s' yet, where it is to hold: wait for it.", b->name,
-                              hold_at_to_string(b->record.job.hold_at));
+                        return ask_answer(ASK_NOT_HOLDING, ret_message, "The cutover of %s does not hold: %s.", b->name,
+                                          step.why);
+                return ask_answer(ASK_NOT_HOLDING, ret_message,
+                                  "The cutover of %s has not reached '%s' yet, where it is to hold: wait for it.",
+                                  b->name, hold_at_to_string(b->record.job.hold_at));
         }
         b->record.job.proceeded = true;
         bot_post(b, CUTOVER_PROCEED_REQUESTED);
@@ -269,14 +271,14 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
 static AskResult nothing_under_way(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message,
-                              "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
-                              b->record.job.id);
+                return ask_answer(ASK_NOT_SETTLED, ret_message,
+                                  "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
+                                  b->record.job.id);
         if (b->saving || b->asked_job)
-                return answer(ASK_NOT_SETTLED, ret_message, "Something else is being written for %s: try again.",
-                              b->name);
+                return ask_answer(ASK_NOT_SETTLED, ret_message, "Something else is being written for %s: try again.",
+                                  b->name);
         return ASK_OK;
 }
 
@@ -294,10 +296,11 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         if (before == seat)
                 return ASK_ALREADY;
         if (seat == SEAT_CLOUD && bot_cloud_allowed_usec(b) > 0)
-                return answer(ASK_FALLBACK_WINDOW, ret_message,
-                              "%s was logged out of the cloud, and no request may go there before the window is over: "
-                              "see 'tgswitchctl status %s' for the time, and try again then.",
-                              b->name, b->name);
+                return ask_answer(
+                                ASK_FALLBACK_WINDOW, ret_message,
+                                "%s was logged out of the cloud, and no request may go there before the window is over: "
+                                "see 'tgswitchctl status %s' for the time, and try again then.",
+                                b->name, b->name);
         b->record.seat = seat;
         /* What the local server holds is the session that counts, then. */
         b->record.stale = b->record.stale && seat == SEAT_CLOUD;
@@ -308,8 +311,8 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         if (r < 0) {
                 b->record.seat = before;
                 b->record.bot_id = id_before;
-                return answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name,
-                              strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name,
+                                  strerror(-r));
         }
         bot_publish_environment(b);
         log_bot(LOG_NOTICE, b->name, "An administrator says that the bot is logged in at %s.", seat_to_string(seat));
@@ -322,10 +325,10 @@ static AskResult set_hold(Bot *b, usec_t until_usec, const char *reason, char **
         char *copy;
 
         if (!b->record_ok)
-                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         copy = strdup(reason ?: "");
         if (!copy)
-                return answer(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
         free(b->record.held_reason);
         b->record.held_reason = copy;
         b->record.held_until_usec = until_usec;
@@ -385,8 +388,8 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
                 return ASK_ALREADY;
         r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
-                              strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
+                                  strerror(-r));
         handover_cancel(b);
         delivery_cancel(b);
         b->record.part_served_updates = 0;
@@ -399,10 +402,11 @@ AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message)
         int r;
 
         if (!b->spool)
-                return answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The spool cannot be read.");
+                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The spool cannot be read.");
         r = spool_export(b->spool, ret_fd);
         if (r < 0)
-                return answer(ASK_FAILED, ret_message, "The spool of %s could not be read: %s.", b->name, strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The spool of %s could not be read: %s.", b->name,
+                                  strerror(-r));
         return ASK_OK;
 }
 
@@ -437,20 +441,20 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                 *ret_message = NULL;
         }
         if (bot_job_running(b))
-                return answer(ASK_NOT_SETTLED, ret_message,
-                              "%s is being moved (job %" PRIu32 "), and the move has its own "
-                              "checks: see 'tgswitchctl status %s'.",
-                              b->name, b->record.job.id, b->name);
+                return ask_answer(ASK_NOT_SETTLED, ret_message,
+                                  "%s is being moved (job %" PRIu32 "), and the move has its own "
+                                  "checks: see 'tgswitchctl status %s'.",
+                                  b->name, b->record.job.id, b->name);
         bc = calloc(1, sizeof(BotCheck));
         if (!bc)
-                return answer(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
         bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
         r = check_start(b, target, false, on_checked, bc, &bc->check);
         if (r < 0) {
                 free(bc);
-                return answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));
         }
         b->n_checks++;
         *ret = bc;

@@ -59,6 +59,18 @@ static Credential credential_of(const Bot *b, const char *prefix, const char *ki
         return c;
 }
 
+static size_t size_without_newline(const Credential *c)
+{
+        return c->size > 0 && c->bytes[c->size - 1] == '\n' ? c->size - 1 : c->size;
+}
+
+/* Whether both mean the same: a newline at the end is no part of a token or secret. */
+static bool credential_equal(const Credential *a, const Credential *b)
+{
+        return a->result >= 0 && b->result >= 0 && size_without_newline(a) == size_without_newline(b) &&
+               memcmp(a->bytes, b->bytes, size_without_newline(a)) == 0;
+}
+
 /* A secret of the administrator's, from the plain file or the encrypted one, which look the same to us. With both of
  * them nobody could tell which is the old one: -EEXIST. -EKEYREJECTED: the encrypted one is not for this host. In both
  * cases *ret_why is the sentence, or NULL for want of memory. */
@@ -70,8 +82,7 @@ static Credential read_secret(const Bot *b, const char *kind, size_t size_max, c
         bool both = plain.result != -ENOENT && (sealed.result != -ENOENT || refused.result >= 0), equal;
         Credential none = { .result = both ? -EEXIST : -EKEYREJECTED };
 
-        equal = both && plain.result >= 0 && sealed.result >= 0 && plain.size == sealed.size &&
-                memcmp(plain.bytes, sealed.bytes, plain.size) == 0;
+        equal = both && credential_equal(&plain, &sealed);
         if (equal)
                 log_bot(LOG_WARNING, b->name,
                         "The same %s is in /etc/tgswitch/%ss/%s and, encrypted, in /etc/tgswitch/%ss.encrypted/%s: remove "

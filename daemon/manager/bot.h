@@ -301,6 +301,9 @@ bool bot_lacks_webhook_credentials(Bot *b);
 /* Whether anything at all can be done for the bot. */
 AskResult bot_usable(const Bot *b, char **ret_message);
 
+/* Returns `result`, with the sentence that goes with it; NULL where there is no memory for one. */
+AskResult ask_answer(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
+
 /* ---- warm-up.c ---- */
 void warm_up(Bot *b);
 bool warm_up_pending(const Bot *b);

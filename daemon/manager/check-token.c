@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -57,7 +56,7 @@ static void report(TokenCheck *c, TokenVerdict verdict, TokenWebhook webhook, co
 static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *userdata)
 {
         TokenCheck *c = userdata;
-        bool good = reply->transport == BOTAPI_REPLIED && reply->ok;
+        bool good = botapi_is_true(reply);
         _cleanup_free_ char *said = botapi_reply_describe(reply), *sentence = NULL;
 
         c->call = botapi_call_free(c->call);
@@ -130,17 +129,17 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
         report(c, outcome == LOGIN_OUTCOME_REFUSED ? TOKEN_REFUSED : TOKEN_UNKNOWN, TOKEN_WEBHOOK_UNKNOWN, sentence);
 }
 
-static AskResult refuse(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
-
-static AskResult refuse(AskResult result, char **ret_message, const char *format, ...)
+/* A session belongs to a token, and this may be the first request with it: logged out soon, it locks for as long as a
+ * young one does. Said before the request goes, whose answer may be lost. Where the token is the old one, the next
+ * window is longer than it need be, and no harm is done. */
+static void note_new_session(Bot *b)
 {
-        va_list ap;
+        Moment now;
 
-        va_start(ap, format);
-        if (vasprintf(ret_message, format, ap) < 0)
-                *ret_message = NULL;
-        va_end(ap);
-        return result;
+        if (clock_moment(&now) < 0)
+                now = (Moment){ .boottime_usec = 1 }; /* of no boot that anybody knows: young for good */
+        b->record.logged_in = now;
+        bot_record_aside(b);
 }
 
 AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t handler, void *userdata, TokenCheck **ret,
@@ -154,13 +153,14 @@ AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t ha
         if (result != ASK_OK)
                 return result;
         if (bot_job_running(b) || (seat != SEAT_CLOUD && seat != SEAT_LOCAL))
-                return refuse(ASK_NOT_SETTLED, ret_message,
-                              "%s has no settled seat, so no server can be asked about its token now: see 'tgswitchctl "
-                              "status %s'.",
-                              b->name, b->name);
+                return ask_answer(
+                                ASK_NOT_SETTLED, ret_message,
+                                "%s has no settled seat, so no server can be asked about its token now: see 'tgswitchctl "
+                                "status %s'.",
+                                b->name, b->name);
         c = calloc(1, sizeof(TokenCheck));
         if (!c)
-                return refuse(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
         *c = (TokenCheck){
                 .bot = b,
                 .restore_webhook = restore_webhook,
@@ -169,10 +169,11 @@ AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t ha
         };
         /* As long as it runs no cutover begins. */
         b->n_checks++;
+        note_new_session(b);
         r = bot_call(b, seat, BOTAPI_GET_ME, NULL, 0, NULL, on_get_me, c, &c->call);
         if (r < 0) {
                 token_check_free(c);
-                return refuse(ASK_FAILED, ret_message, "The server could not be asked: %s.", strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The server could not be asked: %s.", strerror(-r));
         }
         *ret = c;
         return ASK_OK;

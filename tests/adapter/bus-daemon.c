@@ -21,11 +21,12 @@ static void fail(const char *what)
 
 void bus_daemon_start(BusDaemon *d)
 {
+        const char *parent = getenv("TMPDIR");
         char path[128], announced[256];
         int address[2];
         FILE *f;
 
-        (void) snprintf(d->directory, sizeof(d->directory), "/tmp/test-bus-XXXXXX");
+        (void) snprintf(d->directory, sizeof(d->directory), "%s/test-bus-XXXXXX", parent ?: "/tmp");
         if (!mkdtemp(d->directory) || chmod(d->directory, 0755) < 0)
                 fail(d->directory);
         (void) snprintf(d->address, sizeof(d->address), "unix:path=%s/bus", d->directory);

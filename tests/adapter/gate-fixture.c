@@ -125,9 +125,10 @@ void gate_stop_systemd(GateFixture *f)
 int gate_setup(void **state)
 {
         GateFixture *f = calloc(1, sizeof(GateFixture));
+        const char *parent = getenv("TMPDIR");
 
         assert_non_null(f);
-        snprintf(f->directory, sizeof(f->directory), "/tmp/tgswitch-test-XXXXXX");
+        snprintf(f->directory, sizeof(f->directory), "%s/tgswitch-test-XXXXXX", parent ?: "/tmp");
         assert_non_null(mkdtemp(f->directory));
         assert_int_equal(chmod(f->directory, 0755), 0);
         f->address.sun_family = f->notify_address.sun_family = AF_UNIX;

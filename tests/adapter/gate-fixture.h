@@ -12,7 +12,7 @@
 /* The gate under test, with the parts of systemd that it talks to: peers, and the FD store behind
  * NOTIFY_SOCKET=. */
 typedef struct GateFixture {
-        char directory[32];
+        char directory[64];
         struct sockaddr_un address;
         struct sockaddr_un notify_address;
         sd_event *event;

@@ -17,6 +17,7 @@
 #include "fake-manager.inc"
 
 #include "bus-fixture.inc"
+#include "fake-polkit.inc"
 
 #define SHOP BUS_BOT_PREFIX "shop"
 #define JOB  BUS_JOB_PREFIX "1"
@@ -24,109 +25,6 @@
 #define TO_LOCAL "org.tgswitch1.switch-to-local"
 #define TO_CLOUD "org.tgswitch1.switch-to-cloud"
 #define MANAGE   "org.tgswitch1.manage"
-
-/* ---- polkit ---- */
-
-typedef enum Answer {
-        ANSWER_YES,
-        ANSWER_NO,
-        ANSWER_CHALLENGE,
-        ANSWER_DISMISSED,
-        ANSWER_NOT_BOB_BUT_SHOP, /* what a rule for one bot does */
-        ANSWER_ERROR,
-        ANSWER_NONSENSE,
-        ANSWER_LATER,
-} Answer;
-
-static struct {
-        sd_bus *bus;
-        Answer answer;
-        char asked[64 * 1024]; /* "action bot subject flags" for each question, one a line; "cancel ID" */
-        sd_bus_message *held[64];
-        size_t n_held;
-        const char *subject; /* what every question has to be about */
-} polkit;
-
-static int reply_verdict(sd_bus_message *m, Answer answer)
-{
-        if (answer == ANSWER_ERROR)
-                return sd_bus_reply_method_errorf(m, SD_BUS_ERROR_FAILED, "The rules are on fire.");
-        if (answer == ANSWER_NONSENSE)
-                return sd_bus_reply_method_return(m, "s", "yes");
-        if (answer == ANSWER_DISMISSED)
-                return sd_bus_reply_method_return(m, "(bba{ss})", 0, 0, 1, "polkit.dismissed", "true");
-        return sd_bus_reply_method_return(m, "(bba{ss})", answer == ANSWER_YES, answer == ANSWER_CHALLENGE, 0);
-}
-
-static int on_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const char *kind, *key, *subject, *action, *detail = NULL, *bot = "-", *id;
-        size_t used = strlen(polkit.asked);
-        uint32_t flags;
-
-        assert_true(sd_bus_message_read(m, "(sa{sv})s", &kind, 1, &key, "s", &subject, &action) > 0);
-        assert_string_equal(kind, "system-bus-name");
-        assert_string_equal(key, "name");
-        if (polkit.subject)
-                assert_string_equal(subject, polkit.subject);
-        assert_true(sd_bus_message_enter_container(m, 'a', "{ss}") > 0);
-        while (sd_bus_message_read(m, "{ss}", &detail, &bot) > 0)
-                assert_string_equal(detail, "bot");
-        assert_true(sd_bus_message_exit_container(m) >= 0);
-        assert_true(sd_bus_message_read(m, "us", &flags, &id) > 0);
-        assert_true(strlen(id) > 0);
-        (void) snprintf(polkit.asked + used, sizeof(polkit.asked) - used, "%s %s %" PRIu32 "\n", action, bot, flags);
-
-        if (polkit.answer == ANSWER_LATER) {
-                assert_true(polkit.n_held < ELEMENTSOF(polkit.held));
-                polkit.held[polkit.n_held++] = sd_bus_message_ref(m);
-                return 1;
-        }
-        if (polkit.answer == ANSWER_NOT_BOB_BUT_SHOP)
-                return reply_verdict(m, streq(bot, "shop") ? ANSWER_YES : ANSWER_NO);
-        return reply_verdict(m, polkit.answer);
-}
-
-static int on_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        size_t used = strlen(polkit.asked);
-        const char *id;
-
-        assert_true(sd_bus_message_read(m, "s", &id) > 0);
-        (void) snprintf(polkit.asked + used, sizeof(polkit.asked) - used, "cancel\n");
-        return sd_bus_reply_method_return(m, NULL);
-}
-
-static const sd_bus_vtable polkit_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", on_check, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD("CancelCheckAuthorization", "s", "", on_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_VTABLE_END,
-};
-
-static void polkit_answer_held(Answer answer)
-{
-        for (size_t i = 0; i < polkit.n_held; i++) {
-                (void) reply_verdict(polkit.held[i], answer);
-                sd_bus_message_unref(polkit.held[i]);
-        }
-        polkit.n_held = 0;
-}
-
-static void polkit_start(Fixture *f)
-{
-        polkit.bus = connect_bus();
-        assert_true(sd_bus_attach_event(polkit.bus, f->event, 0) >= 0);
-        assert_true(sd_bus_add_object_vtable(polkit.bus, NULL, "/org/freedesktop/PolicyKit1/Authority",
-                                             "org.freedesktop.PolicyKit1.Authority", polkit_vtable, NULL) >= 0);
-        assert_true(sd_bus_request_name(polkit.bus, "org.freedesktop.PolicyKit1", 0) >= 0);
-}
-
-static void polkit_stop(void)
-{
-        polkit_answer_held(ANSWER_NO);
-        polkit.bus = sd_bus_flush_close_unref(polkit.bus);
-}
 
 /* ---- fixture: the client is nobody, and root is there as well ---- */
 
@@ -199,6 +97,12 @@ static sd_bus_message *await_answer(Fixture *f)
 static void run_until_asked(Fixture *f, size_t n)
 {
         while (polkit.n_held < n)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+}
+
+static void run_until_no_call_is_left(Fixture *f)
+{
+        while (f->service->calls.n > 0)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
 }
 
@@ -454,8 +358,7 @@ static void test_a_caller_that_goes_meanwhile(void **state)
         run_until_asked(f, 1);
         (void) asked();
         f->client = sd_bus_flush_close_unref(f->client);
-        while (f->service->calls.n > 0)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        run_until_no_call_is_left(f);
         while (polkit.asked[0] == '\0')
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         assert_string_equal(asked(), "cancel\n");
@@ -464,6 +367,48 @@ static void test_a_caller_that_goes_meanwhile(void **state)
         settle(f);
         f->client = NULL;
         assert_unchanged(f);
+}
+
+/* Whoever waits for a password waits with all that the call holds. */
+static void test_wrong_arguments_are_refused_first(void **state)
+{
+        Fixture *f = *state;
+
+        polkit.answer = ANSWER_LATER;
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "x", "s", "y"),
+                     SD_BUS_ERROR_INVALID_ARGS);
+        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "SwitchToLocal", "asa{sv}", 1, "shop", 1, "x", "s", "y"),
+                     SD_BUS_ERROR_INVALID_ARGS);
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "moon"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SetSeat", "s", "moon"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_MAX, "a\nb"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_string_equal(asked(), "");
+        assert_unchanged(f);
+}
+
+static void on_verdict(PolkitVerdict verdict, const char *why, void *userdata)
+{
+        *(PolkitVerdict *) userdata = verdict;
+}
+
+/* It stands for nobody then, and polkitd's answer would count as open with the bus for good. */
+static void test_a_prompt_whose_time_is_over_goes_away(void **state)
+{
+        Fixture *f = *state;
+        PolkitQuestion question = {
+                .subject = polkit.subject, .action = TO_LOCAL, .bot = "shop", .interactive = true, .timeout_usec = 1
+        };
+        PolkitVerdict verdict = POLKIT_VERDICT_INVALID;
+        PolkitCheck *check = NULL;
+
+        polkit.answer = ANSWER_LATER;
+        assert_int_equal(polkit_check(&check, f->server, &question, on_verdict, &verdict), 0);
+        while (verdict == POLKIT_VERDICT_INVALID || !strstr(polkit.asked, "cancel"))
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(verdict, POLKIT_UNAVAILABLE);
+        polkit_check_free(check);
+        settle(f);
+        assert_string_equal(asked(), TO_LOCAL " shop 1\ncancel\n");
 }
 
 static void test_the_service_goes_meanwhile(void **state)
@@ -498,8 +443,6 @@ static void test_one_user_has_so_many_calls(void **state)
         Fixture *f = *state, other = *f;
         sd_bus *connections[3];
 
-        /* the bus allows 128 for each connection */
-        assert_true(BUS_CALLS_USER_MAX < ELEMENTSOF(connections) * 100);
         polkit.answer = ANSWER_LATER;
         polkit.subject = NULL;
         assert_int_equal(seteuid(NOBODY), 0);
@@ -509,7 +452,7 @@ static void test_one_user_has_so_many_calls(void **state)
         }
         assert_int_equal(seteuid(0), 0);
         for (size_t i = 0; i < BUS_CALLS_USER_MAX; i++)
-                begin_one_of_many(f, connections[i / 100]);
+                begin_one_of_many(f, connections[i % ELEMENTSOF(connections)]);
         while (f->service->calls.n < BUS_CALLS_USER_MAX || polkit.n_held < BUS_QUESTIONS_USER_MAX)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
         begin_switch(f, true);
@@ -524,11 +467,10 @@ static void test_one_user_has_so_many_calls(void **state)
         run_until_asked(f, BUS_QUESTIONS_USER_MAX);
         assert_int_equal(f->service->calls.n, BUS_CALLS_USER_MAX - BUS_QUESTIONS_USER_MAX);
         connections[0] = sd_bus_flush_close_unref(connections[0]);
-        run_until_asked(f, 2 * BUS_QUESTIONS_USER_MAX);
+        run_until_asked(f, BUS_QUESTIONS_USER_MAX + 1);
         polkit.answer = ANSWER_NO;
         polkit_answer_held(ANSWER_NO);
-        while (f->service->calls.n > 0)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        run_until_no_call_is_left(f);
         FOREACH_ELEMENT(c, connections)
                 sd_bus_flush_close_unref(*c);
 }
@@ -551,6 +493,8 @@ int main(void)
                 TEST(test_others_go_on_meanwhile),
                 TEST(test_a_bot_that_goes_meanwhile),
                 TEST(test_a_caller_that_goes_meanwhile),
+                TEST(test_wrong_arguments_are_refused_first),
+                TEST(test_a_prompt_whose_time_is_over_goes_away),
                 TEST(test_the_service_goes_meanwhile),
                 TEST(test_one_user_has_so_many_calls),
 #undef TEST

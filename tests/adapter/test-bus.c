@@ -219,9 +219,7 @@ static void test_choice_of_bots(void **state)
 /* They come back in the sentence that refuses them, and go to a terminal there. */
 static void test_words_that_are_no_text(void **state)
 {
-        static const char *const words[] = { "shop\x1b[2J", "new\ns", "\x7f",
-                                             "\xc2\x9b"
-                                             "31m" };
+        static const char *const words[] = { "shop\x1b[2J", "new\ns", "\x7f", "\302\23331m" };
         Fixture *f = *state;
 
         FOREACH_ELEMENT(word, words) {

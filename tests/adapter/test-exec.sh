@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 # shellcheck source=tests/host/tap.sh
 source ../host/tap.sh
 
-directory=$(mktemp -d /tmp/test-exec-XXXXXX)
+directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 credentials=$directory/credentials
 secret=AAtgCanary-0000_tgCanary-1111111_22

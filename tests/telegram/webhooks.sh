@@ -87,7 +87,9 @@ test_webhook_certificate() {
         has "$(wait_for "event=update-delivered&bot=147&since=$since")" '*"code":0*' "but it is of another server"
         since=$(seq_now)
         set_at at_local 147 -F "url=$url" -F "certificate=@$dir/cert.pem" -F 'allowed_updates=["message"]'
-        has "$(wait_for "event=update-delivered&bot=147&since=$since")" '*"code":200*' "with the right one it is delivered"
+        # A post with the old one may still be under way.
+        has "$(wait_for "event=update-delivered&bot=147&code=200&since=$since")" '*"code":200*' \
+                "with the right one it is delivered"
         has "$(wait_for "event=webhook-set&bot=147&count=4")" '*"allowed_updates":"\[\\"message\\"\]"*BEGIN CERTIFICATE*' \
                 "fields of a form are read like others"
         at_local 147 deleteWebhook >/dev/null
