@@ -259,9 +259,9 @@ static int check_hold(sd_bus_message *m, const Manager *manager, sd_bus_error *e
 static int hold(BusCall *call, sd_bus_error *error)
 {
         _cleanup_free_ char *message = NULL;
-        const char *reason;
+        const char *reason = NULL;
         AskResult result;
-        usec_t until_usec;
+        usec_t until_usec = 0;
         Bot *b;
         int r;
 
