@@ -67,21 +67,46 @@ static bool is_too_large(const char *text, size_t size)
         return memory > JSON_TEXT_MEMORY_MAX || memory > JSON_TEXT_MEMORY_RATIO_MAX * size + MEMORY_FREE;
 }
 
+/* The quotation mark that ends the string which begins at `p`. NULL where a control character comes first, or half of a
+ * character of UTF-16, which json-c takes for UTF-8. */
+static const char *string_end(const char *p, const char *end)
+{
+        for (p++; p < end && *p != '"'; p++) {
+                unsigned char c = (unsigned char) *p;
+
+                if (c < 0x20 || (c == 0xed && p + 1 < end && (unsigned char) p[1] >= 0xa0))
+                        return NULL;
+                if (c == '\\')
+                        p++;
+        }
+        return p;
+}
+
 /* What json-c takes beyond JSON (RFC 8259) even when it is strict: NaN, Infinity, single quotes, control characters in
- * strings. It prints them as they came, and the reader of a worker would refuse all updates for the one with them. */
+ * strings, a number that ends in its point. It prints them as they came, and the reader of a worker would refuse all
+ * updates for the one with them. */
 static bool is_lax(const char *text, size_t size)
 {
-        bool in_string = false;
+        const char *end = text + size;
 
-        for (const char *p = text; p < text + size; p++)
-                if (*p == '"')
-                        in_string = !in_string;
-                else if (!in_string && strchr("NI'", *p))
+        for (const char *p = text; p < end; p++)
+                switch (*p) {
+                case '"':
+                        p = string_end(p, end);
+                        if (!p)
+                                return true;
+                        break;
+                case '.':
+                        if (p + 1 == end || p[1] < '0' || p[1] > '9')
+                                return true;
+                        break;
+                case 'N':
+                case 'I':
+                case '\'':
                         return true;
-                else if (in_string && (unsigned char) *p < 0x20)
-                        return true;
-                else if (in_string && *p == '\\')
-                        p++;
+                default:
+                        break;
+                }
         return false;
 }
 
@@ -97,7 +122,7 @@ int json_text_parse(const char *text, size_t size, json_object **ret)
         tokener = json_tokener_new_ex(JSON_TEXT_DEPTH_MAX);
         if (!tokener)
                 return -ENOMEM;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         *ret = json_tokener_parse_ex(tokener, text, (int) size);
         /* json-c 0.16 has no error of its own for memory: what it returns then is no value either, and the caller takes
          * the text for one that is not understood, which is the safe reading. */

@@ -122,14 +122,27 @@ static void test_one_value(void **state)
                 const char *text;
                 bool good;
         } cases[] = {
-                { "{}", true },           { " [1, 2] \r\n", true },
-                { "\"x\"", true },        { "", false },
-                { "{", false },           { "{}{}", false },
-                { "{} x", false },        { "{\"a\":1,}", false },
-                { "/* */{}", false },     { "[+1]", false },
-                { "[01]", false },        { "[NaN]", false },
-                { "[-Infinity]", false }, { "['x']", false },
-                { "[\"\n\"]", false },    { "[\"NaN I'm \\\" N\"]", true },
+                { "{}", true },
+                { " [1, 2] \r\n", true },
+                { "\"x\"", true },
+                { "", false },
+                { "{", false },
+                { "{}{}", false },
+                { "{} x", false },
+                { "{\"a\":1,}", false },
+                { "/* */{}", false },
+                { "[+1]", false },
+                { "[01]", false },
+                { "[NaN]", false },
+                { "[-Infinity]", false },
+                { "['x']", false },
+                { "[\"\n\"]", false },
+                { "[\"NaN I'm \\\" N\"]", true },
+                { "[1.]", false },
+                { "[1.5e3]", true },
+                { "[\"\xff\"]", false },
+                { "[\"\xed\xa0\x80\"]", false },
+                { "[\"\xef\xbf\xbf\"]", true },
         };
 
         FOREACH_ELEMENT(c, cases) {
