@@ -6,9 +6,10 @@
 # stopped at every call tells which points there are and in which state of the record each one lies.
 #
 #       POINTS=all      every point
-#       POINTS=few      of each kind of call the first one in each state of the record, before it or after it in turn
-#       POINTS=some     (by default) these, and from log-out to start-workers both sides of each rename() and of the
-#                       first connect(); to who reads the disk afterwards fsync() makes no difference
+#       POINTS=few      (by default) of each kind of call the first one in each state of the record, before it or after
+#                       it in turn
+#       POINTS=some     these, and from log-out to start-workers both sides of each rename() and of the first connect();
+#                       to who reads the disk afterwards fsync() makes no difference
 #       TARGET=cloud    the way back
 
 # shellcheck source=tests/host/host.sh
@@ -39,7 +40,7 @@ choose()
         n=$((${calls[$1:$below]:-0} + 1))
         calls[$1:$below]=$n
         first=${firsts[$1:$below:$3]:=$n}
-        case ${POINTS:-some}:$3 in
+        case ${POINTS:-few}:$3 in
         all:*)
                 wanted=("${sides[@]}")
                 ;;

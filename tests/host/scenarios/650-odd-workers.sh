@@ -80,6 +80,9 @@ bot_add twice cloud bare-worker.service </dev/null
 bot_add ticking </dev/null
 sed -i s/ticking-worker.service/ticking.timer/ "$HOST_ROOT/etc/tgswitch/bots.d/ticking.conf"
 bot_add other cloud other-worker.service <<<'Worker=twin-x@*.service'
+# The first of two bots that name a unit has it.
+canary_unit twin-x@1.service other
+canary_unit 'stranger@*.service' stranger
 for bot in "${bots[@]}" other; do
         spoil "$bot" "$IDLE"
 done
