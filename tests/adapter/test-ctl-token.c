@@ -108,25 +108,77 @@ static void test_read_from_pipe(void **state)
         assert_null(t);
 }
 
-/* A child whose terminal is `path`, and whose standard input it is. Exits with what token_read() returned. */
-static _noreturn_ void read_in_child(const char *path)
-{
-        BotToken *t = NULL;
-        int fd;
-
-        (void) setsid();
-        fd = open(path, O_RDWR);
-        if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
-                _exit(100);
-        _exit((int) token_read("shop", &t));
-}
-
 static bool echoes(int terminal)
 {
         struct termios t;
 
         assert_return_code(tcgetattr(terminal, &t), errno);
         return t.c_lflag & ECHO;
+}
+
+/* Exits, or ends, as `pid` does, which is a job of this session's terminal as a shell has it: where it stops, the shell
+ * would have a terminal that shows what is typed. */
+static _noreturn_ void look_after(pid_t pid)
+{
+        int status;
+
+        while (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+                if (!echoes(STDIN_FILENO))
+                        _exit(101);
+                (void) kill(pid, SIGCONT);
+        }
+        if (WIFSIGNALED(status))
+                (void) raise(WTERMSIG(status));
+        _exit(WEXITSTATUS(status));
+}
+
+/* A child whose terminal is `path`, and whose standard input it is. Exits with what token_read() returned. */
+static _noreturn_ void read_in_child(const char *path)
+{
+        BotToken *t = NULL;
+        pid_t pid;
+        int fd;
+
+        (void) setsid();
+        fd = open(path, O_RDWR);
+        if (fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+                _exit(100);
+        (void) signal(SIGTTOU, SIG_IGN);
+        pid = fork();
+        if (pid < 0 || (pid == 0 && (setpgid(0, 0) < 0 || tcsetpgrp(STDIN_FILENO, getpid()) < 0)))
+                _exit(100);
+        if (pid > 0)
+                look_after(pid);
+        (void) signal(SIGTTOU, SIG_DFL);
+        _exit((int) token_read("shop", &t));
+}
+
+/* The signals that do not reach a process now: signal(7) has them count from 1. */
+static uint64_t blocked_signals(pid_t pid)
+{
+        char path[64], line[256];
+        uint64_t mask = 0;
+        FILE *f;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+        f = fopen(path, "re");
+        assert_non_null(f);
+        while (fgets(line, sizeof(line), f))
+                if (startswith(line, "SigBlk:"))
+                        mask = strtoull(line + strlen("SigBlk:"), NULL, 16);
+        (void) fclose(f);
+        return mask;
+}
+
+/* While it waits for a line, which is when Ctrl-C reaches it, Ctrl-Z does not. */
+static void assert_does_not_stop(pid_t pid)
+{
+        uint64_t mask;
+
+        do
+                mask = blocked_signals(pid);
+        while (mask & UINT64_C(1) << (SIGINT - 1));
+        assert_true(mask & UINT64_C(1) << (SIGTSTP - 1));
 }
 
 /* Types `keys` once the prompt is there. Returns what waitpid() said of the child; *ret_screen is all that was shown.
@@ -164,6 +216,7 @@ static int type_on_terminal(const char *keys, char ret_screen[static 4096])
                 ret_screen[size] = '\0';
                 if (!typed && strstr(ret_screen, "shown): ")) {
                         assert_false(echoes(slave));
+                        assert_does_not_stop(tcgetpgrp(terminal));
                         assert_int_equal(write(terminal, keys, strlen(keys)), strlen(keys));
                         typed = true;
                 }
@@ -191,6 +244,13 @@ static void test_read_from_terminal(void **state)
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), CTL_CHECKS_FAILED);
         assert_null(strstr(screen, "no token"));
+
+        /* Ctrl-Z does not leave a terminal behind that the shell sets right under us; what stood on the line is gone.
+         */
+        status = type_on_terminal("7100\032" OLD "\n", screen);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), CTL_OK);
+        assert_null(strstr(screen, CANARY_SECRET));
 
         /* Ctrl-C in the middle of it ends the program, and the terminal shows again what is typed. */
         status = type_on_terminal("7100000001:\003", screen);
@@ -327,6 +387,42 @@ static void test_refusals(void **state)
         assert_file(*state, "tokens/other", OLD "\n");
 }
 
+/* The process died in between, and the disk is full at the next attempt: what is there stays, though an older one is
+ * kept beside it. */
+static void test_failure_touches_nothing(void **state)
+{
+        _cleanup_(bot_token_freep) BotToken *token = token_of(NEW);
+        _cleanup_close_ int directory = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        TokenStore s;
+
+        scratch_write(*state, "tokens/shop", NEW "\n");
+        scratch_write(*state, "tokens/.shop.previous", OLD "\n");
+        assert_int_equal(mkdirat(directory, "tokens/.shop.new", 0700), 0);
+        assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+        assert_int_equal(token_store(&s, token, TOKEN_PLAIN), CTL_FAILED);
+        token_store_close(&s);
+        assert_file(*state, "tokens/shop", NEW "\n");
+        assert_file(*state, "tokens/.shop.previous", OLD "\n");
+}
+
+static void test_no_core(void **state)
+{
+        pid_t pid = fork();
+        int status;
+
+        assert_return_code(pid, errno);
+        if (pid == 0) {
+                struct rlimit limit = { 1, 1 };
+
+                seal_memory();
+                (void) getrlimit(RLIMIT_CORE, &limit);
+                _exit(prctl(PR_GET_DUMPABLE) == 0 && limit.rlim_cur == 0 && limit.rlim_max == 0 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_seal_names(void **state)
 {
         char name[SEAL_NAME_SIZE];
@@ -345,6 +441,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_put_back, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_died_in_between, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_failure_touches_nothing, set_up, tear_down),
+                cmocka_unit_test(test_no_core),
                 cmocka_unit_test(test_seal_names),
         };
 

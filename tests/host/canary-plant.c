@@ -5,8 +5,8 @@
  *      canary-plant DIRECTORY
  *
  * The text is the first line of standard input. It comes into a memfd, a file that is open and has no name any more,
- * one that is only mapped, the name of this process, and an extended attribute of DIRECTORY/xattr. Prints "planted"
- * when it is there, and ends with its standard input.
+ * one that is only mapped, the name, an argument and the environment of this process, and an extended attribute of
+ * DIRECTORY/xattr. Prints "planted" when it is there, and ends with its standard input.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,14 +61,27 @@ static void plant(const char *text)
                 die("prctl");
 }
 
+/* Once more, with the text as the second argument and as a variable. */
+static _noreturn_ void begin_with_text(const char *directory)
+{
+        char text[256], variable[512];
+
+        if (!fgets(text, sizeof(text), stdin))
+                die("standard input");
+        text[strcspn(text, "\n")] = '\0';
+        snprintf(variable, sizeof(variable), "PLANTED=%s", text);
+        (void) execle("/proc/self/exe", program_invocation_short_name, directory, text, NULL,
+                      (char *[]){ variable, NULL });
+        die("exec");
+}
+
 int main(int argc, char *argv[])
 {
-        char text[256];
-
-        if (argc != 2 || chdir(argv[1]) < 0 || !fgets(text, sizeof(text), stdin))
+        if (argc == 2)
+                begin_with_text(argv[1]);
+        if (argc != 3 || chdir(argv[1]) < 0)
                 die("canary-plant DIRECTORY");
-        text[strcspn(text, "\n")] = '\0';
-        plant(text);
+        plant(argv[2]);
         puts("planted");
         fflush(stdout);
         while (getchar() != EOF)

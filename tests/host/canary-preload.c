@@ -4,14 +4,15 @@
  * its life is: by /etc/ld.so.preload, so also in what units with a sandbox or another user run. A look at /proc sees
  * only what still runs, and a program that is over in a millisecond is as good a place to read a token as any.
  *
- * Each find is a line in a FIFO that scenarios read at their end (canary.sh): "argv" or "environ", the unit or "-", the
- * program, and the text. A FIFO can be written to where the file system is read-only. What cannot tell does not live:
- * that fails the unit, and so the scenario.
+ * Each find is a line in a FIFO that scenarios read at their end (canary.sh): "argv" or "environ", "long-" before it
+ * where the text is cut off, the unit or "-", the program, and the text. A FIFO can be written to where the file system
+ * is read-only. What cannot tell does not live: that fails the unit, and so the scenario.
  *
  * What is linked statically does not load it, and AddressSanitizer would have to be loaded first. What a program writes
  * over its arguments later is not seen here, but at the end, if it still runs.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "../canary.h"
@@ -42,11 +43,14 @@ static void read_unit(char *unit, size_t size)
 
 static void tell(const char *what, const char *text)
 {
-        char unit[256], line[1024];
+        char unit[256], line[PIPE_BUF]; /* so much is written to a FIFO as one */
         int fd, n;
 
         read_unit(unit, sizeof(unit));
         n = snprintf(line, sizeof(line), "%s %s %s %s", what, unit, program_invocation_short_name, text);
+        /* Where a part is missing, nobody can say that there is only what may be. */
+        if (n >= (int) sizeof(line))
+                n = snprintf(line, sizeof(line), "long-%s %s %s %s", what, unit, program_invocation_short_name, text);
         n = MIN(n, (int) sizeof(line) - 1);
         /* One line, whatever is in it. */
         for (int i = 0; i < n; i++)

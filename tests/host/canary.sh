@@ -112,7 +112,7 @@ canary_search()
         local found
 
         # What can't be known again is not found.
-        if printf '%s\n' "${BOT_TOKENS[@]:-tgCanary}" | grep -vq 'AAtgCanary.*tgCanary\|^tgCanary$'; then
+        if grep -vq 'AAtgCanary.*tgCanary\|^tgCanary$' < <(printf '%s\n' "${BOT_TOKENS[@]:-tgCanary}"); then
                 echo "a token that was not made by canary_token"
                 return 1
         fi
@@ -144,7 +144,8 @@ canary_check()
 }
 TAP_LAST+=(canary_check)
 
-# canary_ask: what only says something when it is asked. A daemon that does not run stays that way.
+# canary_ask: what only says something when it is asked. A daemon that was stopped stays that way: a scenario may end
+# like that, but not with one that has failed. Prints what gave no answer.
 canary_ask()
 {
         local mark
@@ -152,19 +153,29 @@ canary_ask()
         mark=$(bus_mark)
         # shellcheck disable=SC2016
         host_run timeout 60 sh -c '
-                journalctl --sync
-                systemctl show --all "*"
-                systemctl show-environment
-                if [ "$(systemctl show --property=SubState --value tgswitchd.service)" = running ]; then
+                ask()
+                {
+                        "$@" || echo "\"$*\" could not be asked" >&3
+                }
+                ask journalctl --sync
+                ask systemctl show --all "*"
+                ask systemctl show-environment
+                state=$(systemctl show --property=ActiveState --value tgswitchd.service)
+                case $state in
+                inactive) ;;
+                failed) echo "tgswitchd.service has failed and could not be asked" >&3 ;;
+                *)
                         for verb in list status "status --json"; do
-                                timeout 10 setpriv --reuid=65534 --regid=65534 --clear-groups tgswitchctl $verb
+                                ask setpriv --reuid=65534 --regid=65534 --clear-groups tgswitchctl $verb
                         done
                         # The bus is watched.
-                        timeout 10 busctl --quiet call org.tgswitch1 /org/tgswitch1 org.freedesktop.DBus.ObjectManager \
+                        ask busctl --quiet call org.tgswitch1 /org/tgswitch1 org.freedesktop.DBus.ObjectManager \
                                 GetManagedObjects
-                fi
-                busctl emit /canary org.example.Canary Asked' >"$HOST_DISK/canary-said/answers" 2>&1 </dev/null
-        bus_wait "$mark" '"member":"Asked"' 10 >/dev/null || echo "nobody watches the bus"
+                        ;;
+                esac
+                ask busctl emit /canary org.example.Canary Asked' \
+                3>&1 >"$HOST_DISK/canary-said/answers" 2>&1 </dev/null || echo "the host could not be asked"
+        bus_wait "$mark" '"member":"Asked"' >/dev/null || echo "nobody watches the bus"
         [[ $CONFIG == asan ]] || grep -q "$CANARY_LIBRARY" "/proc/$HOST_LEADER/maps" ||
                 echo "nobody looks at programs as they begin"
 }
@@ -174,7 +185,7 @@ canary_look()
 {
         local what path
 
-        "$CANARY_FIND" "$SOURCE_DIR/tests/canary-forms" "$@" | sed -e "s|^\([a-z]* \)$HOST_DISK/upper|\1|" \
+        "$CANARY_FIND" "$SOURCE_DIR/tests/canary-forms" "$@" | sed -u -e "s|^\([a-z]* \)$HOST_DISK/upper|\1|" \
                 -e "s|^\([a-z]* \)$HOST_DISK/|\1|" | while read -r what path; do
                 canary_is_allowed "$what" "$path" || echo "$what $path"
         done
@@ -182,10 +193,11 @@ canary_look()
 }
 
 # canary_is_allowed WHAT PATH: the source of the credential, the credential, the local server's own directory, and what
-# the scenario has named; each of a bot has the token of that one alone.
+# the scenario has named; each of a bot has the token of that one alone. What is gone by now counts as not found: workers
+# and their credentials come and go during the search.
 canary_is_allowed()
 {
-        local unit bot file=/proc/$HOST_LEADER/root$2
+        local unit bot text file=/proc/$HOST_LEADER/root$2
 
         # Off, or covered by what is mounted there.
         [[ -n $HOST_LEADER && $2 == /run/* ]] || file=$HOST_ROOT$2
@@ -201,19 +213,31 @@ canary_is_allowed()
                 ;;
         in:*) [[ -v CANARY_FILES[$2] ]] && canary_has_only "$file" "${CANARY_FILES[$2]}" ;;
         environ:/proc/*)
-                unit=$(grep -m 1 -E '^[0-9]*:(name=systemd)?:' "${2%/environ}/cgroup")
-                [[ -v CANARY_ENVIRONS[${unit##*/}] ]] && canary_has_only "$2" "${CANARY_ENVIRONS[${unit##*/}]}"
+                canary_text "$2" || return 0
+                unit=$(grep -m 1 -E '^[0-9]*:(name=systemd)?:' "${2%/environ}/cgroup" 2>/dev/null) || return 0
+                [[ -v CANARY_ENVIRONS[${unit##*/}] ]] && canary_is_of "$text" "${CANARY_ENVIRONS[${unit##*/}]}"
                 ;;
         *) return 1 ;;
         esac
 }
 
+# canary_text FILE: sets $text; fails where the file is gone, or is that of a process that has ended.
+canary_text()
+{
+        local parts=()
+
+        mapfile -d '' -t parts 2>/dev/null <"$1"
+        text=${parts[*]}
+        [[ -n $text ]]
+}
+
 # canary_has_only FILE BOT: no token is in the file but the bot's own, old or new.
 canary_has_only()
 {
-        local parts
+        local text
 
-        mapfile -d '' -t parts <"$1" && canary_is_of "${parts[*]}" "$2"
+        canary_text "$1" || return 0
+        canary_is_of "$text" "$2"
 }
 
 # canary_is_of TEXT BOT

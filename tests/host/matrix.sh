@@ -282,10 +282,14 @@ matrix_check()
         done
 }
 
-# matrix_unchanged DESCRIPTION BEFORE AFTER: two texts are the same; prints only where they are not.
+# matrix_unchanged DESCRIPTION BEFORE AFTER: two texts are the same and say something; prints only where not.
 matrix_unchanged()
 {
-        check "$1" diff <(echo "$2") <(echo "$3")
+        if [[ -n $2 ]]; then
+                check "$1" diff <(echo "$2") <(echo "$3")
+        else
+                tap_fail "$1" "nothing is known of what was before"
+        fi
 }
 
 # matrix_print [REGEX]: what was found. Of groups that match, rows that are alike are one line.

@@ -11,12 +11,15 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/macro.h"
 
-#define SECRETS_MAX 64
+#define SECRETS_MAX      64
+#define STOP_TIMEOUT_SEC 60
 
 typedef struct Secret {
         char name[64], text[128];
@@ -117,10 +120,20 @@ static bool next_region(FILE *smaps, Region *ret)
         return false;
 }
 
+static time_t monotonic_sec(void)
+{
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+                die("clock_gettime");
+        return now.tv_sec;
+}
+
 /* Returns when none of its threads runs any more: the state of the first is told when all have stopped. One that has
- * ended has no memory. */
+ * ended has no memory, and one that never stops goes on. */
 static void stop(pid_t pid)
 {
+        time_t deadline = monotonic_sec() + STOP_TIMEOUT_SEC;
         char path[64], state = 0;
 
         snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
@@ -132,6 +145,12 @@ static void stop(pid_t pid)
                 if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1 || state == 'Z')
                         die(path);
                 fclose(f);
+                if (state != 'T' && monotonic_sec() > deadline) {
+                        (void) kill(pid, SIGCONT);
+                        errno = ETIMEDOUT;
+                        die(path);
+                }
+                (void) sched_yield();
         }
 }
 

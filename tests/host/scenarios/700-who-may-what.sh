@@ -23,7 +23,7 @@ WITH_JOB=(busy back)
 state_now()
 {
         host_run busctl --json=short call org.tgswitch1 /org/tgswitch1 org.freedesktop.DBus.ObjectManager \
-                GetManagedObjects | jq -S 'walk(if type == "object" then del(.PendingUpdatesUSec) else . end)'
+                GetManagedObjects | jq -e -S 'walk(if type == "object" then del(.PendingUpdatesUSec) else . end)' || return
         host_run find /var/lib/tgswitch -type f -exec sha256sum {} + | sort
         host_run systemctl show --property=Id,MainPID,ActiveState,InvocationID {shop,busy,kept,away,back,nowhere}-worker.service \
                 telegram-bot-api.service
@@ -96,16 +96,18 @@ property_rows()
 # check_complete: each method that some object of the daemon's has is in some row.
 check_complete()
 {
-        local path missing
+        local path interface methods tried
 
-        missing=$(
+        methods=$(
                 for path in /org/tgswitch1 /org/tgswitch1/bot/shop "/org/tgswitch1/job/$(job_number busy)"; do
                         members "$path" | awk '$2 == "method" { print $1 "\t" $3 }'
-                done | sort -u | while IFS= read -r method; do
-                        [[ $'\n'$(printf '%s\n' "${MATRIX_WORDS[@]}") == *$'\t'"$method"* ]] || echo "$method"
-                done
+                done | sort -u
         )
-        check_equal "each method that introspection shows has a row" "" "$missing"
+        for interface in Manager Bot Job; do
+                check_match "introspection shows $interface" "org\.tgswitch1\.$interface"$'\t' "$methods"
+        done
+        tried=$(printf '%s\n' "${MATRIX_WORDS[@]}" | cut -f 4,5 | sort -u)
+        check_equal "each method that it shows has a row" "" "$(comm -23 <(echo "$methods") <(echo "$tried"))"
 }
 
 # check_owner: the daemon's own user may ask for the name, and gets it no more than anybody else while the daemon has it.

@@ -51,7 +51,7 @@ pid_of()
         host_run systemctl show --property=MainPID --value "$1"
 }
 
-# process_rows NAME PID READ PTRACE
+# process_rows NAME PID EXPECTED: one text with a word for each subject, as matrix_row takes it.
 process_rows()
 {
         local file

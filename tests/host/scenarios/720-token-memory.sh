@@ -51,7 +51,7 @@ check_memory()
 {
         local found name
 
-        found=$(memory_search "$(daemon_pid)")
+        found=$(memory_settled)
         memory_row "$1" "$found"
         for name in "${!BOT_TOKENS[@]}"; do
                 check_equal "$1: copies of the token of $name" "$([[ $name == "${2:-}" ]]; echo $?)" \
@@ -60,13 +60,39 @@ check_memory()
         check_equal "$1: none is anywhere else" "" "$(elsewhere <<<"$found")"
 }
 
+# memory_settled: what is found, at once or, where a token is elsewhere, when the requests that were under way have
+# had their answers: the daemon looks after who has moved by itself, whenever it likes.
+memory_settled()
+{
+        local found role request
+
+        found=$(memory_search "$(daemon_pid)")
+        if [[ -n $(elsewhere <<<"$found") ]]; then
+                while read -r role request; do
+                        telegram_wait event=answer role="$role" req="$request" timeout_ms=20000 >/dev/null
+                done < <(jq -n -r 'reduce inputs as $e ({};
+                        "\($e.role) \($e.req)" as $key |
+                        if $e.event == "request" and ($e.agent | strings | startswith("tgswitch/")) then .[$key] = true
+                        elif $e.event == "answer" or $e.event == "undelivered" then del(.[$key])
+                        else . end) | keys[]' <"$TELEGRAM_LEDGER")
+                # It has read the answers when it gives one.
+                bot_property plain Seat >/dev/null
+                found=$(memory_search "$(daemon_pid)")
+        fi
+        printf '%s\n' "$found"
+}
+
 # core_remains DIRECTORY: whether a core is in it; removes it.
 core_remains()
 {
-        find "$HOST_ROOT$1" -maxdepth 1 -name 'core*' -print -delete | grep -q .
+        [[ -n $(find "$HOST_ROOT$1" -maxdepth 1 -name 'core*' -print -delete) ]]
 }
 
-[[ $CONFIG != asan ]] || host_bail "AddressSanitizer keeps what is freed: CONFIG=release is to be searched"
+if [[ $CONFIG == asan ]]; then
+        canary_none "there is no host"
+        tap_pass "each token is in the daemon's memory once # SKIP AddressSanitizer keeps what is freed"
+        tap_done
+fi
 host_create
 host_install
 faults_install
@@ -147,8 +173,9 @@ check_memory "after a reload and a worker's restart"
 
 # ---- as long as a request is under way ----
 
+# For longer than two searches take on a busy machine; the daemon waits twice as long.
 seq=$(telegram_seq)
-telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[plain]},\"method\":\"getMe\",\"kind\":\"delay\",\"ms\":1500}"
+telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[plain]},\"method\":\"getMe\",\"kind\":\"delay\",\"ms\":10000}"
 # As a unit: nsenter(1) stops for good when its program is stopped for a moment.
 exec {checked}< <(host_run systemd-run --quiet --wait --unit=asks /usr/bin/tgswitchctl check local plain 2>&1)
 check "a request is with the cloud" telegram_wait event=request role=cloud method=getme bot="${BOT_IDS[plain]}" \
@@ -159,6 +186,7 @@ check_match "its token is found, and no other" '^plain( plain)*$' \
         "$(elsewhere <<<"$found" | cut -d ' ' -f 1 | paste -s -d ' ')"
 check_equal "who asked for it has none" "" \
         "$(memory_search "$(host_run systemctl show --property=MainPID --value asks.service)" 2>&1)"
+check "and all that was before the answer" host_run systemctl is-active --quiet asks.service
 cat <&"$checked" >/dev/null
 check_memory "after its answer"
 
@@ -198,7 +226,7 @@ if [[ $(</proc/sys/kernel/core_pattern) =~ ^core ]]; then
                 check "another one takes over" bot_wait plain Seat cloud
         done
 else
-        tap_note "This kernel hands cores to somebody else ($(</proc/sys/kernel/core_pattern)): no crash was tried."
+        tap_pass "a crash leaves no core # SKIP core_pattern is $(</proc/sys/kernel/core_pattern)"
 fi
 # proc(5), /proc/PID/: what cannot be dumped belongs to root.
 check_equal "the daemon's memory is root's" root "$(host_run stat --format=%U "/proc/$(daemon_pid)/mem")"
@@ -209,6 +237,7 @@ check_memory "in the next process" gone
 host_put /etc/systemd/system/tgswitchd.service.d/70-lock.conf <<<$'[Service]\nLimitMEMLOCK=0'
 host_run systemctl daemon-reload
 check "the daemon starts without the right to lock" host_run systemctl restart tgswitchd.service
+host_run journalctl --sync
 check_match "which it tells" "could not be locked.*LimitMEMLOCK=" \
         "$(host_run journalctl --unit=tgswitchd.service --output=cat --grep="could not be locked")"
 found=$(memory_search "$(daemon_pid)")

@@ -34,7 +34,7 @@ terminal()
         terminal_type "$2; echo status=\$?; exit"$'\n'
 }
 
-# terminal_asked DESCRIPTION: somebody is asked for a password; what is on the screen by then is in $screen.
+# terminal_asked DESCRIPTION: somebody is asked for a password, and may type; $screen is what was shown by then.
 terminal_asked()
 {
         local character deadline=$((SECONDS + 60))
@@ -44,6 +44,19 @@ terminal_asked()
                 screen+=$character
         done
         check_match "$1" 'Password: *$' "$screen"
+        check "$1, and what is typed will not be shown" terminal_hides
+}
+
+# terminal_hides: returns when the agent has switched the echo off. It does so after it has printed its question, and
+# drops what was typed before.
+terminal_hides()
+{
+        local name deadline=$((SECONDS + 60))
+
+        name=$(host_run ps -o tty= -C pkttyagent) || return
+        until [[ " $(host_run stty -F "/dev/${name%% *}" -a) " == *" -echo "* ]]; do
+                ((SECONDS < deadline)) || return
+        done
 }
 
 # terminal_type TEXT
@@ -78,7 +91,6 @@ chroot "$HOST_ROOT" useradd --create-home --groups sudo --shell /bin/sh alice
 chroot "$HOST_ROOT" useradd --create-home --shell /bin/sh mallory
 chroot "$HOST_ROOT" chpasswd <<<"alice:$PASSWORD"
 host_boot
-bus_watch
 check "the daemon runs" host_run systemctl start tgswitchd.service
 check "the worker runs" telegram_wait event=worker-start bot="${BOT_IDS[shop]}"
 

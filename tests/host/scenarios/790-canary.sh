@@ -104,6 +104,16 @@ host_run sed -i '$d' /run/tgswitch/bots/news.env
 host_told 'echo $t >>/run/tgswitch/bots/shop.env'
 planted "a token in an environment file that is to have none" "in /run/tgswitch/bots/shop.env"
 host_run sed -i '$d' /run/tgswitch/bots/shop.env
+# As a unit gets it that may have the token of one bot, from a file that has another's.
+canary_unit stranger.service news
+canary_environ news stranger.service
+host_told 'echo PLANTED=$t >/run/planted
+        systemd-run --quiet --unit=stranger.service --property=Type=exec \
+                --property=LoadCredential=bot-token:/run/planted --property=EnvironmentFile=/run/planted sleep infinity
+        rm /run/planted'
+planted "a stranger's token in a worker's credential and environment" 'in /run/credentials/stranger.service/bot-token' \
+        'environ /proc/[0-9]+/environ' "${began[@]/%/environ of sleep as it began, unit stranger.service}"
+host_run systemctl stop stranger.service
 
 # ---- processes ----
 
@@ -112,7 +122,10 @@ coproc PLANT { host_run canary-plant /var/tmp/plant; }
 echo "$token" >&"${PLANT[1]}"
 read -r -t 60 word <&"${PLANT[0]}"
 check_equal "a process has it" planted "${word:-nothing}"
-planted "memfds, nameless files, mapped ones, extended attributes, names of processes" \
+planted "memfds, nameless files, mapped ones, extended attributes, and processes themselves" \
+        'argv /proc/[0-9]+/cmdline' 'environ /proc/[0-9]+/environ' \
+        "${began[@]/%/argv of canary-plant as it began, unit -}" \
+        "${began[@]/%/environ of canary-plant as it began, unit -}" \
         'fd /proc/[0-9]+/fd/[0-9]+ /memfd:planted \(deleted\)' 'fd /proc/[0-9]+/fd/[0-9]+ .*/nameless \(deleted\)' \
         'map /proc/[0-9]+/map_files/.*/nameless \(deleted\)' 'xattr /var/tmp/plant/xattr' 'comm /proc/[0-9]+/comm'
 plant=$PLANT_PID
@@ -122,6 +135,8 @@ wait "$plant"
 host_run rm -r /var/tmp/plant
 
 if [[ $CONFIG != asan ]]; then
+        host_told 'export PLANTED=$t; /bin/true' "$other$(head -c 5000 /dev/zero | tr '\0' x)$token"
+        planted "what is too long to be told whole" 'long-environ of true as it began, unit -'
         host_told '/bin/true $t'
         planted "an argument of what has ended long since" 'argv of true as it began, unit -'
         host_told 'export PLANTED=$t; /bin/true'
@@ -159,6 +174,11 @@ planted "a unit's property" 'in canary-said/answers' \
 host_run systemctl stop planted.service
 host_run systemctl daemon-reload
 
+host_told 'systemctl set-environment PLANTED=$t'
+planted "systemd's own environment" 'in canary-said/answers' \
+        "${began[@]/%/argv of systemctl as it began, unit -}"
+host_run systemctl unset-environment PLANTED
+
 host_told 'busctl emit /planted org.example.Planted Planted s $t'
 planted "a message on the bus" 'in bus.log' "${began[@]/%/argv of busctl as it began, unit -}"
 : >"$HOST_DISK/bus.log"
@@ -170,6 +190,15 @@ planted "one of bytes" 'in bus.log'
 echo "$token" >>"$HOST_DISK/console"
 planted "the console" 'in console'
 : >"$HOST_DISK/console"
+
+# What gives no answer has nothing to be found in.
+host_run chmod 644 /usr/bin/tgswitchctl
+planted "who is to be asked and gives no answer" '"setpriv .* tgswitchctl list" could not be asked' \
+        '"setpriv .* tgswitchctl status" could not be asked' '"setpriv .* tgswitchctl status --json" could not be asked'
+host_run chmod 755 /usr/bin/tgswitchctl
+host_run systemctl --quiet stop tgswitchd.service 2>/dev/null
+planted "a daemon that was stopped: nothing"
+host_run systemctl start tgswitchd.service
 
 # ---- what is gone by the end ----
 
@@ -187,6 +216,12 @@ planted "what a power cut has left" 'in /var/tmp/planted'
 # The journal forgets nothing, so this comes last.
 host_told 'printf "MESSAGE=nothing\nPLANTED=%s\n" $t | logger --journald; journalctl --sync --rotate'
 planted "a field of the journal" 'in /var/log/journal/.*\.journal'
+# Nor does the kernel, where it lets us.
+if (echo "$HOST_NAME: $token" >/dev/kmsg && dmesg | grep -F "$token") >/dev/null 2>&1; then
+        planted "the kernel's log" 'in canary-said/kernel' 'in /var/log/journal/.*\.journal'
+else
+        tap_pass "the kernel's log: found # SKIP it can't be written to and read here"
+fi
 
 canary_none "what is found here was put there"
 tap_done
