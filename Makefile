@@ -24,6 +24,7 @@ BUILD       := $(BUILDROOT)/$(CONFIG)
 PREFIX      ?= /usr
 SYSCONFDIR  ?= /etc
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
+PRESETDIR   ?= $(UNITDIR)-preset
 
 PACKAGES       := libsystemd libcurl json-c inih zlib
 TEST_PACKAGES  := cmocka libmicrohttpd openssl
@@ -235,7 +236,7 @@ UNITS := $(notdir $(wildcard units/*.service units/*.socket units/*.timer))
 INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/libexec/tgswitch/tgswitch-exec $(PREFIX)/bin/tgswitchctl \
             $(addprefix $(UNITDIR)/,$(UNITS)) \
             $(PREFIX)/lib/sysusers.d/tgswitch.conf $(PREFIX)/lib/tmpfiles.d/tgswitch.conf \
-            $(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset \
+            $(PRESETDIR)/90-tgswitch.preset \
             $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
             $(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service \
             $(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy \
@@ -249,7 +250,7 @@ install: all man
 	$(if $(filter %/tgswitchctl,$(BINARIES)),install -D -m 755 $(BUILD)/tgswitchctl $(DESTDIR)$(PREFIX)/bin/tgswitchctl)
 	set -e; for u in $(UNITS); do $(relocate) units/$$u | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$u; done
 	install -D -m 644 units/tgswitch.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tgswitch.conf
-	install -D -m 644 units/tgswitch.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/90-tgswitch.preset
+	install -D -m 644 units/tgswitch.preset $(DESTDIR)$(PRESETDIR)/90-tgswitch.preset
 	$(relocate) units/tgswitch.tmpfiles | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgswitch.conf
 	install -D -m 644 conf/org.tgswitch1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf
 	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
