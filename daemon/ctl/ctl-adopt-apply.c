@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/fs-util.h"
-#include "core/unit-result.h"
 #include "ctl/ctl-adopt-apply.h"
-#include "ctl/ctl-bus.h"
-
-#define SYSTEMD_NAME      "org.freedesktop.systemd1"
-#define SYSTEMD_PATH      "/org/freedesktop/systemd1"
-#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
-#define DAEMON_UNIT       "tgswitchd.service"
+#include "ctl/ctl-units.h"
 
 #define FILE_SIZE_MAX      (1024u * 1024u)
 #define RELOAD_TIMEOUT_SEC 90
-/* A start may have to wait at the gate, for longer than anybody wants to look on. */
-#define JOB_TIMEOUT_USEC (2 * USEC_PER_MIN)
 
 /* ---- files ---- */
 
@@ -105,81 +95,6 @@ static int bring_file(const AdoptFile *f, const char *expected, const char *text
 
 /* ---- systemd ---- */
 
-typedef struct Job {
-        const char *path;
-        char result[32]; /* empty as long as it goes on */
-} Job;
-
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const char *path, *result;
-        Job *job = userdata;
-
-        if (job->path && sd_bus_message_read(m, "uoss", NULL, &path, NULL, &result) >= 0 && streq(path, job->path))
-                (void) snprintf(job->result, sizeof(job->result), "%s", result);
-        return 0;
-}
-
-static usec_t monotonic_usec(void)
-{
-        struct timespec t;
-
-        if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
-                abort();
-        return (usec_t) t.tv_sec * USEC_PER_SEC + (usec_t) t.tv_nsec / 1000;
-}
-
-static int wait_for_job(sd_bus *bus, const Job *job)
-{
-        usec_t until_usec = usec_add(monotonic_usec(), JOB_TIMEOUT_USEC);
-
-        while (isempty(job->result)) {
-                usec_t now_usec = monotonic_usec();
-                int r = sd_bus_process(bus, NULL);
-
-                if (r == 0)
-                        r = now_usec < until_usec ? sd_bus_wait(bus, until_usec - now_usec) : -ETIMEDOUT;
-                if (r < 0 && r != -EINTR)
-                        return r;
-        }
-        return 0;
-}
-
-/* Else systemd tells nobody about the end of jobs. */
-static int subscribe(sd_bus *bus)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", &error, NULL, "");
-
-        return r < 0 && !sd_bus_error_has_name(&error, SYSTEMD_NAME ".AlreadySubscribed") ? r : 0;
-}
-
-int adopt_unit_job(sd_bus *bus, const char *method, const char *unit, sd_bus_error *error)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
-        Job job = {};
-        int r;
-
-        /* Before the call: the end of a short job comes right behind its answer. */
-        r = subscribe(bus);
-        if (r < 0)
-                return r;
-        r = sd_bus_match_signal(bus, &slot, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "JobRemoved", on_job_removed,
-                                &job);
-        if (r < 0)
-                return r;
-        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, method, error, &reply, "ss", unit,
-                               "replace");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "o", &job.path);
-        if (r < 0)
-                return r;
-        r = wait_for_job(bus, &job);
-        return r < 0 ? r : streq(job.result, "done");
-}
-
 static int daemon_reload(sd_bus *bus, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -212,7 +127,7 @@ static CtlExit reload_daemon(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         /* `authorize` comes with it, and a daemon that does not run starts. */
-        int r = adopt_unit_job(c->bus, "ReloadOrRestartUnit", DAEMON_UNIT, &error);
+        int r = units_job(c->bus, "ReloadOrRestartUnit", DAEMON_UNIT, JOB_TIMEOUT_USEC, &error);
 
         if (r > 0)
                 return CTL_OK;
@@ -267,15 +182,10 @@ CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file,
 {
         Step gate = { .file = drop_in, .take_effect = reload_systemd };
         Step declaration = { .file = bot_file, .take_effect = reload_daemon };
-        sigset_t impatience, before;
+        sigset_t before;
         CtlExit status;
 
-        /* Ctrl-C ends the program when there is no half of it left to be seen. */
-        (void) sigemptyset(&impatience);
-        (void) sigaddset(&impatience, SIGINT);
-        (void) sigaddset(&impatience, SIGTERM);
-        (void) sigaddset(&impatience, SIGHUP);
-        (void) sigprocmask(SIG_BLOCK, &impatience, &before);
+        ctl_block_signals(&before);
         status = undo ? take_both(c, &gate, &declaration) : take_both(c, &declaration, &gate);
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         return status;
@@ -284,7 +194,7 @@ CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file,
 CtlExit adopt_restart(Ctl *c, const char *unit)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = adopt_unit_job(c->bus, "TryRestartUnit", unit, &error);
+        int r = units_job(c->bus, "TryRestartUnit", unit, JOB_TIMEOUT_USEC, &error);
 
         if (r > 0)
                 return CTL_OK;

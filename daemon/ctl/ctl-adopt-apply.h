@@ -24,9 +24,5 @@ bool adopt_file_changes(const AdoptFile *f) _pure_;
  * and it has been said why. */
 CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file, bool undo) _must_check_;
 
-/* Has systemd do something with a unit, by a method of its Manager that takes name and mode, and waits for the job's
- * end, two minutes at most. 1: well, 0: not; -ETIMEDOUT: it goes on. */
-int adopt_unit_job(sd_bus *bus, const char *method, const char *unit, sd_bus_error *error) _must_check_;
-
 /* Restarts a unit and waits for that. */
 CtlExit adopt_restart(Ctl *c, const char *unit) _must_check_;

@@ -5,9 +5,9 @@
 #include "core/unit-result.h"
 #include "ctl/ctl-adopt.h"
 #include "ctl/ctl-bot-file.h"
+#include "ctl/ctl-units.h"
 
 #define FILES_GROUP "tgswitch-files"
-#define DAEMON_UNIT "tgswitchd.service"
 #define BOTS_PATH   "/etc/tgswitch/bots.d/"
 #define EXEC_BESIDE "/../libexec/tgswitch/tgswitch-exec"
 

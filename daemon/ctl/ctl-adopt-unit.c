@@ -9,10 +9,7 @@
 #include "ctl/ctl-bus.h"
 #include "ctl/ctl-dict.h"
 #include "ctl/ctl-drop-in.h"
-
-#define SYSTEMD_NAME      "org.freedesktop.systemd1"
-#define SYSTEMD_PATH      "/org/freedesktop/systemd1"
-#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
+#include "ctl/ctl-units.h"
 
 #define UNIT_DIRECTORY "/etc/systemd/system"
 #define FILE_SIZE_MAX  (1024u * 1024u)

@@ -36,6 +36,9 @@ void agent_open(Ctl *c)
         pid_t parent = getpid(), pid;
         int fds[2];
 
+        /* Ctrl-C at its last question has ended it. */
+        if (c->agent > 0 && waitpid(c->agent, NULL, WNOHANG) == c->agent)
+                c->agent = 0;
         if (c->agent > 0 || c->no_ask_password || geteuid() == 0 || !isatty(STDIN_FILENO))
                 return;
         /* What we have printed stands before its question. */

@@ -7,6 +7,7 @@
  * desktop's agent say, pkttyagent(1) does it on this terminal, as for systemctl(1). */
 
 /* Starts it where it can be of use: not for root, not with --no-ask-password, and only where somebody types. Waits
- * until polkit knows of it. At most once; that it cannot be started is no error, polkit then says what is missing. */
+ * until polkit knows of it. One that has ended is started anew; that it cannot be started is no error, polkit then says
+ * what is missing. */
 void agent_open(Ctl *c);
 void agent_close(Ctl *c);

@@ -14,9 +14,6 @@
 /* systemd may be starting us in this very moment: where it does not answer soon, the exact names have to do. */
 #define SYSTEMD_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* of tgswitchd.service, for who runs this by hand */
-#define STATE_DIRECTORY "/var/lib/tgswitch"
-
 /* Tells what is wrong and does not stop us. */
 static int print_problem(const char *text, json_object *json)
 {
@@ -226,6 +223,15 @@ static int keep_what_is_needed(const char *present, bool complete, char ***units
         return bots && strv_length(*units) > n ? tell_kept(strv_length(*units) - n, bots) : 0;
 }
 
+static int tell_unanswered(int r)
+{
+        (void) ctl_error(CTL_OK,
+                         "systemd could not be asked (%s): the rule gets no further name; run 'systemctl reload "
+                         "tgswitchd' later.",
+                         strerror(-r));
+        return 0;
+}
+
 /* All names: of the configuration, as far as it can be read, and of systemd, as far as that answers. */
 static int collect_units(Ctl *c, const Config *config, bool *ret_answered, char ***units)
 {
@@ -239,12 +245,7 @@ static int collect_units(Ctl *c, const Config *config, bool *ret_answered, char 
         *ret_answered = r >= 0;
         if (r >= 0 || r == -ENOMEM)
                 return r;
-        (void) ctl_error(
-                        CTL_OK,
-                        "systemd could not be asked (%s): what triggers workers, and instances behind patterns, are as "
-                        "they were; run 'systemctl reload tgswitchd' later.",
-                        strerror(-r));
-        return 0;
+        return tell_unanswered(r);
 }
 
 /* Newer versions of systemd ask polkit about StartTransientUnit() as about StartUnit(): with the name of a unit that
@@ -277,6 +278,24 @@ static int leave_out_missing(Ctl *c, char ***units, json_object *problems)
         return 0;
 }
 
+/* Which units exist, systemd alone knows: as long as it does not say, the present rule is kept as it is. Where there is
+ * none yet, the exact names have to do, without which the daemon could not move any bot. */
+static int settle_units(Ctl *c, const char *present, bool answered, char ***units, json_object *problems)
+{
+        int r = 0;
+
+        if (answered) {
+                r = leave_out_missing(c, units, problems);
+                if (r >= 0 || r == -ENOMEM)
+                        return r;
+                r = tell_unanswered(r);
+        }
+        if (!present)
+                return r;
+        *units = strv_free(*units);
+        return keep_present(present, units);
+}
+
 static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool complete, json_object *problems)
 {
         _cleanup_strv_ char **units = NULL;
@@ -291,7 +310,7 @@ static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool co
                 return ctl_error(CTL_FAILED, "%s cannot be read: %s", file, strerror(-r));
         if (keep_what_is_needed(present, complete && answered, &units, problems) < 0)
                 return ctl_oom();
-        if (answered && leave_out_missing(c, &units, problems) < 0)
+        if (settle_units(c, present, answered, &units, problems) < 0)
                 return ctl_oom();
         r = rules_render(units, &text);
         if (r < 0)

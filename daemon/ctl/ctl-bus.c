@@ -178,6 +178,7 @@ CtlExit ctl_state_select(CtlState *s, char *const *patterns)
 int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error, sd_bus_message **ret)
 {
         struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+        bool asks;
         int r;
 
         r = sd_bus_message_set_allow_interactive_authorization(m, !c->no_ask_password);
@@ -186,12 +187,13 @@ int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_erro
         if (geteuid() == 0 || c->no_ask_password)
                 return sd_bus_call(c->bus, m, timeout_usec, error, ret);
         agent_open(c);
+        asks = c->agent > 0;
         /* Ctrl-C is for the agent, which has it from the terminal as well and takes its question back: the answer that
-         * nothing was changed then comes from the daemon. */
-        if (c->agent > 0)
+         * nothing was changed then comes from the daemon. A handler would have sd_bus_call() give up. */
+        if (asks)
                 (void) sigaction(SIGINT, &ignore, &before);
         r = sd_bus_call(c->bus, m, MAX(timeout_usec, PASSWORD_TIMEOUT_USEC), error, ret);
-        if (c->agent > 0)
+        if (asks)
                 (void) sigaction(SIGINT, &before, NULL);
         return r;
 }

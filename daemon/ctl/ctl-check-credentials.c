@@ -48,10 +48,6 @@ static int places_open(int directory, const Kind *kind, Places *ret)
         char path[64];
         int r;
 
-        (void) snprintf(path, sizeof(path), SOURCE_PREFIX "%s" SOURCE_SUFFIX, kind->name);
-        p.source = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (p.source < 0 && errno != ENOENT)
-                return -errno;
         (void) snprintf(path, sizeof(path), "encrypted-%s", kind->name);
         r = open_directory_at(directory, path, 0700, &p.usable);
         if (r < 0)
@@ -60,6 +56,11 @@ static int places_open(int directory, const Kind *kind, Places *ret)
         r = open_directory_at(directory, path, 0700, &p.refused);
         if (r < 0)
                 return r;
+        /* Last: a source that is strange must not keep away the directories without which tgswitchd does not start. */
+        (void) snprintf(path, sizeof(path), SOURCE_PREFIX "%s" SOURCE_SUFFIX, kind->name);
+        p.source = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (p.source < 0 && errno != ENOENT)
+                return -errno;
         *ret = p;
         p = (Places){ -EBADF, -EBADF, -EBADF };
         return 0;
@@ -197,6 +198,7 @@ CtlExit verb_check_credentials(Ctl *c)
 
         if (geteuid() != 0)
                 return ctl_error(CTL_DENIED, "check-credentials decrypts what only root may read: run it as root.");
+        seal_memory();
         r = open_directory(&directory);
         if (r < 0)
                 return ctl_error(CTL_FAILED, RUN_DIRECTORY "/" DIRECTORY " cannot be made: %s.", strerror(-r));

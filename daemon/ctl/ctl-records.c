@@ -110,10 +110,10 @@ int records_on_their_way(const char *state_directory, char ***ret_bots, char ***
         return 0;
 }
 
-int records_bot_id(const char *state_directory, const char *bot, int64_t *ret)
+/* 0 where there is none, or none that can be used, which is told elsewhere. */
+static int read_record_of(const char *state_directory, const char *bot, Record *ret)
 {
         _cleanup_close_ int directory = open_records(state_directory);
-        _cleanup_(record_done) Record record = {};
         _cleanup_free_ char *file = NULL;
         const char *why;
         int r;
@@ -124,9 +124,25 @@ int records_bot_id(const char *state_directory, const char *bot, int64_t *ret)
                 file = NULL;
                 return -ENOMEM;
         }
-        r = directory < 0 ? -ENOENT : read_record(directory, file, bot, &record, &why);
-        if (r == -ENOMEM)
+        r = directory < 0 ? -ENOENT : read_record(directory, file, bot, ret, &why);
+        return r == -ENOMEM ? r : r >= 0;
+}
+
+int records_bot_id(const char *state_directory, const char *bot, int64_t *ret)
+{
+        _cleanup_(record_done) Record record = {};
+        int r = read_record_of(state_directory, bot, &record);
+
+        if (r < 0)
                 return r;
-        *ret = r < 0 ? 0 : record.bot_id;
+        *ret = r > 0 ? record.bot_id : 0;
         return 0;
+}
+
+int records_logs_out(const char *state_directory, const char *bot)
+{
+        _cleanup_(record_done) Record record = {};
+        int r = read_record_of(state_directory, bot, &record);
+
+        return r <= 0 ? r : streq(cutover_facts(record.state)->phase, "log-out");
 }

@@ -11,3 +11,7 @@ int records_on_their_way(const char *state_directory, char ***ret_bots, char ***
 
 /* The bot id on record; 0 where none is, or where the record cannot be used, which is told elsewhere. */
 int records_bot_id(const char *state_directory, const char *bot, int64_t *ret) _must_check_;
+
+/* Whether the bot is in the phase log-out, by its record: that is on disk before the first request goes out. 0 where
+ * none is, or where it cannot be used. */
+int records_logs_out(const char *state_directory, const char *bot) _must_check_;

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/fs-util.h"
@@ -24,6 +26,13 @@ static void close_end(Pipe *p, int end)
 {
         closep(&p->fds[end]);
         p->fds[end] = -EBADF;
+}
+
+void seal_memory(void)
+{
+        /* The first does not outlive exec(): for systemd-creds there is the second. */
+        (void) prctl(PR_SET_DUMPABLE, 0);
+        (void) setrlimit(RLIMIT_CORE, &(struct rlimit){});
 }
 
 char *seal_name(char buffer[static SEAL_NAME_SIZE], const char *kind, const char *bot)

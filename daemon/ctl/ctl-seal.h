@@ -12,6 +12,9 @@
 #define SEALED_SIZE_MAX (32u * 1024u)
 #define SEAL_NAME_SIZE  64
 
+/* From here on neither this process nor one that it starts leaves a core dump. */
+void seal_memory(void);
+
 /* The name that is encrypted with the bytes, so that nobody takes them for another bot's: that of the credential which
  * systemd makes of the file, units/tgswitchd.service. `kind` is "token" or "secret". Returns `buffer`. */
 char *seal_name(char buffer[static SEAL_NAME_SIZE], const char *kind, const char *bot);

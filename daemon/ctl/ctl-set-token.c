@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/strv.h"
-#include "ctl/ctl-adopt-apply.h"
-#include "ctl/ctl-json.h"
 #include "ctl/ctl-format.h"
+#include "ctl/ctl-json.h"
 #include "ctl/ctl-records.h"
+#include "ctl/ctl-seal.h"
 #include "ctl/ctl-token-workers.h"
 #include "ctl/ctl-token.h"
+#include "ctl/ctl-units.h"
 #include "io/config.h"
 
 /* A new token for a bot: stored, taken up by tgswitchd, accepted by the server, taken up by the workers, in this order.
- * What the server refuses is taken back before any worker has seen it. */
+ * What the server refuses is taken back before any worker is restarted with it. The gate stays open meanwhile: a worker
+ * that starts by itself between the two restarts of tgswitchd gets the refused one, and the old one at its next start.
+ */
 
-#define DAEMON_UNIT     "tgswitchd.service"
-#define STATE_DIRECTORY "/var/lib/tgswitch"
-#define BOTS_DIRECTORY  TOKEN_ROOT "/bots.d"
+#define BOTS_DIRECTORY TOKEN_ROOT "/bots.d"
 
 /* getMe, getWebhookInfo and setWebhook, each as long as a server may take. */
 #define CHECK_TIMEOUT_USEC (3 * USEC_PER_MIN)
@@ -29,6 +29,8 @@ typedef struct Rotation {
         TokenForm form; /* that it is stored in */
         CtlState all;
         const CtlBot *state; /* in `all`; NULL: tgswitchd does not run, or does not know the bot yet */
+        char **workers;      /* names and patterns, as ctl-token-workers.h has them */
+        bool configured;     /* the bot has a file that can be used */
         bool running;        /* tgswitchd */
         bool same;           /* the token that is there already: only its form changes */
         const char *said;    /* by the server, or why it was not asked: "accepted", "refused", "unknown", "not-asked" */
@@ -41,6 +43,7 @@ static void rotation_done(Rotation *o)
         o->token = bot_token_free(o->token);
         token_store_close(&o->store);
         ctl_state_done(&o->all);
+        strv_free(o->workers);
         free(o->webhook);
 }
 
@@ -76,6 +79,10 @@ static CtlExit look(Ctl *c, Rotation *o)
                 r = ctl_state_read(c, &o->all, &error);
         if (r < 0)
                 return ctl_call_failed(NULL, r, &error);
+        r = token_workers_load(o->bot, &o->workers);
+        if (r < 0)
+                return ctl_oom();
+        o->configured = r > 0;
         o->state = ctl_state_bot(&o->all, o->bot);
         if (o->state)
                 return CTL_OK;
@@ -116,9 +123,33 @@ static CtlExit judge(const Rotation *o)
         return CTL_OK;
 }
 
+/* A logOut without an answer is repeated, and 401 means then that the first one was applied: a token that is mistyped
+ * would say so of a bot that is still logged in. Where there is no token nothing is repeated, and one is needed. */
+static CtlExit judge_phase(const Ctl *c, const Rotation *o)
+{
+        int r = c->force || !o->store.token ? 0 : records_logs_out(STATE_DIRECTORY, o->bot);
+
+        if (r < 0)
+                return ctl_error(CTL_FAILED, "The record of %s cannot be read. Nothing was changed.", o->bot);
+        if (r > 0)
+                return ctl_error(CTL_BUSY,
+                                 "%s is being logged out, and a mistyped token would look like success: wait until "
+                                 "'tgswitchctl status %s' shows another phase. If the old token is dead, so that this "
+                                 "does not end, look at the new one twice and add --force. Nothing was changed.",
+                                 o->bot, o->bot);
+        return CTL_OK;
+}
+
+/* Who has this token already, has it from a run that got to its end: from then on only --restart says that it did
+ * not. */
+static bool restarts_workers(const Ctl *c, const Rotation *o)
+{
+        return !o->same || o->store.unfinished || c->restart;
+}
+
 static CtlExit confirm(const Ctl *c, const Rotation *o)
 {
-        _cleanup_free_ char *workers = o->state ? strv_join(o->state->workers, " ") : NULL;
+        _cleanup_free_ char *workers = restarts_workers(c, o) ? strv_join(o->workers, " ") : NULL;
 
         /* The first one of a bot replaces nothing. */
         if (c->yes || o->store.form == TOKEN_NONE)
@@ -129,9 +160,8 @@ static CtlExit confirm(const Ctl *c, const Rotation *o)
                o->form == TOKEN_ENCRYPTED ? "encrypted for this host" : "as it is, for root alone",
                o->same ? ", and is the one that is there already" : "");
         if (o->running)
-                printf("Then tgswitchd is restarted%s%s%s.\n", isempty(workers) || o->same ? "" : ", and what runs of ",
-                       isempty(workers) || o->same ? "" : workers,
-                       isempty(workers) || o->same ? "" : ", once the server has accepted the token");
+                printf("Then tgswitchd is restarted%s%s%s.\n", isempty(workers) ? "" : ", and what runs of ",
+                       workers ?: "", isempty(workers) ? "" : ", once the server has accepted the token");
         return ctl_ask("Store it? [y/N] ") ? CTL_OK : ctl_error(CTL_FAILED, "Nothing was changed.");
 }
 
@@ -140,7 +170,7 @@ static CtlExit confirm(const Ctl *c, const Rotation *o)
 static CtlExit restart_daemon(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = adopt_unit_job(c->bus, "RestartUnit", DAEMON_UNIT, &error);
+        int r = units_job(c->bus, "RestartUnit", DAEMON_UNIT, JOB_TIMEOUT_USEC, &error);
 
         return r > 0 ? CTL_OK
                      : ctl_error(CTL_FAILED, "tgswitchd cannot be restarted (%s): 'journalctl -u tgswitchd' says why.",
@@ -157,7 +187,7 @@ static CtlExit take_back(Ctl *c, Rotation *o, CtlExit status, const char *why)
                                  "%s The token before it cannot be put back (%s): it is in " TOKEN_ROOT
                                  "/tokens*/.%s.previous.",
                                  why, strerror(-r), o->bot);
-        (void) ctl_error(status, "%s %s, and no worker was touched.", why,
+        (void) ctl_error(status, "%s %s, and no worker was restarted.", why,
                          o->store.form == TOKEN_NONE ? "It was removed again"
                                                      : "The token before it is back in its place");
         return restart_daemon(c) == CTL_OK ? status : CTL_FAILED;
@@ -254,22 +284,6 @@ static CtlExit take_up(Ctl *c, Rotation *o)
         return CTL_OK;
 }
 
-static CtlExit take_up_undisturbed(Ctl *c, Rotation *o)
-{
-        sigset_t impatience, before;
-        CtlExit status;
-
-        /* Ctrl-C ends the program when there is no half of it left to be seen. */
-        (void) sigemptyset(&impatience);
-        (void) sigaddset(&impatience, SIGINT);
-        (void) sigaddset(&impatience, SIGTERM);
-        (void) sigaddset(&impatience, SIGHUP);
-        (void) sigprocmask(SIG_BLOCK, &impatience, &before);
-        status = take_up(c, o);
-        (void) sigprocmask(SIG_SETMASK, &before, NULL);
-        return status;
-}
-
 static CtlExit finish(Ctl *c, Rotation *o)
 {
         json_object *workers = NULL;
@@ -289,10 +303,29 @@ static CtlExit finish(Ctl *c, Rotation *o)
                                o->bot);
                 return CTL_OK;
         }
-        /* They have this token already. */
-        if (o->same && !o->store.unfinished)
+        if (!restarts_workers(c, o))
                 return CTL_OK;
-        return token_workers_restart(c, o->bot, workers);
+        if (!o->configured)
+                return ctl_error(CTL_FAILED,
+                                 "The token is stored, but " BOTS_DIRECTORY
+                                 "/%s.conf cannot be used to find the workers: "
+                                 "restart them yourself.",
+                                 o->bot);
+        return token_workers_restart(c, o->bot, o->workers, workers);
+}
+
+/* Ctrl-C in between would leave a token that was not asked about, or workers with one that is dead. */
+static CtlExit change(Ctl *c, Rotation *o)
+{
+        sigset_t before;
+        CtlExit status;
+
+        ctl_block_signals(&before);
+        if ((status = take_up(c, o)) == CTL_OK)
+                status = finish(c, o);
+        fflush(stdout);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        return status;
 }
 
 static CtlExit run(Ctl *c, Rotation *o)
@@ -300,16 +333,18 @@ static CtlExit run(Ctl *c, Rotation *o)
         CtlExit status;
 
         if ((status = look(c, o)) != CTL_OK || (status = token_store_open(&o->store, TOKEN_ROOT, o->bot)) != CTL_OK ||
-            (status = token_read(o->bot, &o->token)) != CTL_OK || (status = judge(o)) != CTL_OK)
+            (status = judge_phase(c, o)) != CTL_OK || (status = token_read(o->bot, &o->token)) != CTL_OK ||
+            (status = judge(o)) != CTL_OK)
                 return status;
         o->same = o->store.token && bot_token_equal(o->store.token, o->token);
         o->form = c->encrypt                    ? TOKEN_ENCRYPTED
                   : c->plain                    ? TOKEN_PLAIN
                   : o->store.form == TOKEN_NONE ? TOKEN_PLAIN
                                                 : o->store.form;
-        if ((status = confirm(c, o)) != CTL_OK || (status = take_up_undisturbed(c, o)) != CTL_OK)
+        /* Once more: the bot may have moved on while somebody typed. */
+        if ((status = confirm(c, o)) != CTL_OK || (status = judge_phase(c, o)) != CTL_OK)
                 return status;
-        return finish(c, o);
+        return change(c, o);
 }
 
 CtlExit verb_set_token(Ctl *c)
@@ -320,6 +355,7 @@ CtlExit verb_set_token(Ctl *c)
 
         if (geteuid() != 0)
                 return ctl_error(CTL_DENIED, "set-token writes below /etc what only root may read: run it as root.");
+        seal_memory();
         if (c->encrypt && c->plain)
                 return ctl_error(CTL_USAGE, "Give either --encrypt or --plain, not both.");
         if (!bot_name_is_valid(o.bot))

@@ -2,13 +2,12 @@
 #include <stdio.h>
 
 #include "base/strv.h"
-#include "ctl/ctl-adopt-apply.h"
+#include "core/unit-result.h"
+#include "ctl/ctl-bus.h"
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-token-workers.h"
-
-#define SYSTEMD_NAME      "org.freedesktop.systemd1"
-#define SYSTEMD_PATH      "/org/freedesktop/systemd1"
-#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
+#include "ctl/ctl-units.h"
+#include "io/config.h"
 
 typedef struct Unit {
         char *name;
@@ -38,7 +37,38 @@ static int units_add(Units *l, const char *name, bool failed)
         return grown[l->n].name ? (int) ++l->n : -ENOMEM;
 }
 
-/* Those that run, that wait for being started again, and that have failed. Names and patterns alike. */
+int token_workers_load(const char *bot, char ***ret)
+{
+        _cleanup_(config_problems_done) ConfigProblems problems = {};
+        _cleanup_(config_freep) Config *config = NULL;
+        const BotConfig *b;
+        int r;
+
+        r = config_load(config_directories, &config, &problems);
+        if (r == -ENOMEM)
+                return r;
+        b = r >= 0 ? config_find_bot(config, bot) : NULL;
+        if (!b)
+                return 0;
+        r = strv_copy(b->workers, ret);
+        return r < 0 ? r : 1;
+}
+
+/* Names as they are, patterns as `authorize` takes them. */
+static int expand(Ctl *c, char *const *workers, char ***units)
+{
+        _cleanup_strv_ char **globs = NULL;
+        int r = 0;
+
+        STRV_FOREACH(w, (char **) workers) {
+                r = strv_extend_unique(unit_name_is_valid(*w) ? units : &globs, *w);
+                if (r < 0)
+                        return r;
+        }
+        return globs ? units_expand(c->bus, globs, units) : 0;
+}
+
+/* Those that run, that wait for being started again, and that have failed. */
 static int list(Ctl *c, char *const *workers, Units *l, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
@@ -79,15 +109,15 @@ static int restart_in_move(Ctl *c, const char *unit)
                                   "ss", unit, "fail");
 }
 
-static int restart(Ctl *c, const Unit *u, sd_bus_error *error)
+static int restart(Ctl *c, const Unit *u, usec_t timeout_usec, sd_bus_error *error)
 {
         int r;
 
         if (!u->failed)
-                return adopt_unit_job(c->bus, "TryRestartUnit", u->name, error);
+                return units_job(c->bus, "TryRestartUnit", u->name, timeout_usec, error);
         r = sd_bus_call_method(c->bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "ResetFailedUnit", error, NULL,
                                "s", u->name);
-        return r < 0 ? r : adopt_unit_job(c->bus, "RestartUnit", u->name, error);
+        return r < 0 ? r : units_job(c->bus, "RestartUnit", u->name, timeout_usec, error);
 }
 
 static void add_result(json_object *json, const char *unit, const char *result)
@@ -100,7 +130,9 @@ static void add_result(json_object *json, const char *unit, const char *result)
                 abort();
 }
 
-static CtlExit restart_one(Ctl *c, const CtlBot *b, const Unit *u, json_object *json)
+/* Once one has not come up in *timeout_usec, the others are asked for and not waited for: it is the gate that keeps
+ * them, most likely, and somebody looks on. */
+static CtlExit restart_one(Ctl *c, const CtlBot *b, const Unit *u, usec_t *timeout_usec, json_object *json)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         bool queued = streq_ptr(b->phase, "queued"), moves = b->job_id > 0 && !queued;
@@ -113,7 +145,9 @@ static CtlExit restart_one(Ctl *c, const CtlBot *b, const Unit *u, json_object *
                 result = restart_in_move(c, u->name) < 0 ? "left-to-the-move" : "asked";
                 r = 1;
         } else {
-                r = restart(c, u, &error);
+                r = restart(c, u, *timeout_usec, &error);
+                if (r == -ETIMEDOUT)
+                        *timeout_usec = 0;
         }
         if (r > 0 && !json && !moves)
                 printf("%s is %s with the new token.\n", u->name, result);
@@ -132,23 +166,28 @@ static CtlExit restart_one(Ctl *c, const CtlBot *b, const Unit *u, json_object *
                          u->name, r == 0 ? "see its journal" : error.message ?: strerror(-r), u->name);
 }
 
-CtlExit token_workers_restart(Ctl *c, const char *bot, json_object *json)
+CtlExit token_workers_restart(Ctl *c, const char *bot, char *const *workers, json_object *json)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(ctl_bot_done) CtlBot b = {};
         _cleanup_(units_done) Units units = {};
+        _cleanup_strv_ char **names = NULL;
+        usec_t timeout_usec = JOB_TIMEOUT_USEC;
         CtlExit status = CTL_OK;
         int r;
 
         r = ctl_bot_read(c, bot, &b);
-        if (r >= 0 && strv_length(b.workers) > 0)
-                r = list(c, b.workers, &units, &error);
+        if (r >= 0)
+                r = expand(c, workers, &names);
+        /* No names at all would stand for every unit of the host. */
+        if (r >= 0 && strv_length(names) > 0)
+                r = list(c, names, &units, &error);
         if (r < 0)
                 return ctl_error(CTL_FAILED,
                                  "The token is stored, but the workers of %s cannot be found out (%s): restart them.",
                                  bot, error.message ?: strerror(-r));
         for (size_t i = 0; i < units.n; i++) {
-                CtlExit one = restart_one(c, &b, units.items + i, json);
+                CtlExit one = restart_one(c, &b, units.items + i, &timeout_usec, json);
 
                 if (one != CTL_OK)
                         status = one;

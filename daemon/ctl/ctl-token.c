@@ -52,7 +52,7 @@ static ssize_t read_input(char *buffer, size_t size_max, bool one_line, const si
 static ssize_t read_without_echo(const char *bot, char *buffer, size_t size_max)
 {
         struct sigaction action = { .sa_handler = on_signal }, before[ELEMENTSOF(impatience)];
-        sigset_t mask, mask_before;
+        sigset_t mask, mask_before, while_waiting;
         struct termios shown, hidden;
         ssize_t r;
 
@@ -62,7 +62,11 @@ static ssize_t read_without_echo(const char *bot, char *buffer, size_t size_max)
         (void) sigemptyset(&mask);
         for (size_t i = 0; i < ELEMENTSOF(impatience); i++)
                 (void) sigaddset(&mask, impatience[i]);
+        /* Ctrl-Z stops us when the line is there: the shell would show the terminal's echo again, and leave it on. */
+        (void) sigaddset(&mask, SIGTSTP);
         (void) sigprocmask(SIG_BLOCK, &mask, &mask_before);
+        while_waiting = mask_before;
+        (void) sigaddset(&while_waiting, SIGTSTP);
         for (size_t i = 0; i < ELEMENTSOF(impatience); i++)
                 (void) sigaction(impatience[i], &action, before + i);
         hidden = shown;
@@ -71,7 +75,7 @@ static ssize_t read_without_echo(const char *bot, char *buffer, size_t size_max)
         r = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0 ? -errno : 0;
         if (r >= 0) {
                 fprintf(stderr, "Token of %s (it is not shown): ", bot);
-                r = read_input(buffer, size_max, true, &mask_before);
+                r = read_input(buffer, size_max, true, &while_waiting);
         }
         (void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
         fputc('\n', stderr);
@@ -85,6 +89,13 @@ static ssize_t read_without_echo(const char *bot, char *buffer, size_t size_max)
         return r;
 }
 
+static CtlExit no_token(void)
+{
+        return ctl_error(CTL_CHECKS_FAILED,
+                         "This is no bot token: it has to be one line as BotFather gave it, a number, a colon and 35 "
+                         "letters, digits, - and _. Nothing was changed.");
+}
+
 static CtlExit parse(const char *input, size_t size, BotToken **ret)
 {
         int r;
@@ -96,11 +107,7 @@ static CtlExit parse(const char *input, size_t size, BotToken **ret)
         if (size == 0)
                 return ctl_error(CTL_FAILED, "No token was given. Nothing was changed.");
         r = bot_token_new(ret, input, size);
-        if (r == -EINVAL)
-                return ctl_error(CTL_CHECKS_FAILED,
-                                 "This is no bot token: it has to be one line as BotFather gave it, a number, a colon "
-                                 "and 35 letters, digits, - and _. Nothing was changed.");
-        return r < 0 ? ctl_oom() : CTL_OK;
+        return r == -EINVAL ? no_token() : r < 0 ? ctl_oom() : CTL_OK;
 }
 
 CtlExit token_read(const char *bot, BotToken **ret)
@@ -112,7 +119,7 @@ CtlExit token_read(const char *bot, BotToken **ret)
 
         n = terminal ? read_without_echo(bot, input, sizeof(input)) : read_input(input, sizeof(input), false, NULL);
         if (n == -EFBIG)
-                status = parse("?", 1, ret);
+                status = no_token();
         else if (n < 0)
                 status = ctl_error(CTL_FAILED, "The token cannot be read from standard input: %s. Nothing was changed.",
                                    strerror((int) -n));
@@ -265,15 +272,14 @@ static CtlExit render(const TokenStore *s, const BotToken *token, TokenForm form
         return CTL_OK;
 }
 
-/* An older one that is kept already stays: it is the last that was known to be good. */
+/* An older one that is kept already stays: it is the last that was known to be good. 1: it was not there before. */
 static int keep_beside(const TokenStore *s, int directory)
 {
         char previous[64];
 
-        if (linkat(directory, s->bot, directory, beside(previous, s, BESIDE_PREVIOUS), 0) < 0 && errno != EEXIST &&
-            errno != ENOENT)
-                return -errno;
-        return 0;
+        if (linkat(directory, s->bot, directory, beside(previous, s, BESIDE_PREVIOUS), 0) < 0)
+                return errno == EEXIST || errno == ENOENT ? 0 : -errno;
+        return 1;
 }
 
 static int sync_directory(int directory)
@@ -281,27 +287,33 @@ static int sync_directory(int directory)
         return fsync(directory) < 0 ? -errno : 0;
 }
 
-static int replace(const TokenStore *s, TokenForm form, const char *bytes, size_t size)
+/* *ret_touched: the new one may be in its place, also where this fails. */
+static int replace(const TokenStore *s, TokenForm form, const char *bytes, size_t size, bool *ret_touched)
 {
         int directory = s->directories[form],
             other = s->directories[form == TOKEN_PLAIN ? TOKEN_ENCRYPTED : TOKEN_PLAIN];
         char fresh[64], previous[64];
-        int r;
+        int r, kept;
 
+        *ret_touched = false;
+        (void) beside(previous, s, BESIDE_PREVIOUS);
         r = write_file_atomic_at(directory, beside(fresh, s, BESIDE_NEW), bytes, size, 0600, WRITE_SYNC);
         if (r < 0)
                 return r;
-        r = keep_beside(s, directory);
+        r = kept = keep_beside(s, directory);
         if (r >= 0 && renameat(directory, fresh, directory, s->bot) < 0)
                 r = -errno;
         if (r < 0) {
                 (void) unlinkat(directory, fresh, 0);
+                if (kept > 0)
+                        (void) unlinkat(directory, previous, 0);
                 return r;
         }
+        *ret_touched = true;
         r = sync_directory(directory);
         if (r < 0 || !is_there(other, s->bot))
                 return r;
-        if (renameat(other, s->bot, other, beside(previous, s, BESIDE_PREVIOUS)) < 0)
+        if (renameat(other, s->bot, other, previous) < 0)
                 return -errno;
         return sync_directory(other);
 }
@@ -311,6 +323,7 @@ CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form)
         char *bytes = NULL;
         size_t size = 0;
         CtlExit status;
+        bool touched;
         int r, back;
 
         assert(form == TOKEN_PLAIN || form == TOKEN_ENCRYPTED);
@@ -319,12 +332,12 @@ CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form)
         if (status != CTL_OK)
                 return status;
         assert(bytes);
-        r = replace(s, form, bytes, size);
+        r = replace(s, form, bytes, size, &touched);
         explicit_bzero(bytes, size);
         free(bytes);
         if (r >= 0)
                 return CTL_OK;
-        back = token_put_back(s);
+        back = touched ? token_put_back(s) : 0;
         return ctl_error(CTL_FAILED, "The token cannot be stored: %s. %s", strerror(-r),
                          back >= 0 ? "Nothing was changed." : "See what is left in " TOKEN_ROOT "/tokens.");
 }

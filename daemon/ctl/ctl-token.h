@@ -38,10 +38,12 @@ typedef struct TokenStore {
 CtlExit token_store_open(TokenStore *s, const char *root, const char *bot) _must_check_;
 void token_store_close(TokenStore *s);
 
-/* Stores a token in this form alone, owner root, mode 0600, in one step: after a crash or a power cut the old one is
- * there or the new one. An encrypted one is decrypted again before anything is replaced. What was there is kept beside
- * it until token_keep(), or until token_put_back() brings it back: the two return 0 or -errno. Where this fails all is
- * as it was, and it has been said why. */
+/* Stores a token in this form alone, owner root, mode 0600: after a crash or a power cut the old one is there or the
+ * new one. Where the form changes, two directories do, one after the other: both may be there then, and tgswitchd,
+ * which says so, takes neither unless they are the same; the next token_store() leaves one. An encrypted one is
+ * decrypted again before anything is replaced. What was there is kept beside it until token_keep(), or until
+ * token_put_back() brings it back: the two return 0 or -errno. Where this fails all is as it was, and it has been said
+ * why. */
 CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form) _must_check_;
 int token_keep(TokenStore *s) _must_check_;
 int token_put_back(TokenStore *s) _must_check_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
@@ -64,6 +65,20 @@ CtlExit verb_check_credentials(Ctl *c);
 /* A sentence for standard error. Returns `status`, to be returned. */
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);
 CtlExit ctl_oom(void);
+
+/* Ctrl-C is to end the program when there is no half of what it does left to be seen. Given back by
+ * sigprocmask(SIG_SETMASK, …). */
+static inline void ctl_block_signals(sigset_t *ret_before)
+{
+        sigset_t impatience;
+
+        (void) sigemptyset(&impatience);
+        (void) sigaddset(&impatience, SIGINT);
+        (void) sigaddset(&impatience, SIGTERM);
+        (void) sigaddset(&impatience, SIGHUP);
+        (void) sigaddset(&impatience, SIGQUIT);
+        (void) sigprocmask(SIG_BLOCK, &impatience, ret_before);
+}
 
 /* Asks on the terminal; true for an answer that begins with y. */
 bool ctl_ask(const char *format, ...) _printf_(1, 2);
