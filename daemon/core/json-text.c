@@ -14,16 +14,19 @@
 /* Little texts are all right, whatever is in them. */
 #define MEMORY_FREE ((size_t) 64 * 1024)
 
-/* Right behind the string that begins at `p` with its quotation mark, of which json-c takes the single one as well.
- * What is in it takes about its own size. */
-static const char *skip_string(const char *p, const char *end)
+/* The quotation mark that ends the string which begins at `p`, or the last byte of a text that is cut off. NULL where a
+ * control character comes first, or half of a character of UTF-16, which json-c takes for UTF-8. */
+static const char *string_end(const char *p, const char *end)
 {
-        char quote = *p;
+        for (p++; p < end && *p != '"'; p++) {
+                unsigned char c = (unsigned char) *p;
 
-        for (p++; p < end && *p != quote; p++)
-                if (*p == '\\')
+                if (c < 0x20 || (c == 0xed && p + 1 < end && (unsigned char) p[1] >= 0xa0))
+                        return NULL;
+                if (c == '\\')
                         p++;
-        return p < end ? p + 1 : end;
+        }
+        return p < end ? p : end - 1;
 }
 
 size_t json_text_memory(const char *text, size_t size)
@@ -31,12 +34,11 @@ size_t json_text_memory(const char *text, size_t size)
         const char *end = text + size;
         size_t memory = size;
 
-        for (const char *p = text; p < end;) {
+        for (const char *p = text; p < end; p++)
                 switch (*p) {
                 case '"':
-                case '\'':
-                        p = skip_string(p, end);
-                        continue;
+                        p = string_end(p, end) ?: p; /* what is in it takes about its own size */
+                        break;
                 case '{':
                         memory += OBJECT_MEMORY;
                         break;
@@ -52,8 +54,6 @@ size_t json_text_memory(const char *text, size_t size)
                 default:
                         break;
                 }
-                p++;
-        }
         return memory;
 }
 
@@ -65,21 +65,6 @@ static bool is_too_large(const char *text, size_t size)
                 return true;
         memory = json_text_memory(text, size);
         return memory > JSON_TEXT_MEMORY_MAX || memory > JSON_TEXT_MEMORY_RATIO_MAX * size + MEMORY_FREE;
-}
-
-/* The quotation mark that ends the string which begins at `p`. NULL where a control character comes first, or half of a
- * character of UTF-16, which json-c takes for UTF-8. */
-static const char *string_end(const char *p, const char *end)
-{
-        for (p++; p < end && *p != '"'; p++) {
-                unsigned char c = (unsigned char) *p;
-
-                if (c < 0x20 || (c == 0xed && p + 1 < end && (unsigned char) p[1] >= 0xa0))
-                        return NULL;
-                if (c == '\\')
-                        p++;
-        }
-        return p;
 }
 
 /* What json-c takes beyond JSON (RFC 8259) even when it is strict: NaN, Infinity, single quotes, control characters in
@@ -116,7 +101,7 @@ int json_text_parse(const char *text, size_t size, json_object **ret)
 
         *ret = NULL;
         /* json-c stops at a NUL, whatever comes behind it; JSON text has none. */
-        if (size == 0 || is_too_large(text, size) || memchr(text, '\0', size) || is_lax(text, size))
+        if (size == 0 || memchr(text, '\0', size) || is_lax(text, size) || is_too_large(text, size))
                 return 0;
 
         tokener = json_tokener_new_ex(JSON_TEXT_DEPTH_MAX);
