@@ -6,7 +6,6 @@
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
 #include "bus/bus-options.h"
-#include "bus/bus-options.h"
 
 /* Anybody can have patterns matched, since polkit is asked about what they match: so much of it has to be cheap.
  * fnmatch() tries each way to share a name out among the asterisks. */

@@ -31,13 +31,15 @@ static const char *string_end(const char *p, const char *end)
 
 size_t json_text_memory(const char *text, size_t size)
 {
-        const char *end = text + size;
+        const char *end = text + size, *string;
         size_t memory = size;
 
         for (const char *p = text; p < end; p++)
                 switch (*p) {
                 case '"':
-                        p = string_end(p, end) ?: p; /* what is in it takes about its own size */
+                        string = string_end(p, end);
+                        if (string)
+                                p = string; /* what is in it takes about its own size */
                         break;
                 case '{':
                         memory += OBJECT_MEMORY;

@@ -138,14 +138,17 @@ static int unit_is_missing(sd_bus *bus, const char *unit)
         int r;
 
         r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "LoadUnit", NULL, &reply, "s", unit);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "o", &path);
-        if (r >= 0)
-                r = has_state(bus, path, "LoadState", "not-found");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return r;
+        r = has_state(bus, path, "LoadState", "not-found");
+        if (r <= 0)
+                return r;
         /* one whose file was removed may still have to be stopped */
-        if (r > 0 && (r = has_state(bus, path, "ActiveState", "inactive")) == 0)
-                r = has_state(bus, path, "ActiveState", "failed");
-        return r;
+        r = has_state(bus, path, "ActiveState", "inactive");
+        return r != 0 ? r : has_state(bus, path, "ActiveState", "failed");
 }
 
 int units_split_missing(sd_bus *bus, char *const *units, char ***ret_present, char ***ret_missing)
