@@ -89,6 +89,22 @@ int units_expand(sd_bus *bus, char *const *globs, char ***units)
         return expand_files(bus, globs, units);
 }
 
+/* The path belongs to the reply. */
+static int load_unit(sd_bus *bus, const char *unit, sd_bus_message **ret_reply, const char **ret_path)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "LoadUnit", NULL, &reply, "s", unit);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", ret_path);
+        if (r < 0)
+                return r;
+        *ret_reply = TAKE_PTR(reply);
+        return 0;
+}
+
 int units_add_triggers(sd_bus *bus, const char *unit, char ***units)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -97,10 +113,7 @@ int units_add_triggers(sd_bus *bus, const char *unit, char ***units)
         const char *path;
         int r;
 
-        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "LoadUnit", NULL, &reply, "s", unit);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "o", &path);
+        r = load_unit(bus, unit, &reply, &path);
         if (r < 0)
                 return r;
 
@@ -137,10 +150,7 @@ static int unit_is_missing(sd_bus *bus, const char *unit)
         const char *path;
         int r;
 
-        r = sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_INTERFACE, "LoadUnit", NULL, &reply, "s", unit);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "o", &path);
+        r = load_unit(bus, unit, &reply, &path);
         if (r < 0)
                 return r;
         r = has_state(bus, path, "LoadState", "not-found");
