@@ -32,7 +32,7 @@ typedef struct Ctl {
         bool all, yes, no_wait, json, clear, strict, when_allowed, automatic;
         bool environment, exec, pending_updates, undo, force, restart; /* of adopt */
         bool encrypt, plain, webhook;                                  /* of set-token, as is `force` */
-        bool no_ask_password;
+        bool no_ask_password, help, version;
         pid_t agent; /* ctl-agent.h; 0: none runs */
         const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until, *bot;
         char **arguments; /* what follows the verb; NULL-terminated */
