@@ -29,6 +29,7 @@ struct BusService {
         ManagerObserver observer;
         BusObject object;
         sd_bus_slot *object_manager_slot;
+        sd_bus_slot *bots_slot, *bot_paths_slot;
         sd_event_source *publish_source; /* on while anything has changed and was not told yet */
 
         BusCallList calls;
@@ -37,6 +38,7 @@ struct BusService {
         sd_bus_slot *name_slot;
         bus_service_name_handler_t name_handler;
         void *name_userdata;
+        bool named; /* whoever listens for signals of org.tgswitch1 hears ours */
 };
 
 extern const sd_bus_vtable bus_manager_vtable[]; /* its userdata is the BusService */

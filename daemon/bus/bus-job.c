@@ -21,7 +21,7 @@ int bus_job_add(BusBot *bb, uint32_t id)
         bb->job_id = 0;
 
         bus_job_path(id, path);
-        r = bus_object_add(&bb->job_object, bb->service->bus, path, BUS_JOB_INTERFACE, bus_job_vtable, bb);
+        r = bus_object_add(&bb->job_object, bb->service->bus, path, BUS_JOB_INTERFACE, bus_job_vtable, 0, bb);
         if (r < 0)
                 return r;
         bb->job_id = id;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/strv.h"
 #include "bus/bus-internal.h"
 
 /* ---- what has changed, told once per round of the event loop ---- */
@@ -58,7 +59,8 @@ static void on_bot_added(Bot *b, void *userdata)
         bot_set_observer_data(b, bb);
 
         bus_bot_path(b, path);
-        (void) bus_object_add(&bb->object, s->bus, path, BUS_BOT_INTERFACE, bus_bot_vtable, bb);
+        (void) bus_object_add(&bb->object, s->bus, path, BUS_BOT_INTERFACE, bus_bot_vtable,
+                              BUS_OBJECT_IS_FOUND | (s->named ? 0 : BUS_OBJECT_UNTOLD), bb);
         if (bot_job_running(b))
                 (void) bus_job_add(bb, bot_job(b)->id);
         publish_later(s);
@@ -126,6 +128,43 @@ static void on_manager_changed(Manager *m, void *userdata)
         publish_later(userdata);
 }
 
+/* ---- the objects of the bots, of which there may be a thousand: found when somebody asks for them ---- */
+
+static int find_bot(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
+                    sd_bus_error *error)
+{
+        const char *name = startswith(path, BUS_BOT_PREFIX);
+        const BusService *s = userdata;
+        const Bot *b = name ? manager_find_bot(s->manager, name) : NULL;
+        BusBot *bb = b ? bot_observer_data(b) : NULL;
+
+        if (!bb || !bb->object.path)
+                return 0;
+        *ret_found = bb;
+        return 1;
+}
+
+static int list_bot_paths(sd_bus *bus, const char *prefix, void *userdata, char ***ret_paths, sd_bus_error *error)
+{
+        _cleanup_strv_ char **paths = NULL;
+        const BusService *s = userdata;
+        size_t n = manager_n_bots(s->manager);
+
+        paths = calloc(n + 1, sizeof(char *));
+        if (!paths)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                char path[64];
+
+                bus_bot_path(manager_bot(s->manager, i), path);
+                paths[i] = strdup(path);
+                if (!paths[i])
+                        return -ENOMEM;
+        }
+        *ret_paths = TAKE_PTR(paths);
+        return 0;
+}
+
 /* ---- the service ---- */
 
 static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -146,6 +185,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *ret_erro
                 if (r >= 0)
                         r = answer == PRIMARY_OWNER || answer == ALREADY_OWNER ? 0 : -EEXIST;
         }
+        s->named = r >= 0;
         s->name_handler(s, r, s->name_userdata);
         return 1;
 }
@@ -188,7 +228,14 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
         r = sd_bus_add_object_manager(bus, &s->object_manager_slot, BUS_PATH);
         if (r < 0)
                 return r;
-        r = bus_object_add(&s->object, bus, BUS_PATH, BUS_MANAGER_INTERFACE, bus_manager_vtable, s);
+        r = sd_bus_add_fallback_vtable(bus, &s->bots_slot, BUS_PATH "/bot", BUS_BOT_INTERFACE, bus_bot_vtable, find_bot,
+                                       s);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_node_enumerator(bus, &s->bot_paths_slot, BUS_PATH "/bot", list_bot_paths, s);
+        if (r < 0)
+                return r;
+        r = bus_object_add(&s->object, bus, BUS_PATH, BUS_MANAGER_INTERFACE, bus_manager_vtable, 0, s);
         if (r < 0)
                 return r;
 
@@ -225,6 +272,8 @@ BusService *bus_service_free(BusService *s)
         }
         bus_object_remove(&s->object);
         sd_bus_slot_unref(s->name_slot);
+        sd_bus_slot_unref(s->bot_paths_slot);
+        sd_bus_slot_unref(s->bots_slot);
         sd_bus_slot_unref(s->object_manager_slot);
         sd_event_source_disable_unref(s->publish_source);
         sd_event_source_disable_unref(s->answer_source);
