@@ -31,13 +31,31 @@ static const MethodFacts method_facts[BOTAPI_METHOD_MAX] = {
         [BOTAPI_NAMED] = { "another method", 20 * USEC_PER_SEC, 256 * 1024 },
 };
 
-struct BotApiClient {
+/* A connection that has rested longer is not used again: the older it is, the likelier the server closes it just when a
+ * logOut goes there, and then nobody knows whether it was applied. */
+#define REST_MAX_SEC 30
+
+/* What all clients of one event loop have together. */
+typedef struct BotApiEngine {
+        unsigned n_clients;
         CurlGlue *glue;
-        CurlSockets sockets;
         sd_event_source *turn; /* a callback is due; enabled as long as `due` is not empty */
         struct curl_slist *json_headers, *form_headers;
         BotApiCall *due_first, *due_last;
+        usec_t rest_max_usec;
+        ClockTimer *rest_timer; /* until the first of those that rest has done so for long enough */
+        sd_event *event;
+        BotApiClient *resting_first, *resting_last; /* have connections and no call; the longest first */
+} BotApiEngine;
+
+struct BotApiClient {
+        BotApiEngine *engine;
+        CURLSH *connections; /* libcurl's pool of them; NULL: there are none */
+        CurlSockets sockets;
         size_t n_calls;
+        bool resting;
+        usec_t rests_since_usec;
+        BotApiClient *resting_previous, *resting_next;
 };
 
 struct BotApiCall {
@@ -84,26 +102,26 @@ usec_t botapi_method_timeout_usec(BotApiMethod m)
 
 static void call_set_due(BotApiCall *call)
 {
-        BotApiClient *c = call->client;
+        BotApiEngine *e = call->client->engine;
 
         if (call->due)
                 return;
         call->due = true;
-        call->due_previous = c->due_last;
+        call->due_previous = e->due_last;
         call->due_next = NULL;
-        if (c->due_last)
-                c->due_last->due_next = call;
+        if (e->due_last)
+                e->due_last->due_next = call;
         else
-                c->due_first = call;
-        c->due_last = call;
+                e->due_first = call;
+        e->due_last = call;
 
         /* Can't fail: the source exists, and a defer source needs nothing of the kernel. */
-        (void) sd_event_source_set_enabled(c->turn, SD_EVENT_ON);
+        (void) sd_event_source_set_enabled(e->turn, SD_EVENT_ON);
 }
 
 static void call_unset_due(BotApiCall *call)
 {
-        BotApiClient *c = call->client;
+        BotApiEngine *e = call->client->engine;
 
         if (!call->due)
                 return;
@@ -111,21 +129,21 @@ static void call_unset_due(BotApiCall *call)
         if (call->due_previous)
                 call->due_previous->due_next = call->due_next;
         else
-                c->due_first = call->due_next;
+                e->due_first = call->due_next;
         if (call->due_next)
                 call->due_next->due_previous = call->due_previous;
         else
-                c->due_last = call->due_previous;
+                e->due_last = call->due_previous;
 
-        if (!c->due_first)
-                (void) sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
+        if (!e->due_first)
+                (void) sd_event_source_set_enabled(e->turn, SD_EVENT_OFF);
 }
 
 /* Runs one callback and touches nothing of ours after it, for it may free any call, and the client. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
-        BotApiClient *c = userdata;
-        BotApiCall *call = c->due_first;
+        BotApiEngine *e = userdata;
+        BotApiCall *call = e->due_first;
         bool over = !call->easy;
 
         if (call->sent_usec > 0 && !call->sent_told) {
@@ -210,7 +228,7 @@ static int on_curl_debug(CURL *easy, curl_infotype type, char *data, size_t size
 static void call_forget_request(BotApiCall *call)
 {
         if (call->easy) {
-                curl_glue_remove(call->client->glue, call->easy);
+                curl_glue_remove(call->client->engine->glue, call->easy);
                 curl_easy_cleanup(TAKE_PTR(call->easy));
         }
         curl_mime_free(TAKE_PTR(call->form));
@@ -263,6 +281,92 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         call_set_due(call);
 }
 
+/* ---- connections that rest ---- */
+
+static void engine_watch_rest(BotApiEngine *e);
+
+static void client_unset_resting(BotApiClient *c)
+{
+        BotApiEngine *e = c->engine;
+
+        if (!c->resting)
+                return;
+        c->resting = false;
+        if (c->resting_previous)
+                c->resting_previous->resting_next = c->resting_next;
+        else
+                e->resting_first = c->resting_next;
+        if (c->resting_next)
+                c->resting_next->resting_previous = c->resting_previous;
+        else
+                e->resting_last = c->resting_previous;
+}
+
+static void client_close_connections(BotApiClient *c)
+{
+        assert(c->n_calls == 0);
+        client_unset_resting(c);
+        (void) curl_share_cleanup(TAKE_PTR(c->connections));
+        curl_sockets_done(&c->sockets);
+}
+
+/* One timer for all: the list's first has rested the longest. */
+static void on_rest_timer(void *userdata)
+{
+        BotApiEngine *e = userdata;
+        usec_t now_usec = clock_boottime_usec();
+
+        e->rest_timer = clock_timer_free(e->rest_timer);
+        while (e->resting_first && now_usec - e->resting_first->rests_since_usec >= e->rest_max_usec)
+                client_close_connections(e->resting_first);
+        engine_watch_rest(e);
+}
+
+static void engine_watch_rest(BotApiEngine *e)
+{
+        usec_t rested_usec;
+
+        if (!e->resting_first || e->rest_timer)
+                return;
+        rested_usec = usec_sub(clock_boottime_usec(), e->resting_first->rests_since_usec);
+        /* Without it they stay open until the next call. */
+        (void) !clock_timer_new(&e->rest_timer, e->event, usec_sub(e->rest_max_usec, rested_usec), on_rest_timer, e);
+}
+
+static int client_begin_call(BotApiClient *c)
+{
+        client_unset_resting(c);
+        if (!c->connections) {
+                c->connections = curl_share_init();
+                if (!c->connections)
+                        return -ENOMEM;
+                if (curl_share_setopt(c->connections, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK) {
+                        (void) curl_share_cleanup(TAKE_PTR(c->connections));
+                        return -ENOMEM;
+                }
+        }
+        c->n_calls++;
+        return 0;
+}
+
+static void client_end_call(BotApiClient *c)
+{
+        BotApiEngine *e = c->engine;
+
+        if (--c->n_calls > 0)
+                return;
+        c->resting = true;
+        c->rests_since_usec = clock_boottime_usec();
+        c->resting_previous = e->resting_last;
+        c->resting_next = NULL;
+        if (e->resting_last)
+                e->resting_last->resting_next = c;
+        else
+                e->resting_first = c;
+        e->resting_last = c;
+        engine_watch_rest(e);
+}
+
 /* ---- a call ---- */
 
 static const struct {
@@ -273,9 +377,7 @@ static const struct {
         { CURLOPT_TCP_KEEPALIVE, 1 },
         { CURLOPT_TCP_KEEPIDLE, 30 },
         { CURLOPT_TCP_KEEPINTVL, 10 },
-        /* A connection that has rested longer is not used again: the older it is, the likelier the server
-         * closes it just when a logOut goes there, and then nobody knows whether it was applied. */
-        { CURLOPT_MAXAGE_CONN, 30 },
+        { CURLOPT_MAXAGE_CONN, REST_MAX_SEC },
         { CURLOPT_VERBOSE, 1 }, /* else nothing calls on_curl_debug(), which is where all of it goes */
 };
 
@@ -291,17 +393,18 @@ static int call_set_options(BotApiCall *call, bool encrypted)
             curl_easy_setopt(e, CURLOPT_USERAGENT, "tgswitch/" VERSION) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_URL, call->url) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PRIVATE, call) != CURLE_OK ||
+            curl_easy_setopt(e, CURLOPT_SHARE, call->client->connections) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_curl_connected) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQDATA, call) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_curl_debug) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_DEBUGDATA, call) != CURLE_OK)
                 return -ENOMEM;
 
-        if (call->body && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->json_headers) != CURLE_OK ||
+        if (call->body && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->engine->json_headers) != CURLE_OK ||
                            curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) call->body_size) != CURLE_OK ||
                            curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
                 return -ENOMEM;
-        if (call->form && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->form_headers) != CURLE_OK ||
+        if (call->form && (curl_easy_setopt(e, CURLOPT_HTTPHEADER, call->client->engine->form_headers) != CURLE_OK ||
                            curl_easy_setopt(e, CURLOPT_MIMEPOST, call->form) != CURLE_OK))
                 return -ENOMEM;
         return 0;
@@ -358,7 +461,11 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         call->sent_handler = sent;
         call->reply_handler = handler;
         call->userdata = userdata;
-        c->n_calls++;
+        r = client_begin_call(c);
+        if (r < 0) {
+                free(TAKE_PTR(call));
+                return r;
+        }
 
         r = call_set_content(call, request);
         if (r < 0)
@@ -380,7 +487,7 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         r = curl_reply_expect(&call->raw, call->easy, timeout_usec(request));
         if (r < 0)
                 return r;
-        r = curl_glue_add(c->glue, call->easy);
+        r = curl_glue_add(c->engine->glue, call->easy);
         if (r < 0)
                 return r;
 
@@ -395,7 +502,7 @@ BotApiCall *botapi_call_free(BotApiCall *call)
 
         call_forget_request(call);
         call_unset_due(call);
-        call->client->n_calls--;
+        client_end_call(call->client);
         curl_reply_done(&call->raw);
         botapi_reply_done(&call->reply);
         free(call);
@@ -419,30 +526,67 @@ bool botapi_call_reused_connection(const BotApiCall *call)
 
 /* ---- the client ---- */
 
+static BotApiEngine *engine_unref(BotApiEngine *e)
+{
+        if (!e || --e->n_clients > 0)
+                return NULL;
+
+        clock_timer_free(e->rest_timer);
+        sd_event_source_disable_unref(e->turn);
+        curl_glue_free(e->glue);
+        curl_slist_free_all(e->json_headers);
+        curl_slist_free_all(e->form_headers);
+        sd_event_unref(e->event);
+        free(e);
+        curl_global_cleanup();
+        return NULL;
+}
+
+DEFINE_CLEANUP(BotApiEngine *, engine_unref);
+
+static int engine_new(BotApiEngine **ret, sd_event *event)
+{
+        _cleanup_(engine_unrefp) BotApiEngine *e = NULL;
+        int r;
+
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counts; undone by engine_unref() */
+                return -ENOMEM;
+        e = calloc(1, sizeof(*e));
+        if (!e) {
+                curl_global_cleanup();
+                return -ENOMEM;
+        }
+        e->n_clients = 1;
+        e->rest_max_usec = REST_MAX_SEC * USEC_PER_SEC;
+        e->event = sd_event_ref(event);
+
+        r = curl_glue_append(&e->json_headers, "Content-Type: application/json");
+        if (r >= 0)
+                r = curl_glue_append(&e->json_headers, "Expect:"); /* no waiting for 100 Continue */
+        if (r >= 0)
+                r = curl_glue_append(&e->form_headers, "Expect:");
+        if (r >= 0)
+                r = curl_glue_new(&e->glue, event, on_transfer_done, NULL);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &e->turn, on_turn, e);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(e->turn, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
 int botapi_client_new(BotApiClient **ret, sd_event *event)
 {
         _cleanup_(botapi_client_freep) BotApiClient *c = NULL;
         int r;
 
-        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) /* counts; undone by botapi_client_free() */
-                return -ENOMEM;
         c = calloc(1, sizeof(*c));
-        if (!c) {
-                curl_global_cleanup();
+        if (!c)
                 return -ENOMEM;
-        }
-
-        r = curl_glue_append(&c->json_headers, "Content-Type: application/json");
-        if (r >= 0)
-                r = curl_glue_append(&c->json_headers, "Expect:"); /* no waiting for 100 Continue */
-        if (r >= 0)
-                r = curl_glue_append(&c->form_headers, "Expect:");
-        if (r >= 0)
-                r = curl_glue_new(&c->glue, event, on_transfer_done, c);
-        if (r >= 0)
-                r = sd_event_add_defer(event, &c->turn, on_turn, c);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(c->turn, SD_EVENT_OFF);
+        r = engine_new(&c->engine, event);
         if (r < 0)
                 return r;
 
@@ -450,18 +594,31 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         return 0;
 }
 
+int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
+{
+        BotApiClient *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        c->engine = other->engine;
+        c->engine->n_clients++;
+
+        *ret = c;
+        return 0;
+}
+
+void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec)
+{
+        c->engine->rest_max_usec = rest_max_usec;
+}
+
 BotApiClient *botapi_client_free(BotApiClient *c)
 {
         if (!c)
                 return NULL;
 
-        assert(c->n_calls == 0);
-        sd_event_source_disable_unref(c->turn);
-        curl_glue_free(c->glue);
-        curl_sockets_done(&c->sockets);
-        curl_slist_free_all(c->json_headers);
-        curl_slist_free_all(c->form_headers);
+        client_close_connections(c);
+        engine_unref(c->engine);
         free(c);
-        curl_global_cleanup();
         return NULL;
 }

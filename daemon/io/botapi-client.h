@@ -62,6 +62,12 @@ typedef void (*botapi_sent_handler_t)(BotApiCall *call, void *userdata);
 
 /* Has the process ignore SIGPIPE, as curl_glue_new() says. */
 int botapi_client_new(BotApiClient **ret, sd_event *event) _must_check_;
+/* Has connections of its own, so that nobody else's request takes or slows those that wait for the next one, and shares
+ * all else, libcurl's certificates above all: some hundred bytes for as long as it has no call. Either may be freed
+ * first. */
+int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other) _must_check_;
+/* How long connections may rest before they are closed: 30 s, which is long for a test. For all clients that share. */
+void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec);
 BotApiClient *botapi_client_free(BotApiClient *c); /* frees no calls: they must be gone */
 DEFINE_CLEANUP(BotApiClient *, botapi_client_free);
 

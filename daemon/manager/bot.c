@@ -26,7 +26,7 @@ int bot_new(Bot **ret, Manager *m, const char *name)
         b->name = strdup(name);
         if (!b->name)
                 return -ENOMEM;
-        r = botapi_client_new(&b->api, m->event);
+        r = botapi_client_new_beside(&b->api, m->api);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(b);

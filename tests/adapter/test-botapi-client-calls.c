@@ -183,6 +183,53 @@ static void test_connection_closed_while_idle(void **state)
         script_tear_down(&s);
 }
 
+/* A thousand bots that moved once are not a thousand open connections. */
+static void test_connection_that_rests_is_closed(void **state)
+{
+        Exchange first = {}, second = {};
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        botapi_client_set_rest_max(s.w.client, 10 * USEC_PER_MSEC);
+        exchange_run(&first, &s.w, BOTAPI_GET_ME);
+        world_run_until(&s.w, &s.peer_gone);
+        exchange_run(&second, &s.w, BOTAPI_LOG_OUT);
+        assert_int_equal(second.outcome, LOGOUT_OUTCOME_APPLIED);
+        assert_false(second.reused);
+        assert_int_equal(http_server_n_accepted(s.w.server), 2);
+        exchange_done(&first);
+        exchange_done(&second);
+        script_tear_down(&s);
+}
+
+/* Each bot has its own: one that waits in line for another's, or takes it, would be late for its logOut. */
+static void test_clients_beside_each_other(void **state)
+{
+        BotApiClient *first, *second;
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        first = s.w.client;
+        assert_int_equal(botapi_client_new_beside(&second, first), 0);
+        for (unsigned i = 0; i < 4; i++) {
+                Exchange x = {};
+
+                s.w.client = i % 2 == 0 ? first : second;
+                exchange_run(&x, &s.w, BOTAPI_GET_ME);
+                assert_int_equal(x.reused, i >= 2);
+                exchange_done(&x);
+        }
+        assert_int_equal(http_server_n_accepted(s.w.server), 2);
+
+        /* The other goes on without the one that was there first. */
+        botapi_client_free(first);
+        Exchange x = {};
+        exchange_run(&x, &s.w, BOTAPI_GET_ME);
+        assert_true(x.reused);
+        exchange_done(&x);
+        script_tear_down(&s);
+}
+
 static void free_own_call(Exchange *x)
 {
         x->call = botapi_call_free(x->call);
@@ -300,6 +347,8 @@ int main(void)
                 cmocka_unit_test(test_connection_is_kept),
                 cmocka_unit_test(test_kept_connection_closed_in_reply_is_lost_not_repeated),
                 cmocka_unit_test(test_connection_closed_while_idle),
+                cmocka_unit_test(test_connection_that_rests_is_closed),
+                cmocka_unit_test(test_clients_beside_each_other),
                 cmocka_unit_test(test_free_in_own_handlers),
                 cmocka_unit_test(test_free_in_anothers_handler),
                 cmocka_unit_test(test_free_the_client_in_a_handler),

@@ -214,6 +214,11 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         return 0;
 }
 
+int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
+{
+        return botapi_client_new(ret, NULL);
+}
+
 BotApiClient *botapi_client_free(BotApiClient *c)
 {
         assert(!c || c->n_calls == 0);

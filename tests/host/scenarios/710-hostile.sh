@@ -228,6 +228,15 @@ telegram DELETE /faults >/dev/null
 
 # ---- TLS: api.telegram.org is somebody else ----
 
+# cloud_address ADDRESS: of api.telegram.org from now on, also for the daemon, which would go by what it has looked up for
+# a minute.
+cloud_address()
+{
+        sed -i "s/^127.*api.telegram.org/$1 api.telegram.org/" "$HOST_ROOT/etc/hosts"
+        host_run systemctl restart tgswitchd.service
+        DAEMON=$(daemon_pid)
+}
+
 # impostor BOT NAME REGEX OPTION…: the bot has never asked the cloud, and finds openssl's server there.
 impostor()
 {
@@ -235,12 +244,11 @@ impostor()
         shift 3
 
         tls_server 127.0.0.67:443 "$@"
-        sed -i 's/^127.0.0.1 api.telegram.org/127.0.0.67 api.telegram.org/' "$HOST_ROOT/etc/hosts"
+        cloud_address 127.0.0.67
         mark=$(bus_mark)
         memory_mark
         bot_switch "$bot"
         check_equal "$name: the job fails" failed "$(job_wait "$mark" "$bot")"
-        sed -i 's/^127.0.0.67 api.telegram.org/127.0.0.1 api.telegram.org/' "$HOST_ROOT/etc/hosts"
         heard=$(heard_by "$TLS_OUTPUT" "$TLS_PID")
         exec {TLS_OUTPUT}<&-
         check_match "$name: somebody came there" "ClientHello" "$heard"
@@ -250,6 +258,7 @@ impostor()
         check "$name: a sentence" is_sentence "$error"
         check_match "$name: of what happened" "not sent: .*$regex.*look after the network" "$error"
         table_row "$name" "getMe, cloud" "$memory_text" "$error"
+        cloud_address 127.0.0.1
 }
 
 # certificate NAME DAYS CA: for the name, in NAME-DAYS-CA.pem, with the key of the cloud.
