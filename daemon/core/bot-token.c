@@ -10,12 +10,29 @@
 
 #define BASE64URL "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
+/* Pages of memory that hold nothing but tokens: a page for each would be most of what an idle bot takes. */
+typedef struct TokenPage TokenPage;
+
 struct BotToken {
+        TokenPage *page; /* NULL: a free place */
         int64_t id;
-        bool locked;
         const char *secret; /* points into text */
         char text[BOT_TOKEN_SIZE_MAX + 1];
 };
+
+#define PAGE_SIZE      4096u /* or the lowest part of a larger one, all of which is then locked */
+#define TOKENS_IN_PAGE ((PAGE_SIZE - 4 * sizeof(void *)) / sizeof(BotToken))
+
+struct TokenPage {
+        TokenPage *next;
+        size_t n_used;
+        bool locked;
+        BotToken tokens[TOKENS_IN_PAGE];
+};
+
+static_assert(sizeof(TokenPage) <= PAGE_SIZE, "a page of tokens is a page");
+
+static TokenPage *pages;
 
 /* Fills in id and secret from a text that is all there. */
 static int token_parse(BotToken *t, size_t length)
@@ -47,27 +64,64 @@ static int token_parse(BotToken *t, size_t length)
         return 0;
 }
 
+static TokenPage *page_new(void)
+{
+        TokenPage *page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (page == MAP_FAILED)
+                return NULL;
+        /* Both may fail, by RLIMIT_MEMLOCK, a container's filter of system calls or an old kernel: a token that
+         * could be swapped is better than a bot that can't be moved. */
+        page->locked = mlock(page, PAGE_SIZE) == 0;
+        (void) madvise(page, PAGE_SIZE, MADV_DONTDUMP);
+        page->next = pages;
+        pages = page;
+        return page;
+}
+
+static void page_free(TokenPage *page)
+{
+        TokenPage **link = &pages;
+
+        while (*link != page)
+                link = &(*link)->next;
+        *link = page->next;
+        (void) munmap(page, PAGE_SIZE); /* unlocks as well */
+}
+
+static BotToken *token_allocate(void)
+{
+        TokenPage *page = pages;
+
+        while (page && page->n_used == TOKENS_IN_PAGE)
+                page = page->next;
+        if (!page)
+                page = page_new();
+        if (!page)
+                return NULL;
+        page->n_used++;
+        for (BotToken *t = page->tokens;; t++)
+                if (!t->page) {
+                        t->page = page;
+                        return t;
+                }
+}
+
 int bot_token_new(BotToken **ret, const char *bytes, size_t size)
 {
         _cleanup_(bot_token_freep) BotToken *t = NULL;
+        int r;
 
         if (size > 0 && bytes[size - 1] == '\n')
                 size--;
         if (size > BOT_TOKEN_SIZE_MAX)
                 return -EINVAL;
 
-        void *page = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (page == MAP_FAILED)
-                return -errno;
-        t = page;
-
-        /* Both may fail, by RLIMIT_MEMLOCK, a container's filter of system calls or an old kernel: a token that
-         * could be swapped is better than a bot that can't be moved. */
-        t->locked = mlock(page, sizeof(*t)) == 0;
-        (void) madvise(page, sizeof(*t), MADV_DONTDUMP);
-
+        t = token_allocate();
+        if (!t)
+                return -ENOMEM;
         memcpy(t->text, bytes, size);
-        int r = token_parse(t, size);
+        r = token_parse(t, size);
         if (r < 0)
                 return r;
 
@@ -77,17 +131,21 @@ int bot_token_new(BotToken **ret, const char *bytes, size_t size)
 
 BotToken *bot_token_free(BotToken *t)
 {
+        TokenPage *page;
+
         if (!t)
                 return NULL;
 
+        page = t->page;
         explicit_bzero(t, sizeof(*t));
-        (void) munmap(t, sizeof(*t)); /* unlocks as well */
+        if (--page->n_used == 0)
+                page_free(page);
         return NULL;
 }
 
 bool bot_token_is_locked(const BotToken *t)
 {
-        return t->locked;
+        return t->page->locked;
 }
 
 int64_t bot_token_id(const BotToken *t)

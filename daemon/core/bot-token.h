@@ -3,9 +3,9 @@
 
 #include "base/macro.h"
 
-/* The only type that holds a token. It has a page of memory of its own, which is locked as far as
- * RLIMIT_MEMLOCK goes, kept out of core dumps, and wiped when freed. Any other copy is for a moment: it is made for one
- * request, credential or file, and wiped after it. */
+/* The only type that holds a token. Its memory is on a page with other tokens and nothing else, which is locked as far
+ * as RLIMIT_MEMLOCK goes and kept out of core dumps, and it is wiped when freed. Any other copy is for a moment: it is
+ * made for one request, credential or file, and wiped after it. Tokens are made and freed by one thread. */
 
 #define BOT_TOKEN_SIZE_MAX 80
 

@@ -219,11 +219,49 @@ static void test_memory_that_cannot_be_locked(void **state)
         bot_token_free(t);
 }
 
+/* Tokens share pages, and none of them ever another's place. */
+static void test_many(void **state)
+{
+        BotToken *t[200];
+        char text[64];
+
+        for (unsigned round = 0; round < 2; round++) {
+                for (unsigned i = round; i < ELEMENTSOF(t); i += round + 1) {
+                        (void) snprintf(text, sizeof(text), "%u:" SECRET, 1000 + i);
+                        t[i] = token_new(text);
+                }
+                for (unsigned i = 0; i < ELEMENTSOF(t); i++)
+                        assert_int_equal(bot_token_id(t[i]), 1000 + i);
+                /* every second place is free again */
+                for (unsigned i = 1; round == 0 && i < ELEMENTSOF(t); i += 2)
+                        bot_token_free(t[i]);
+        }
+        FOREACH_ELEMENT(i, t) {
+                assert_string_equal(strchr(bot_token_reveal(*i), ':') + 1, SECRET);
+                bot_token_free(*i);
+        }
+}
+
+/* Its place is wiped though the page goes on. */
+static void test_freed_among_others(void **state)
+{
+        BotToken *stays = token_new("1:" SECRET), *goes = token_new("2:" SECRET);
+        const char *text = bot_token_reveal(goes);
+
+        assert_true(labs(text - bot_token_reveal(stays)) < 4096);
+        bot_token_free(goes);
+        assert_string_equal(text, "");
+        assert_string_equal(bot_token_reveal(stays), "1:" SECRET);
+        bot_token_free(stays);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_good),
                 cmocka_unit_test(test_longest),
+                cmocka_unit_test(test_many),
+                cmocka_unit_test(test_freed_among_others),
                 cmocka_unit_test(test_bad),
                 cmocka_unit_test(test_nul_inside),
                 cmocka_unit_test(test_equal),
