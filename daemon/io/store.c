@@ -157,7 +157,7 @@ int store_list(Store *s, char ***ret)
 
 typedef struct SaveWork {
         int bots;
-        char *bytes; /* already padded */
+        char *bytes; /* padded once it is its turn: a thousand may wait */
         size_t size;
         char state[FILE_NAME_SIZE];
         char spare[FILE_NAME_SIZE];
@@ -255,9 +255,23 @@ static int exchange_spare(const SaveWork *w)
         return r;
 }
 
-static int save_run(void *work)
+static int pad(char **bytes, size_t *size)
 {
-        SaveWork *w = work;
+        size_t padded_size = (*size + STORE_STEP - 1) / STORE_STEP * STORE_STEP;
+        char *padded;
+
+        static_assert(RECORD_SIZE_MAX % STORE_STEP == 0, "the largest record is a whole number of steps");
+        padded = realloc(*bytes, padded_size);
+        if (!padded)
+                return -ENOMEM;
+        memset(padded + *size, '\n', padded_size - *size);
+        *bytes = padded;
+        *size = padded_size;
+        return 0;
+}
+
+static int save_padded(const SaveWork *w)
+{
         int r;
 
         if (!file_exists(w->bots, w->state)) {
@@ -278,35 +292,36 @@ static int save_run(void *work)
         return r;
 }
 
-static int pad(const char *bytes, size_t size, char **ret, size_t *ret_size)
+static int save_run(void *work)
 {
-        size_t padded_size = (size + STORE_STEP - 1) / STORE_STEP * STORE_STEP;
-        char *padded;
+        SaveWork *w = work;
+        int r;
 
-        static_assert(RECORD_SIZE_MAX % STORE_STEP == 0, "the largest record is a whole number of steps");
-        padded = malloc(padded_size);
-        if (!padded)
-                return -ENOMEM;
-        memcpy(padded, bytes, size);
-        memset(padded + size, '\n', padded_size - size);
-        *ret = padded;
-        *ret_size = padded_size;
-        return 0;
+        r = pad(&w->bytes, &w->size);
+        if (r >= 0)
+                r = save_padded(w);
+        free(TAKE_PTR(w->bytes)); /* the rest of the work may have to wait for the event loop */
+        return r;
 }
 
-static int save_work_new(Store *s, const char *bot, const char *bytes, size_t size, SaveWork **ret)
+/* Takes `bytes`, whether it succeeds or not. */
+static int save_work_new(Store *s, const char *bot, char *bytes, size_t size, SaveWork **ret)
 {
         SaveWork *w;
         int r;
 
         w = calloc(1, sizeof(SaveWork));
-        if (!w)
+        if (!w) {
+                free(bytes);
                 return -ENOMEM;
+        }
+        w->bytes = bytes;
+        w->size = size;
         file_name(w->state, bot, STATE_SUFFIX);
         file_name(w->spare, bot, SPARE_SUFFIX);
         w->bots = fcntl(s->bots, F_DUPFD_CLOEXEC, 3);
-        r = w->bots < 0 ? -errno : pad(bytes, size, &w->bytes, &w->size);
-        if (r < 0) {
+        if (w->bots < 0) {
+                r = -errno;
                 save_work_free(w);
                 return r;
         }
@@ -316,8 +331,8 @@ static int save_work_new(Store *s, const char *bot, const char *bytes, size_t si
 
 int store_save(Store *s, const char *bot, const Record *record, disk_done_t done, void *userdata, DiskJob **ret)
 {
-        _cleanup_free_ char *bytes = NULL;
         SaveWork *w = NULL;
+        char *bytes;
         size_t size;
         int r;
 
