@@ -49,10 +49,15 @@ static int add_name(ConfigTexts *texts, const char *directory, const char *name)
         t.bot = file ? strndup(file, strlen(file) - strlen(CONFIG_SUFFIX)) : NULL;
         if (!t.name || !t.path || (file && !t.bot))
                 return -ENOMEM;
-        grown = reallocarray(texts->items, texts->n + 1, sizeof(ConfigText));
-        if (!grown)
-                return -ENOMEM;
-        texts->items = grown;
+        if (texts->n == texts->allocated) {
+                size_t allocated = MAX(2 * texts->allocated, 16u);
+
+                grown = reallocarray(texts->items, allocated, sizeof(ConfigText));
+                if (!grown)
+                        return -ENOMEM;
+                texts->items = grown;
+                texts->allocated = allocated;
+        }
         texts->items[texts->n++] = t;
         t = (ConfigText){};
         return 0;

@@ -25,7 +25,7 @@ typedef struct ConfigText {
 
 typedef struct ConfigTexts {
         ConfigText *items; /* tgswitch.conf, its drop-ins sorted by name, bots sorted by name */
-        size_t n;
+        size_t n, allocated;
 } ConfigTexts;
 
 /* What cannot be read goes to `problems`: its return value says whether there was memory for that. */

@@ -6,6 +6,7 @@
 #include "core/unit-result.h"
 #include "io/config-parse.h"
 #include "io/config-text.h"
+#include "io/config-workers.h"
 #include "io/config-value.h"
 
 const char *const config_directories[] = {
@@ -118,54 +119,34 @@ static int read_bot(const ConfigText *text, const BotConfig *defaults, ConfigPro
         return 0;
 }
 
-/* Whether two entries of Worker= are certain to name a unit together. What two globs have in common is found out when
- * they are expanded. */
-static bool same_worker(const char *a, const char *b)
-{
-        return streq(a, b) || (unit_name_is_valid(b) && unit_name_matches(a, b)) ||
-               (unit_name_is_valid(a) && unit_name_matches(b, a));
-}
-
-static const char *find_worker(const BotConfig *b, const char *unit)
-{
-        STRV_FOREACH(worker, b->workers)
-                if (same_worker(*worker, unit))
-                        return *worker;
-        return NULL;
-}
-
 /* Returns 1 if the bot's workers are its own alone, 0 if not, with a problem added. */
-static int check_workers(const Config *c, const BotConfig *b, unsigned line, ConfigProblems *problems)
+static int check_workers(const Config *c, const WorkerOwners *owners, const BotConfig *b, unsigned line,
+                         ConfigProblems *problems)
 {
-        const char *other;
         int r;
 
-        if (find_worker(b, c->server_unit)) {
-                r = config_problem_add(problems, b->path, line, b->name,
-                                       "Worker= names %s, which is LocalServerUnit=: the server is no worker",
-                                       c->server_unit);
-                return r < 0 ? r : 0;
-        }
-        for (size_t i = 0; i < c->n_bots; i++) {
-                const BotConfig *holder = c->bots[i];
+        STRV_FOREACH(worker, b->workers) {
+                const WorkerOwner *other = worker_owners_find(owners, *worker);
 
-                assert(holder);
-                STRV_FOREACH(worker, b->workers) {
-                        other = find_worker(holder, *worker);
-                        if (!other)
-                                continue;
+                if (unit_name_matches(*worker, c->server_unit))
+                        r = config_problem_add(problems, b->path, line, b->name,
+                                               "Worker= names %s, which is LocalServerUnit=: the server is no worker",
+                                               c->server_unit);
+                else if (other)
                         r = config_problem_add(problems, b->path, line, b->name,
                                                "Worker=%s of bot %s is also a worker of bot %s (%s, in %s); a unit "
                                                "belongs to one bot",
-                                               *worker, b->name, holder->name, other, holder->path);
-                        return r < 0 ? r : 0;
-                }
+                                               *worker, b->name, other->bot->name, other->worker, other->bot->path);
+                else
+                        continue;
+                return r < 0 ? r : 0;
         }
         return 1;
 }
 
 static int read_bots(const ConfigTexts *texts, const BotConfig *defaults, Config *c, ConfigProblems *problems)
 {
+        _cleanup_(worker_owners_done) WorkerOwners owners = { 0 };
         int r;
 
         c->bots = calloc(texts->n + 1, sizeof(BotConfig *));
@@ -182,11 +163,15 @@ static int read_bots(const ConfigTexts *texts, const BotConfig *defaults, Config
                         return r;
                 if (!b)
                         continue;
-                r = check_workers(c, b, line, problems);
+                r = check_workers(c, &owners, b, line, problems);
                 if (r < 0)
                         return r;
-                if (r > 0)
-                        c->bots[c->n_bots++] = TAKE_PTR(b);
+                if (r == 0)
+                        continue;
+                r = worker_owners_add(&owners, b);
+                if (r < 0)
+                        return r;
+                c->bots[c->n_bots++] = TAKE_PTR(b);
         }
         return 0;
 }

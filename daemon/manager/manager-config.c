@@ -44,7 +44,8 @@ static char *report(const ConfigProblems *problems)
         return strv_join(lines, "\n");
 }
 
-/* The copy of what was good before, for what is not good now. */
+/* The copy of what was good before, for what is not good now: read when it is needed, and let go of with
+ * forget_fallback(). */
 static int load_fallback(Manager *m)
 {
         _cleanup_free_ char *path = copy_path(m);
@@ -53,15 +54,22 @@ static int load_fallback(Manager *m)
         Config *fallback = NULL;
         int r;
 
+        if (m->fallback)
+                return 0;
         if (!path)
                 return -ENOMEM;
         r = config_load(directories, &fallback, &problems);
         config_problems_done(&problems);
         if (r < 0)
                 return r;
-        config_free(m->fallback);
         m->fallback = fallback;
         return 0;
+}
+
+static void forget_fallback(Manager *m)
+{
+        config_free(m->fallback);
+        m->fallback = NULL;
 }
 
 int manager_load_config(Manager *m)
@@ -71,16 +79,15 @@ int manager_load_config(Manager *m)
 
         r = config_load(m->config_directories, &config, &m->problems);
         free(report(&m->problems));
-        (void) load_fallback(m);
         if (r >= 0) {
                 m->config = config;
                 return 0;
         }
-        if (!m->fallback)
+        if (load_fallback(m) < 0)
                 return log_error_errno(r, "The configuration cannot be used, and there is no earlier one.");
         log_error("The configuration cannot be used; the last good one stays in force.");
         m->config = TAKE_PTR(m->fallback);
-        return load_fallback(m);
+        return 0;
 }
 
 static BotConfig *take_bot_config(Config *c, const char *name)
@@ -130,7 +137,7 @@ static int configure_bot(Bot *b)
                 b->config = config;
                 return 0;
         }
-        if (!b->config)
+        if (!b->config && load_fallback(m) >= 0)
                 b->config = take_bot_config(m->fallback, b->name);
         if (problem)
                 b->config_error = describe(problem);
@@ -166,26 +173,56 @@ static int configure_named(Manager *m, const char *name)
         return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static void sort_and_unify(char **names, size_t n)
+{
+        size_t kept = 0;
+
+        qsort(names, n, sizeof(char *), compare_names);
+        for (size_t i = 0; i < n; i++) {
+                if (kept > 0 && streq(names[kept - 1], names[i]))
+                        free(names[i]);
+                else
+                        names[kept++] = names[i];
+        }
+        names[kept] = NULL;
+}
+
 /* Every name that stands for a bot: in the configuration, with a record, or with a file that cannot be read. */
 static int collect_names(Manager *m, char ***ret)
 {
-        _cleanup_strv_ char **names = NULL;
+        _cleanup_strv_ char **stored = NULL, **names = NULL;
+        size_t n = 0;
         int r;
 
-        r = store_list(m->store, &names);
-        for (size_t i = 0; r >= 0 && i < m->config->n_bots; i++)
-                r = strv_extend_unique(&names, m->config->bots[i]->name);
-        for (size_t i = 0; r >= 0 && i < m->problems.n; i++) {
+        r = store_list(m->store, &stored);
+        if (r < 0)
+                return r;
+        names = calloc(strv_length(stored) + m->config->n_bots + m->problems.n + m->n_bots + 1, sizeof(char *));
+        if (!names)
+                return -ENOMEM;
+
+        STRV_FOREACH(name, stored)
+                names[n++] = TAKE_PTR(*name);
+        for (size_t i = 0; i < m->config->n_bots; i++)
+                if (!(names[n++] = strdup(m->config->bots[i]->name)))
+                        return -ENOMEM;
+        for (size_t i = 0; i < m->problems.n; i++) {
                 const char *bot = m->problems.items[i].bot;
 
                 /* The name of a file like "shop-old.conf" stands for none: it is told, and that is all. */
-                if (bot && bot_name_is_valid(bot))
-                        r = strv_extend_unique(&names, bot);
+                if (bot && bot_name_is_valid(bot) && !(names[n++] = strdup(bot)))
+                        return -ENOMEM;
         }
-        for (size_t i = 0; r >= 0 && i < m->n_bots; i++)
-                r = strv_extend_unique(&names, m->bots[i]->name);
-        if (r < 0)
-                return r;
+        for (size_t i = 0; i < m->n_bots; i++)
+                if (!(names[n++] = strdup(m->bots[i]->name)))
+                        return -ENOMEM;
+
+        sort_and_unify(names, n);
         *ret = TAKE_PTR(names);
         return 0;
 }
@@ -268,6 +305,7 @@ int manager_apply_config(Manager *m)
         STRV_FOREACH(name, names)
                 if (r >= 0)
                         r = configure_named(m, *name);
+        forget_fallback(m);
         if (r < 0)
                 return r;
         forget_removed(m);
@@ -323,7 +361,6 @@ int manager_reload(Manager *m, char **ret_message)
                 config_free(config);
                 return r;
         }
-        (void) load_fallback(m);
         config_problems_done(&m->problems);
         m->problems = problems;
         other_unit = !streq(m->config->server_unit, config->server_unit);

@@ -115,15 +115,27 @@ bool manager_adopt_fd(Manager *m, int fd, const char *name)
         return true;
 }
 
-static int compare_bots(const void *a, const void *b)
+/* Where the bot of that name is, or would have to be. */
+static size_t bot_place(const Manager *m, const char *name)
 {
-        return strcmp((*(Bot *const *) a)->name, (*(Bot *const *) b)->name);
+        size_t from = 0, to = m->n_bots;
+
+        while (from < to) {
+                size_t middle = from + (to - from) / 2;
+
+                if (strcmp(m->bots[middle]->name, name) < 0)
+                        from = middle + 1;
+                else
+                        to = middle;
+        }
+        return from;
 }
 
 int manager_add_bot(Manager *m, const char *name, Bot **ret)
 {
         _cleanup_(bot_freep) Bot *b = NULL;
         Bot **grown;
+        size_t i;
         int r;
 
         r = bot_new(&b, m, name);
@@ -133,22 +145,24 @@ int manager_add_bot(Manager *m, const char *name, Bot **ret)
         if (!grown)
                 return -ENOMEM;
         m->bots = grown;
-        m->bots[m->n_bots++] = b;
-        qsort(m->bots, m->n_bots, sizeof(Bot *), compare_bots);
+        i = bot_place(m, name);
+        memmove(m->bots + i + 1, m->bots + i, (m->n_bots - i) * sizeof(Bot *));
+        m->bots[i] = b;
+        m->n_bots++;
         *ret = TAKE_PTR(b);
         return 0;
 }
 
 void manager_remove_bot(Manager *m, Bot *b)
 {
-        size_t i = 0;
+        size_t i = bot_place(m, b->name);
 
-        while (m->bots[i] != b)
-                i++;
-        memmove(m->bots + i, m->bots + i + 1, (m->n_bots - i - 1) * sizeof(Bot *));
-        m->n_bots--;
+        assert(m->bots[i] == b);
+        /* While it can still be found: the bus tells what interfaces have gone. */
         if (m->observer)
                 m->observer->bot_removed(b, m->observer->userdata);
+        memmove(m->bots + i, m->bots + i + 1, (m->n_bots - i - 1) * sizeof(Bot *));
+        m->n_bots--;
         bot_free(b);
 }
 
@@ -220,10 +234,9 @@ Bot *manager_bot(const Manager *m, size_t i)
 
 Bot *manager_find_bot(const Manager *m, const char *name)
 {
-        for (size_t i = 0; i < m->n_bots; i++)
-                if (streq(m->bots[i]->name, name))
-                        return m->bots[i];
-        return NULL;
+        size_t i = bot_place(m, name);
+
+        return i < m->n_bots && streq(m->bots[i]->name, name) ? m->bots[i] : NULL;
 }
 
 Bot *manager_find_job(const Manager *m, uint32_t job_id)

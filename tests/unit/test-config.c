@@ -448,6 +448,8 @@ static void test_shared_workers(void **state)
                 { "a@*.service", "a@7.service" },
                 { "a@7.service", "a@?.service" },
                 { "a@*.service", "a@*.service" },
+                { "z.service a.service m.service", "b.service [l-n].service" },
+                { "x.service a@*.service b@*.service", "c.service b@1.service" },
         };
         Fixture *f = *state;
 
