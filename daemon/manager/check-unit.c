@@ -39,6 +39,36 @@ void check_list_done(CheckList *l)
         *l = (CheckList){};
 }
 
+static size_t place_of(const char *check)
+{
+        static const char *const order[] = { "window", "token", "webhook", "spool", "server", "disk" };
+        size_t i = 0;
+
+        while (i < ELEMENTSOF(order) && !streq(order[i], check))
+                i++;
+        return i;
+}
+
+static bool comes_before(const CheckItem *a, const CheckItem *b)
+{
+        size_t x = place_of(a->check), y = place_of(b->check);
+
+        /* all that is said of one worker stays together, in the order in which it was found out */
+        return x != y ? x < y : strcmp(a->subject, b->subject) < 0;
+}
+
+void check_list_sort(CheckList *l)
+{
+        for (size_t i = 1; i < l->n; i++) {
+                CheckItem item = l->items[i];
+                size_t k = i;
+
+                for (; k > 0 && comes_before(&item, l->items + k - 1); k--)
+                        l->items[k] = l->items[k - 1];
+                l->items[k] = item;
+        }
+}
+
 bool check_list_passed(const CheckList *l)
 {
         for (size_t i = 0; i < l->n; i++)

@@ -75,6 +75,7 @@ static int on_done(sd_event_source *s, void *userdata)
 {
         Check *c = userdata;
 
+        check_list_sort(&c->list);
         c->handler(c, &c->list, &c->findings, c->userdata);
         return 0;
 }
@@ -159,8 +160,8 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
                        seat_to_string(b->record.seat), bot_token_id(b->token));
         r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_webhook_info, c, &c->api_call);
         if (r < 0) {
-                check_list_add(&c->list, "webhook", b->name, CHECK_FAIL, "Failed to ask for the webhook: %s.",
-                               strerror(-r));
+                check_list_add(&c->list, "webhook", b->name, CHECK_FAIL,
+                               "Failed to ask for the webhook: %s. Try again.", strerror(-r));
                 look_done(c);
         }
 }
@@ -203,7 +204,8 @@ static void look_at_token(Check *c)
                 return;
         r = bot_call(b, b->record.seat, BOTAPI_GET_ME, NULL, 0, NULL, on_get_me, c, &c->api_call);
         if (r < 0)
-                check_list_add(&c->list, "token", b->name, CHECK_FAIL, "Failed to send getMe: %s.", strerror(-r));
+                check_list_add(&c->list, "token", b->name, CHECK_FAIL, "Failed to send getMe: %s. Try again.",
+                               strerror(-r));
         else
                 c->pending++;
 }
@@ -237,8 +239,8 @@ static void look_at_rights(UnitLook *look, const UnitInfo *info)
                 r = unit_client_reset_failed(c->bot->manager->units, look->unit, on_reset_failed, look, &look->call);
                 if (r >= 0)
                         return;
-                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
-                               look->unit, strerror(-r));
+                check_list_add(&c->list, "rights", look->unit, CHECK_FAIL,
+                               "Failed to ask systemd about %s: %s. Try again.", look->unit, strerror(-r));
         }
         look_done(c);
 }
@@ -250,7 +252,7 @@ static void on_trigger(UnitCall *call, int r, const UnitInfo *info, void *userda
 
         if (r < 0)
                 check_list_add(&look->check->list, "rights", look->unit, CHECK_FAIL,
-                               "Failed to ask systemd about %s: %s.", look->unit, strerror(-r));
+                               "Failed to ask systemd about %s: %s. Try again.", look->unit, strerror(-r));
         look_at_rights(look, info);
 }
 
@@ -287,8 +289,8 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
         };
 
         if (r < 0)
-                check_list_add(&c->list, "worker", look->unit, CHECK_FAIL, "Failed to ask systemd about %s: %s.",
-                               look->unit, strerror(-r));
+                check_list_add(&c->list, "worker", look->unit, CHECK_FAIL,
+                               "Failed to ask systemd about %s: %s. Try again.", look->unit, strerror(-r));
         else
                 check_unit(&context, info, &c->list);
         if (r >= 0)
@@ -320,7 +322,7 @@ static void look_at_units(Check *c, UnitLooks *looks, char *const *units, unit_i
                 r = unit_client_get(c->bot->manager->units, look->unit, handler, look, &look->call);
                 if (r < 0)
                         check_list_add(&c->list, "worker", look->unit, CHECK_FAIL,
-                                       "Failed to ask systemd about %s: %s.", look->unit, strerror(-r));
+                                       "Failed to ask systemd about %s: %s. Try again.", look->unit, strerror(-r));
                 else
                         c->pending++;
         }
@@ -343,8 +345,8 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
 
         c->list_call = unit_call_free(c->list_call);
         if (r < 0)
-                check_list_add(&c->list, "worker", c->bot->name, CHECK_FAIL, "Failed to list the workers: %s.",
-                               strerror(-r));
+                check_list_add(&c->list, "worker", c->bot->name, CHECK_FAIL,
+                               "Failed to list the workers: %s. Try again.", strerror(-r));
         else if (!units)
                 check_list_add(&c->list, "worker", c->bot->name, CHECK_PASS,
                                "No unit that matches Worker= is loaded now.");
@@ -367,7 +369,7 @@ static void look_at_workers(Check *c)
         }
         r = unit_client_list(b->manager->units, b->config->workers, on_workers_listed, c, &c->list_call);
         if (r < 0)
-                check_list_add(&c->list, "worker", b->name, CHECK_FAIL, "Failed to list the workers: %s.",
+                check_list_add(&c->list, "worker", b->name, CHECK_FAIL, "Failed to list the workers: %s. Try again.",
                                strerror(-r));
         else
                 c->pending++;
@@ -413,7 +415,8 @@ static void look_at_server(Check *c)
         }
         r = server_call(c->bot->manager, flags, on_server, c, &c->server_call);
         if (r < 0)
-                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s.", unit, strerror(-r));
+                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s. Try again.", unit,
+                               strerror(-r));
         else
                 c->pending++;
 }
@@ -449,7 +452,7 @@ static void look_at_cloud(Check *c)
         r = probe_cloud(c->bot->manager, on_cloud, c, &c->probe_call);
         if (r < 0)
                 check_list_add(&c->list, "server", c->bot->manager->config->cloud_root, CHECK_FAIL,
-                               "Failed to ask the cloud server: %s.", strerror(-r));
+                               "Failed to ask the cloud server: %s. Try again.", strerror(-r));
         else
                 c->pending++;
 }
@@ -490,7 +493,8 @@ static void look_at_source(Check *c)
 
         r = server_call(c->bot->manager, c->may_start_server ? SERVER_START : 0, on_source, c, &c->server_call);
         if (r < 0)
-                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s.", unit, strerror(-r));
+                check_list_add(&c->list, "server", unit, CHECK_FAIL, "Failed to look at %s: %s. Try again.", unit,
+                               strerror(-r));
         else
                 c->pending++;
 }
@@ -520,7 +524,9 @@ static void look_at_disk(Check *c)
 
         r = store_free_bytes(m->store, &bytes);
         if (r < 0)
-                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL, "Failed to see how much is free: %s.",
+                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,
+                               "Failed to see how much is free in the state directory: %s. Look after its file "
+                               "system, then try again.",
                                strerror(-r));
         else if (bytes < m->config->state_free_min)
                 check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,

@@ -15,6 +15,8 @@ typedef struct CheckList {
 void check_list_add(CheckList *l, const char *check, const char *subject, CheckVerdict verdict, const char *format, ...)
                 _printf_(5, 6);
 void check_list_done(CheckList *l);
+/* The order for people, whichever answer came first: the bot, the servers, this host, then its workers. */
+void check_list_sort(CheckList *l);
 bool check_list_passed(const CheckList *l);
 /* All explanations of what failed, as one text; NULL: no memory. */
 char *check_list_complaint(const CheckList *l);

@@ -286,6 +286,32 @@ static void test_harmless_ties(void **state)
         check_list_done(&l);
 }
 
+/* Answers come in any order; what is read does not. */
+static void test_order(void **state)
+{
+        static const char *const came[][2] = {
+                { "worker", "b.service" }, { "disk", "state directory" }, { "worker", "a.service" },
+                { "server", "s.service" }, { "gate", "b.service" },       { "token", "shop" },
+                { "gate", "a.service" },   { "window", "shop" },
+        };
+        static const char *const expected[][2] = {
+                { "window", "shop" },          { "token", "shop" },       { "server", "s.service" },
+                { "disk", "state directory" }, { "worker", "a.service" }, { "gate", "a.service" },
+                { "worker", "b.service" },     { "gate", "b.service" },
+        };
+        CheckList l = {};
+
+        FOREACH_ELEMENT(c, came)
+                check_list_add(&l, (*c)[0], (*c)[1], CHECK_PASS, "So it is.");
+        check_list_sort(&l);
+        assert_int_equal(l.n, ELEMENTSOF(expected));
+        for (size_t i = 0; i < l.n; i++) {
+                assert_string_equal(l.items[i].check, expected[i][0]);
+                assert_string_equal(l.items[i].subject, expected[i][1]);
+        }
+        check_list_done(&l);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -293,7 +319,7 @@ int main(void)
                 cmocka_unit_test(test_what_it_is),    cmocka_unit_test(test_end),
                 cmocka_unit_test(test_gate),          cmocka_unit_test(test_exec_start_pre),
                 cmocka_unit_test(test_environment),   cmocka_unit_test(test_ties),
-                cmocka_unit_test(test_harmless_ties),
+                cmocka_unit_test(test_harmless_ties), cmocka_unit_test(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
