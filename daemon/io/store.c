@@ -322,6 +322,7 @@ static int save_work_new(Store *s, const char *bot, char *bytes, size_t size, Sa
         w->bots = fcntl(s->bots, F_DUPFD_CLOEXEC, 3);
         if (w->bots < 0) {
                 r = -errno;
+                assert(r < 0);
                 save_work_free(w);
                 return r;
         }
