@@ -93,6 +93,30 @@ static int bring_file(const AdoptFile *f, const char *expected, const char *text
                      : write_file_atomic_at(directory, name, text, strlen(text), f->mode, WRITE_SYNC);
 }
 
+CtlExit adopt_file_write(const AdoptFile *f)
+{
+        int r = adopt_file_changes(f) ? bring_file(f, f->before, f->after) : 0;
+
+        if (r == -EBUSY)
+                return ctl_error(CTL_FAILED, "%s has changed since it was shown; give the same command again.",
+                                 f->path);
+        if (r < 0)
+                return ctl_error(
+                                CTL_FAILED,
+                                "%s cannot be written: %s. Look after its directory, then give the same command again.",
+                                f->path, strerror(-r));
+        return CTL_OK;
+}
+
+CtlExit adopt_file_put_back(const AdoptFile *f)
+{
+        int r = adopt_file_changes(f) ? bring_file(f, f->after, f->before) : 0;
+
+        return r >= 0 ? CTL_OK
+                      : ctl_error(CTL_FAILED, "%s cannot be put back (%s): look at it yourself.", f->path,
+                                  strerror(-r));
+}
+
 /* ---- systemd ---- */
 
 static int daemon_reload(sd_bus *bus, sd_bus_error *error)
@@ -112,7 +136,7 @@ typedef struct Step {
         bool done; /* the file has been brought to what is wanted */
 } Step;
 
-static CtlExit reload_systemd(Ctl *c)
+CtlExit adopt_reload_systemd(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = daemon_reload(c->bus, &error);
@@ -138,31 +162,20 @@ static CtlExit reload_daemon(Ctl *c)
 
 static CtlExit take_step(Ctl *c, Step *s)
 {
-        int r;
+        CtlExit status;
 
         if (!adopt_file_changes(s->file))
                 return CTL_OK;
-        r = bring_file(s->file, s->file->before, s->file->after);
-        if (r == -EBUSY)
-                return ctl_error(CTL_FAILED, "%s has changed since it was shown; give the same command again.",
-                                 s->file->path);
-        if (r < 0)
-                return ctl_error(CTL_FAILED, "%s cannot be written: %s.", s->file->path, strerror(-r));
+        status = adopt_file_write(s->file);
+        if (status != CTL_OK)
+                return status;
         s->done = true;
         return s->take_effect(c);
 }
 
 static void step_back(Ctl *c, const Step *s)
 {
-        int r;
-
-        if (!s->done)
-                return;
-        r = bring_file(s->file, s->file->after, s->file->before);
-        if (r < 0)
-                (void) ctl_error(CTL_FAILED, "%s cannot be put back (%s): look at it yourself.", s->file->path,
-                                 strerror(-r));
-        else
+        if (s->done && adopt_file_put_back(s->file) == CTL_OK)
                 (void) s->take_effect(c);
 }
 
@@ -180,7 +193,7 @@ static CtlExit take_both(Ctl *c, Step *first, Step *second)
 
 CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file, bool undo)
 {
-        Step gate = { .file = drop_in, .take_effect = reload_systemd };
+        Step gate = { .file = drop_in, .take_effect = adopt_reload_systemd };
         Step declaration = { .file = bot_file, .take_effect = reload_daemon };
         sigset_t before;
         CtlExit status;

@@ -18,6 +18,14 @@ int adopt_file_read(AdoptFile *f) _must_check_;
 void adopt_file_done(AdoptFile *f);
 bool adopt_file_changes(const AdoptFile *f) _pure_;
 
+/* Brings it to `after`, or back to `before`; where somebody has changed it in between it stays as it is. For good: also
+ * after a power cut. Says why it can't. */
+CtlExit adopt_file_write(const AdoptFile *f) _must_check_;
+CtlExit adopt_file_put_back(const AdoptFile *f) _must_check_;
+
+/* Has systemd read its units again. */
+CtlExit adopt_reload_systemd(Ctl *c) _must_check_;
+
 /* Brings both files to `after`, each followed by what has it take effect: systemd's daemon-reload for the drop-in, a
  * reload of tgswitchd for the bot's file. A worker is declared before it stands behind the gate and stands behind it
  * until it is no longer declared, since a start in between would get nothing. Where anything fails, all is as it was,

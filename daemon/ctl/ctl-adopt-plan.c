@@ -49,7 +49,11 @@ static CtlExit read_config(Adoption *a)
                         continue;
                 return ctl_error(CTL_FAILED, "%s:%u: %s. Correct that first.", p->path, p->line, p->message);
         }
-        return r >= 0 ? CTL_OK : ctl_error(CTL_FAILED, "The configuration cannot be read: %s.", strerror(-r));
+        return r >= 0 ? CTL_OK
+                      : ctl_error(CTL_FAILED,
+                                  "The configuration cannot be read: %s. Look at /etc/tgswitch, then give the same "
+                                  "command again.",
+                                  strerror(-r));
 }
 
 static CtlExit read_drop_in(Ctl *c, Adoption *a)
@@ -102,6 +106,9 @@ static CtlExit read_state(Ctl *c, Adoption *a)
                 a->state = *b;
                 *b = (CtlBot){};
         }
+        /* What its file will say is where a bot is that tgswitchd does not know. */
+        if (a->bot_text && !a->state.seat && !(a->state.seat = strdup(seat_to_string(a->bot->initial_seat))))
+                return ctl_oom();
         if (a->state.job_id > 0)
                 return ctl_error(CTL_BUSY,
                                  "%s is on its way, and its workers are what it was begun with: 'tgswitchctl wait %u' "
@@ -124,7 +131,7 @@ CtlExit adoption_begin(Ctl *c, Adoption *a)
                 return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl list' shows all.", c->bot);
         if (c->bot && !(a->bot_name = strdup(c->bot)))
                 return ctl_oom();
-        if ((status = ctl_connect(c)) != CTL_OK || (status = read_config(a)) != CTL_OK)
+        if ((status = ctl_connect(c)) != CTL_OK || (!a->config && (status = read_config(a)) != CTL_OK))
                 return status;
 
         const char *roots[] = { a->config->cloud_root, a->config->local_root, NULL };
@@ -148,14 +155,17 @@ CtlExit adoption_begin(Ctl *c, Adoption *a)
 
 static CtlExit read_bot_file(Adoption *a)
 {
-        int r;
+        int r = 0;
 
         if (!a->bot)
                 return CTL_OK;
         a->bot_file.path = strdup(a->bot->path);
-        if (!a->bot_file.path)
+        if (a->bot_text)
+                a->bot_file.before = strdup(a->bot_text);
+        if (!a->bot_file.path || (a->bot_text && !a->bot_file.before))
                 return ctl_oom();
-        r = adopt_file_read(&a->bot_file);
+        if (!a->bot_text)
+                r = adopt_file_read(&a->bot_file);
         if (r >= 0 && !a->bot_file.before)
                 r = -ENOENT;
         if (r < 0)
@@ -181,7 +191,9 @@ static CtlExit check_owner(const Adoption *a)
 {
         if (streq(a->name, a->config->server_unit) || streq(a->name, DAEMON_UNIT) ||
             (startswith(a->name, "tgswitch") && startswith(a->unit.fragment, "/usr/lib/systemd/system/tgswitch")))
-                return ctl_error(CTL_USAGE, "%s is part of tgswitch and no bot's program.", a->name);
+                return ctl_error(CTL_USAGE,
+                                 "%s is part of tgswitch and no bot's program: name the service that runs the bot.",
+                                 a->name);
         for (size_t i = 0; i < a->config->n_bots; i++) {
                 const BotConfig *other = a->config->bots[i];
 
@@ -293,7 +305,10 @@ static CtlExit plan_commands(const Adoption *a, const AdoptView *view, char ***r
                                  a->name);
         default:
                 return r >= 0 ? CTL_OK
-                              : ctl_error(CTL_FAILED, "%s has no ExecStart= that could be taken over.", a->name);
+                              : ctl_error(CTL_FAILED,
+                                          "%s has no ExecStart= that could be taken over: write one in its unit file "
+                                          "first, or leave --exec out.",
+                                          a->name);
         }
 }
 
@@ -346,11 +361,9 @@ CtlExit adoption_plan(Ctl *c, Adoption *a)
         a->bot = config_find_bot(a->config, a->bot_name);
         if (!a->bot)
                 return ctl_error(CTL_NOT_FOUND,
-                                 "No bot is called '%s'. Put its token into /etc/tgswitch/tokens/%s (mode 0600) and "
-                                 "make " BOTS_PATH
-                                 "%s.conf with the lines [Bot] and InitialSeat=cloud, then 'systemctl restart "
-                                 "tgswitchd' and give the same command again.",
-                                 a->bot_name, a->bot_name, a->bot_name);
+                                 "No bot is called '%s'; 'tgswitchctl list' shows all, and 'tgswitchctl add %s "
+                                 "--worker=%s' sets up a new one with this service.",
+                                 a->bot_name, a->bot_name, a->name);
         if ((status = check_owner(a)) != CTL_OK || (status = read_state(c, a)) != CTL_OK)
                 return status;
         choose(c, a);
@@ -402,15 +415,17 @@ CtlExit adoption_plan_undo(Ctl *c, Adoption *a)
         CtlExit status;
 
         if (!a->drop_in.before)
-                return ctl_error(CTL_NOT_FOUND, "%s is not adopted: there is no %s.", a->name, a->drop_in.path);
+                return ctl_error(CTL_NOT_FOUND, "%s is not adopted: there is no %s, and nothing to take back.", a->name,
+                                 a->drop_in.path);
         if (!a->mark.bot)
                 return ctl_error(CTL_FAILED,
                                  "%s was not written by adopt, so there is nothing that it could take back: remove it "
                                  "yourself if it is not wanted.",
                                  a->drop_in.path);
         if (!streq(a->mark.bot, a->bot_name))
-                return ctl_error(CTL_FAILED, "%s was adopted by the bot %s, not by %s.", a->name, a->mark.bot,
-                                 a->bot_name);
+                return ctl_error(CTL_FAILED,
+                                 "%s was adopted by the bot %s, not by %s: correct --bot=, or leave it out.", a->name,
+                                 a->mark.bot, a->bot_name);
         a->mode = a->mark.mode;
         a->bot = config_find_bot(a->config, a->bot_name);
         if ((status = read_state(c, a)) != CTL_OK || (status = check_seat(c, a)) != CTL_OK ||

@@ -146,7 +146,7 @@ static int read_environment_file(const char *path, const char *const *roots, Ado
 }
 
 /* One EnvironmentFile=, which may be a pattern. */
-static int read_environment_pattern(const char *pattern, const char *const *roots, AdoptVariables *v)
+static int expand_pattern(const char *pattern, char ***files)
 {
         glob_t paths = {};
         int r = 0;
@@ -154,12 +154,12 @@ static int read_environment_pattern(const char *pattern, const char *const *root
         if (glob(pattern, GLOB_NOCHECK, NULL, &paths) != 0)
                 return -ENOMEM;
         for (size_t i = 0; r >= 0 && i < paths.gl_pathc; i++)
-                r = read_environment_file(paths.gl_pathv[i], roots, v);
+                r = strv_extend(files, paths.gl_pathv[i]);
         globfree(&paths);
         return r;
 }
 
-static int read_environment_files(sd_bus *bus, const char *path, const char *const *roots, AdoptVariables *v)
+int adopt_unit_environment_files(sd_bus *bus, const char *path, char ***files)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *file;
@@ -173,10 +173,21 @@ static int read_environment_files(sd_bus *bus, const char *path, const char *con
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(reply, "(sb)", &file, NULL)) > 0) {
-                r = read_environment_pattern(file, roots, v);
+                r = expand_pattern(file, files);
                 if (r < 0)
                         return r;
         }
+        return r;
+}
+
+static int read_environment_files(sd_bus *bus, const char *path, const char *const *roots, AdoptVariables *v)
+{
+        _cleanup_strv_ char **files = NULL;
+        int r = adopt_unit_environment_files(bus, path, &files);
+
+        STRV_FOREACH(file, files)
+                if (r >= 0)
+                        r = read_environment_file(*file, roots, v);
         return r;
 }
 
@@ -325,8 +336,10 @@ CtlExit adopt_unit_read(Ctl *c, const char *name, const char *const *roots, bool
         if (r == -ENOMEM)
                 return ctl_oom();
         if (r < 0)
-                return ctl_error(CTL_FAILED, "systemd does not tell about %s, or its files cannot be read: %s.", name,
-                                 strerror(-r));
+                return ctl_error(CTL_FAILED,
+                                 "systemd does not tell about %s, or its files cannot be read: %s. 'systemctl cat %s' "
+                                 "has to work first.",
+                                 name, strerror(-r), name);
         return any && !streq(u->load_state, "loaded") ? CTL_OK : check_kind(u, name);
 }
 

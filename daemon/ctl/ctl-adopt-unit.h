@@ -24,6 +24,9 @@ typedef struct AdoptUnit {
 CtlExit adopt_unit_read(Ctl *c, const char *name, const char *const *roots, bool any, AdoptUnit *u) _must_check_;
 void adopt_unit_done(AdoptUnit *u);
 
+/* The files of EnvironmentFile= of the service at this object path, patterns filled in; added to the vector. */
+int adopt_unit_environment_files(sd_bus *bus, const char *path, char ***files) _must_check_;
+
 /* "/etc/systemd/system/UNIT.d" and what to name it in Worker=: a template stands for all its instances. NULL: no
  * memory. */
 char *adopt_unit_directory(const char *name) _must_check_;

@@ -20,7 +20,7 @@ static json_object *json_strv(char *const *l)
         return array;
 }
 
-static json_object *json_file(const AdoptFile *f)
+json_object *adopt_file_json(const AdoptFile *f)
 {
         json_object *o = json_object_new_object();
 
@@ -66,7 +66,7 @@ static CtlExit print_lines(const Ctl *c, const char *mark, Style style, const ch
 }
 
 /* Files differ by whole lines that were added or taken out, so what is common at both ends stays out of sight. */
-static CtlExit print_change(const Ctl *c, const AdoptFile *f)
+CtlExit adopt_file_print(const Ctl *c, const AdoptFile *f)
 {
         const char *before = f->before ?: "", *after = f->after ?: "";
         size_t head = 0, line = 0, before_size = strlen(before), after_size = strlen(after), tail = 0;
@@ -135,15 +135,15 @@ CtlExit adoption_print(const Ctl *c, const Adoption *a, json_object *json)
                 ctl_json_add(json, "seat", json_text(a->state.seat));
                 ctl_json_add(json, "way", json_text(adopt_mode_to_string(a->mode)));
                 ctl_json_add(json, "pending_updates", json_object_new_boolean(a->pending));
-                ctl_json_add(json, "drop_in", json_file(&a->drop_in));
-                ctl_json_add(json, "bot_file", a->bot ? json_file(&a->bot_file) : NULL);
+                ctl_json_add(json, "drop_in", adopt_file_json(&a->drop_in));
+                ctl_json_add(json, "bot_file", a->bot_file.path ? adopt_file_json(&a->bot_file) : NULL);
                 ctl_json_add(json, "variables", json_variables(&a->unit.variables));
                 ctl_json_add(json, "notes", json_strv(a->notes));
                 ctl_json_add(json, "running", json_strv(a->unit.running));
                 return CTL_OK;
         }
-        if ((status = print_unit(c, a)) != CTL_OK || (status = print_change(c, &a->drop_in)) != CTL_OK ||
-            (status = print_change(c, &a->bot_file)) != CTL_OK)
+        if ((status = print_unit(c, a)) != CTL_OK || (status = adopt_file_print(c, &a->drop_in)) != CTL_OK ||
+            (status = adopt_file_print(c, &a->bot_file)) != CTL_OK)
                 return status;
         STRV_FOREACH(n, a->notes) {
                 fputs("  * ", stdout);
@@ -195,7 +195,7 @@ static CtlExit verify(Ctl *c, const Adoption *a)
 }
 
 /* What runs keeps the wiring that it was started with. */
-static CtlExit restart_running(Ctl *c, const Adoption *a, json_object *json)
+CtlExit adoption_restart(Ctl *c, const Adoption *a, json_object *json)
 {
         CtlExit status = CTL_OK;
 
@@ -219,7 +219,7 @@ static CtlExit finish(Ctl *c, const Adoption *a, json_object *json)
 
         if (!json)
                 printf("%s is %s.\n", a->name, c->undo ? "as it was before it was adopted" : "adopted");
-        status = restart_running(c, a, json);
+        status = adoption_restart(c, a, json);
         if (c->undo || status != CTL_OK)
                 return status;
         return plan_check_worker(c, a->bot_name, streq_ptr(a->state.seat, "local") ? "cloud" : "local", a->worker,

@@ -11,11 +11,13 @@ typedef struct Adoption {
         char *worker;   /* its name, or pattern, for Worker= */
         char *bot_name; /* by --bot, or by the drop-in */
 
-        Config *config;
+        Config *config;       /* read by adoption_begin() where it is NULL */
         const BotConfig *bot; /* NULL with --undo where its file is gone */
         CtlBot state;         /* what tgswitchd knows; without a name: nothing */
         AdoptUnit unit;
 
+        const char *bot_text; /* borrowed: what the bot's file will be, by who writes it; NULL: what is on disk counts
+                               */
         AdoptFile drop_in, bot_file;
         DropInMark mark; /* of the drop-in that is there; without a bot: none of ours */
         AdoptMode mode;
@@ -36,3 +38,9 @@ char *adoption_line(const Adoption *a, AdoptAdded added) _must_check_;
 
 /* Shows it on standard output, or as members of `json`. */
 CtlExit adoption_print(const Ctl *c, const Adoption *a, json_object *json) _must_check_;
+/* The lines of one file that go and come, where any do. */
+CtlExit adopt_file_print(const Ctl *c, const AdoptFile *f) _must_check_;
+json_object *adopt_file_json(const AdoptFile *f);
+
+/* What runs of the unit is restarted with --restart, else it is said how; "restarted" of `json`. */
+CtlExit adoption_restart(Ctl *c, const Adoption *a, json_object *json) _must_check_;

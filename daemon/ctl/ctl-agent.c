@@ -39,7 +39,7 @@ void agent_open(Ctl *c)
         /* Ctrl-C at its last question has ended it. */
         if (c->agent > 0 && waitpid(c->agent, NULL, WNOHANG) == c->agent)
                 c->agent = 0;
-        if (c->agent > 0 || c->no_ask_password || geteuid() == 0 || !isatty(STDIN_FILENO))
+        if (c->agent > 0 || c->no_ask_password || c->host || geteuid() == 0 || !isatty(STDIN_FILENO))
                 return;
         /* What we have printed stands before its question. */
         fflush(stdout);

@@ -307,14 +307,15 @@ static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool co
                 return ctl_oom();
         r = read_present(file, &present);
         if (r < 0)
-                return ctl_error(CTL_FAILED, "%s cannot be read: %s", file, strerror(-r));
+                return ctl_error(CTL_FAILED, "%s cannot be read: %s. Take it away, then run this again.", file,
+                                 strerror(-r));
         if (keep_what_is_needed(present, complete && answered, &units, problems) < 0)
                 return ctl_oom();
         if (settle_units(c, present, answered, &units, problems) < 0)
                 return ctl_oom();
         r = rules_render(units, &text);
         if (r < 0)
-                return ctl_error(CTL_FAILED, "The rule could not be made: %s", strerror(-r));
+                return ctl_error(CTL_FAILED, "The rule could not be made: %s. Run this again.", strerror(-r));
         changed = write_rules(file, present, text);
         if (changed < 0)
                 return ctl_error(CTL_FAILED,
@@ -339,10 +340,12 @@ CtlExit verb_authorize(Ctl *c)
         else if (r == -EINVAL)
                 status = ctl_error(CTL_OK,
                                    "The configuration cannot be used, and %s stays as it is; tgswitchd goes on with "
-                                   "the configuration that it last read.",
+                                   "the configuration that it last read. Correct what is said above.",
                                    file);
         else if (r < 0)
-                status = ctl_error(CTL_FAILED, "The configuration cannot be read: %s", strerror(-r));
+                status = ctl_error(CTL_FAILED,
+                                   "The configuration cannot be read: %s. Look at /etc/tgswitch, then run this again.",
+                                   strerror(-r));
         else
                 status = authorize(c, file, config, problems.n == 0, json);
 

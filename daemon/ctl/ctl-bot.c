@@ -69,17 +69,25 @@ static CtlExit clear_spool(Ctl *c, const char *name, const char *path)
 static CtlExit print_spool(Ctl *c, const char *name, int fd)
 {
         char bytes[16 * 1024];
+        bool written = true;
         ssize_t n;
 
         if (c->json)
                 printf("{\"schema\":%d,\"bot\":\"%s\",\"updates\":", CTL_JSON_SCHEMA, name);
-        while ((n = read(fd, bytes, sizeof(bytes))) > 0)
-                if (fwrite(bytes, 1, (size_t) n, stdout) != (size_t) n)
-                        return ctl_error(CTL_FAILED, "The updates of %s could not be written: %s", name,
-                                         strerror(errno));
+        while (written && (n = read(fd, bytes, sizeof(bytes))) > 0)
+                written = fwrite(bytes, 1, (size_t) n, stdout) == (size_t) n;
         if (n < 0)
-                return ctl_error(CTL_FAILED, "The updates of %s could not be read: %s", name, strerror(errno));
-        puts(c->json ? "}" : "");
+                return ctl_error(CTL_FAILED,
+                                 "The updates of %s could not be read: %s. Look after the file system of "
+                                 "/var/lib/tgswitch.",
+                                 name, strerror(errno));
+        /* Whoever drops them afterwards has to know that they did not all get there. */
+        written = written && puts(c->json ? "}" : "") >= 0 && fflush(stdout) == 0;
+        if (!written)
+                return ctl_error(CTL_FAILED,
+                                 "The updates of %s could not be written: %s. They are kept; try again where "
+                                 "there is room.",
+                                 name, strerror(errno));
         return CTL_OK;
 }
 
@@ -92,6 +100,11 @@ CtlExit verb_spool(Ctl *c)
         char path[128];
         int r, fd;
 
+        if (c->host && !c->clear)
+                return ctl_error(CTL_USAGE,
+                                 "tgswitchd hands over the updates in an open file, which ssh cannot carry: 'ssh %s "
+                                 "tgswitchctl spool %s' prints them.",
+                                 c->host, name);
         if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(name, path)) != CTL_OK)
                 return status;
         if (c->clear)
@@ -103,7 +116,10 @@ CtlExit verb_spool(Ctl *c)
         if (r < 0)
                 return call_failed(name, r, &error);
         if (lseek(fd, 0, SEEK_SET) < 0)
-                return ctl_error(CTL_FAILED, "The updates of %s could not be read: %s", name, strerror(errno));
+                return ctl_error(CTL_FAILED,
+                                 "The updates of %s could not be read: %s. Look after the file system of "
+                                 "/var/lib/tgswitch.",
+                                 name, strerror(errno));
         return print_spool(c, name, fd);
 }
 

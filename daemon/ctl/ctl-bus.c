@@ -175,27 +175,84 @@ CtlExit ctl_state_select(CtlState *s, char *const *patterns)
 /* polkit and the daemon give somebody five minutes for a password, and the daemon's answer may take some more. */
 #define PASSWORD_TIMEOUT_USEC (6 * USEC_PER_MIN)
 
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        *(sd_bus_message **) userdata = sd_bus_message_ref(m);
+        return 1;
+}
+
+/* sd_bus_call(), which gives up at any signal that has a handler [systemd 252]; this one goes on. */
+static int call_through_signals(sd_bus *bus, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error,
+                                sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        int r;
+
+        r = sd_bus_call_async(bus, &slot, m, on_answer, &answer, timeout_usec);
+        while (r >= 0 && !answer) {
+                r = sd_bus_process(bus, NULL);
+                if (r != 0)
+                        continue;
+                r = sd_bus_wait(bus, UINT64_MAX);
+                if (r == -EINTR)
+                        r = 0;
+        }
+        if (r < 0)
+                return sd_bus_error_set_errno(error, r);
+        if (sd_bus_message_is_method_error(answer, NULL)) {
+                (void) sd_bus_error_copy(error, sd_bus_message_get_error(answer));
+                return -sd_bus_message_get_errno(answer);
+        }
+        if (ret)
+                *ret = TAKE_PTR(answer);
+        return 0;
+}
+
+static volatile sig_atomic_t asking_agent;
+
+static void on_interrupt(int signal_number)
+{
+        int saved = errno;
+
+        (void) kill(asking_agent, SIGTERM);
+        errno = saved;
+}
+
+/* The first Ctrl-C ends the question, and the daemon's answer says that nothing was changed. The agent may have had it
+ * from the terminal as well: it gives the terminal back all the same. A second one ends us. */
+static int call_with_agent(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error, sd_bus_message **ret)
+{
+        struct sigaction once = { .sa_handler = on_interrupt, .sa_flags = (int) SA_RESETHAND }, action_before;
+        sigset_t interrupt, mask_before;
+        int r;
+
+        asking_agent = c->agent;
+        (void) sigemptyset(&interrupt);
+        (void) sigaddset(&interrupt, SIGINT);
+        (void) sigaction(SIGINT, &once, &action_before);
+        (void) sigprocmask(SIG_UNBLOCK, &interrupt, &mask_before);
+        r = call_through_signals(c->bus, m, timeout_usec, error, ret);
+        (void) sigprocmask(SIG_SETMASK, &mask_before, NULL);
+        (void) sigaction(SIGINT, &action_before, NULL);
+        return r;
+}
+
 int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error, sd_bus_message **ret)
 {
-        struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
-        bool asks;
         int r;
 
         r = sd_bus_message_set_allow_interactive_authorization(m, !c->no_ask_password);
         if (r < 0)
                 return r;
-        if (geteuid() == 0 || c->no_ask_password)
+        /* Who we are on another host, only that host knows. */
+        if ((geteuid() == 0 && !c->host) || c->no_ask_password)
                 return sd_bus_call(c->bus, m, timeout_usec, error, ret);
+        timeout_usec = MAX(timeout_usec, PASSWORD_TIMEOUT_USEC);
         agent_open(c);
-        asks = c->agent > 0;
-        /* Ctrl-C is for the agent, which has it from the terminal as well and takes its question back: the answer that
-         * nothing was changed then comes from the daemon. A handler would have sd_bus_call() give up. */
-        if (asks)
-                (void) sigaction(SIGINT, &ignore, &before);
-        r = sd_bus_call(c->bus, m, MAX(timeout_usec, PASSWORD_TIMEOUT_USEC), error, ret);
-        if (asks)
-                (void) sigaction(SIGINT, &before, NULL);
-        return r;
+        if (c->agent > 0)
+                return call_with_agent(c, m, timeout_usec, error, ret);
+        return sd_bus_call(c->bus, m, timeout_usec, error, ret);
 }
 
 int ctl_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_error *error,
@@ -238,6 +295,11 @@ int ctl_job_read(Ctl *c, CtlJob *job)
         return ctl_job_update(job, reply);
 }
 
+int ctl_bot_update(CtlBot *b, sd_bus_message *m)
+{
+        return dict_read(m, bot_fields, b);
+}
+
 int ctl_bot_read(Ctl *c, const char *name, CtlBot *b)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -249,7 +311,7 @@ int ctl_bot_read(Ctl *c, const char *name, CtlBot *b)
                                BUS_BOT_INTERFACE);
         if (r < 0)
                 return r;
-        return dict_read(reply, bot_fields, b);
+        return ctl_bot_update(b, reply);
 }
 
 static int grow(void **array, size_t n, size_t size)
@@ -342,6 +404,11 @@ static int compare_bots(const void *a, const void *b)
         return strcmp(((const CtlBot *) a)->name, ((const CtlBot *) b)->name);
 }
 
+int ctl_state_update(CtlState *s, sd_bus_message *m)
+{
+        return dict_read(m, manager_fields, s);
+}
+
 int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *objects = NULL, *manager = NULL;
@@ -362,7 +429,7 @@ int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error)
                                "s", BUS_MANAGER_INTERFACE);
         if (r < 0)
                 return r;
-        return dict_read(manager, manager_fields, s);
+        return ctl_state_update(s, manager);
 }
 
 /* ---- failures ---- */
@@ -386,6 +453,7 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                 { SD_BUS_ERROR_NO_REPLY, CTL_UNREACHABLE },
                 { SD_BUS_ERROR_DISCONNECTED, CTL_UNREACHABLE },
                 { SD_BUS_ERROR_TIMEOUT, CTL_UNREACHABLE },
+                { SD_BUS_ERROR_FILE_EXISTS, CTL_UNREACHABLE }, /* systemd, of a service that is masked */
         };
 
         if (sd_bus_error_is_set(error)) {
@@ -401,17 +469,67 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
         return r == -ENOTCONN || r == -ECONNRESET || r == -ETIMEDOUT ? CTL_UNREACHABLE : CTL_FAILED;
 }
 
+/* Of the daemon that was called, as the sentences below have to name it. */
+static const char *called_host;
+
+static CtlExit unreachable(const char *before, const char *between, const char *why, const sd_bus_error *error)
+{
+        bool ended = sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED);
+        bool missing = sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+                       sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
+
+        if (called_host && ended)
+                return ctl_error(CTL_UNREACHABLE,
+                                 "%s%sThe connection to %s has ended (%s); try again when 'ssh %s true' "
+                                 "works.",
+                                 before, between, called_host, why, called_host);
+        return ctl_error(CTL_UNREACHABLE, "%s%stgswitchd does not answer (%s); %s 'systemctl%s%s %s tgswitchd'%s.",
+                         before, between, why, missing ? "start it with" : "see", called_host ? " -H " : "",
+                         called_host ?: "", missing ? "start" : "status", missing ? ", which needs root" : "");
+}
+
 CtlExit ctl_call_failed(const char *subject, int r, const sd_bus_error *error)
 {
         const char *before = subject ?: "", *between = subject ? ": " : "";
+        const char *why = error && error->message ? error->message : strerror(-r);
         CtlExit status = ctl_exit_of(r, error);
 
         if (r == -ENOMEM)
                 return ctl_oom();
         if (status == CTL_UNREACHABLE)
-                return ctl_error(status, "%s%stgswitchd does not answer (%s); see 'systemctl status tgswitchd'.",
-                                 before, between, error && error->message ? error->message : strerror(-r));
-        return ctl_error(status, "%s%s%s", before, between, error && error->message ? error->message : strerror(-r));
+                return unreachable(before, between, why, error);
+        return ctl_error(status, "%s%s%s", before, between, why);
+}
+
+const char *ctl_program(const Ctl *c)
+{
+        static char text[320];
+
+        if (!c->host)
+                return "tgswitchctl";
+        (void) snprintf(text, sizeof(text), "tgswitchctl -H %.280s", c->host);
+        return text;
+}
+
+static CtlExit connect_remote(Ctl *c)
+{
+        const char *name;
+        int r;
+
+        called_host = c->host;
+        r = sd_bus_open_system_remote(&c->bus, c->host);
+        if (r == -EINVAL)
+                return ctl_error(CTL_USAGE, "'%s' is no host; --host takes [USER@]HOST as ssh does.", c->host);
+        /* ssh has only begun; this returns when the bus of that host has given us our name. */
+        if (r >= 0)
+                r = sd_bus_get_unique_name(c->bus, &name);
+        if (r >= 0)
+                return CTL_OK;
+        return ctl_error(
+                        CTL_UNREACHABLE,
+                        "%s cannot be reached by ssh (%s). 'ssh %s true' has to work, and systemd-stdio-bridge, a part of "
+                        "systemd, has to be there; what ssh has to say stands above.",
+                        c->host, strerror(-r), c->host);
 }
 
 CtlExit ctl_connect(Ctl *c)
@@ -420,6 +538,8 @@ CtlExit ctl_connect(Ctl *c)
 
         if (c->bus)
                 return CTL_OK;
+        if (c->host)
+                return connect_remote(c);
         r = sd_bus_open_system(&c->bus);
         if (r < 0)
                 return ctl_error(CTL_UNREACHABLE, "The system bus cannot be reached (%s); see 'systemctl status dbus'.",

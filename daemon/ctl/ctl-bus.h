@@ -45,12 +45,13 @@ typedef struct CtlState {
         size_t n_jobs;
 } CtlState;
 
-/* Connects to the system bus; says so on standard error where that fails. */
+/* Connects to the system bus, of this host or of that of --host; says so on standard error where that fails. */
 CtlExit ctl_connect(Ctl *c) _must_check_;
 
 /* A call that polkit may put to somebody (org.tgswitch1(5)): with the right to ask for a password, where it is not
  * waived, and somebody to ask; it waits for as long as that may take, or for `timeout_usec` where that is longer. 0:
- * sd-bus's own, for who need not be asked. Ctrl-C calls off the question alone. */
+ * sd-bus's own, for who need not be asked. Ctrl-C calls off the question alone, a second one ends the program. Signals
+ * of the bus that arrive meanwhile may be dispatched before this returns. */
 int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error,
                      sd_bus_message **ret) _must_check_;
 /* The same with the arguments of sd_bus_call_method(); `ret` may be NULL. */
@@ -60,9 +61,13 @@ int ctl_call(Ctl *c, const char *path, const char *interface, const char *member
 /* Reads everything there is in two calls. What was in `s` is released first. */
 int ctl_state_read(Ctl *c, CtlState *s, sd_bus_error *error) _must_check_;
 void ctl_state_done(CtlState *s);
+/* Reads an a{sv} of the Manager interface over what is there. */
+int ctl_state_update(CtlState *s, sd_bus_message *m) _must_check_;
 const CtlJob *ctl_state_job(const CtlState *s, uint32_t id);
 CtlBot *ctl_state_bot(const CtlState *s, const char *name);
 
+/* Reads an a{sv} of the Bot interface over what is there. */
+int ctl_bot_update(CtlBot *b, sd_bus_message *m) _must_check_;
 /* One bot alone. Zero-initialized before, and done with in any case. */
 int ctl_bot_read(Ctl *c, const char *name, CtlBot *b) _must_check_;
 void ctl_bot_done(CtlBot *b);

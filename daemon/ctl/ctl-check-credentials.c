@@ -201,7 +201,11 @@ CtlExit verb_check_credentials(Ctl *c)
         seal_memory();
         r = open_directory(&directory);
         if (r < 0)
-                return ctl_error(CTL_FAILED, RUN_DIRECTORY "/" DIRECTORY " cannot be made: %s.", strerror(-r));
+                return ctl_error(CTL_FAILED,
+                                 RUN_DIRECTORY
+                                 "/" DIRECTORY
+                                 " cannot be made: %s. Look at it; tgswitchd gets no encrypted token without it.",
+                                 strerror(-r));
         if (c->json) {
                 json = ctl_json_new();
                 refused = json_object_new_array();

@@ -3,8 +3,8 @@
 #include "ctl/ctl-dict.h"
 
 static const char *const signatures[] = {
-        [DICT_STRING] = "s", [DICT_STRV] = "as", [DICT_BOOL] = "b",   [DICT_U32] = "u",
-        [DICT_U64] = "t",    [DICT_I64] = "x",   [DICT_JOB] = "(uo)", [DICT_DICT] = "a{sv}",
+        [DICT_STRING] = "s", [DICT_STRV] = "as",  [DICT_BOOL] = "b",      [DICT_U32] = "u",      [DICT_U64] = "t",
+        [DICT_I64] = "x",    [DICT_JOB] = "(uo)", [DICT_TIMES] = "a{st}", [DICT_DICT] = "a{sv}",
 };
 
 static int read_string(sd_bus_message *m, char **slot)
@@ -47,6 +47,28 @@ static int read_bool(sd_bus_message *m, bool *slot)
         return r;
 }
 
+static int read_times(sd_bus_message *m, json_object **slot)
+{
+        json_object *times = json_object_new_object();
+        const char *key;
+        uint64_t usec;
+        int r;
+
+        r = times ? sd_bus_message_enter_container(m, 'a', "{st}") : -ENOMEM;
+        while (r >= 0 && (r = sd_bus_message_read(m, "{st}", &key, &usec)) > 0)
+                if (json_object_object_add(times, key, json_object_new_uint64(usec)) < 0)
+                        r = -ENOMEM;
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0) {
+                json_object_put(times);
+                return r;
+        }
+        json_object_put(*slot);
+        *slot = times;
+        return 0;
+}
+
 static int read_value(sd_bus_message *m, const DictField *f, char *base)
 {
         void *slot = base + f->offset;
@@ -64,6 +86,8 @@ static int read_value(sd_bus_message *m, const DictField *f, char *base)
                 return sd_bus_message_read_basic(m, signatures[f->type][0], slot);
         case DICT_JOB:
                 return sd_bus_message_read(m, "(uo)", slot, NULL);
+        case DICT_TIMES:
+                return read_times(m, slot);
         case DICT_DICT:
                 return dict_read(m, f->fields, slot);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <json-c/json.h>
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
@@ -15,8 +16,9 @@ typedef enum DictType {
         DICT_U32,
         DICT_U64,
         DICT_I64,
-        DICT_JOB,  /* (uo): the number alone, uint32_t */
-        DICT_DICT, /* a{sv} inside, by the table `fields` from this offset on */
+        DICT_JOB,   /* (uo): the number alone, uint32_t */
+        DICT_TIMES, /* a{st}: json_object *, an object of numbers, replaced */
+        DICT_DICT,  /* a{sv} inside, by the table `fields` from this offset on */
 } DictType;
 
 typedef struct DictField {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "ctl/ctl-columns.h"
 #include "ctl/ctl-format.h"
 
 #define USEC_PER_DAY (24 * USEC_PER_HOUR)
@@ -41,6 +42,20 @@ char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec)
                 else
                         (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 "%s", span_usec / units[i].usec, units[i].name);
         }
+        return buffer;
+}
+
+char *show_minutes(char buffer[static SHOW_SIZE], usec_t span_usec)
+{
+        usec_t seconds = span_usec / USEC_PER_SEC;
+
+        if (span_usec == USEC_INFINITY)
+                (void) snprintf(buffer, SHOW_SIZE, "unknown");
+        else if (seconds < 3600)
+                (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 ":%02" PRIu64, seconds / 60, seconds % 60);
+        else
+                (void) snprintf(buffer, SHOW_SIZE, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, seconds / 3600,
+                                seconds / 60 % 60, seconds % 60);
         return buffer;
 }
 
@@ -128,20 +143,11 @@ size_t print_styled(FILE *f, bool colour, Style style, const char *text)
                         columns++;
                         continue;
                 }
-                fputc(*c, f);
-                columns += (*c & 0xc0) != 0x80; /* what follows in a UTF-8 sequence takes no column of its own */
+                columns += char_columns(c, &size);
+                fwrite(c, 1, size, f);
         }
         if (styled)
                 fputs("\033[0m", f);
-        return columns;
-}
-
-static size_t text_columns(const char *text)
-{
-        size_t columns = 0, size;
-
-        for (const char *c = text; *c; c += size)
-                columns += is_control(c, &size) || (*c & 0xc0) != 0x80;
         return columns;
 }
 
@@ -152,9 +158,16 @@ typedef struct Cell {
         Style style;
 } Cell;
 
+typedef struct Note {
+        Cell line;
+        size_t n_cells; /* so many stand before it */
+} Note;
+
 struct Table {
         Cell *cells;
         size_t n_cells, n_columns;
+        Note *notes;
+        size_t n_notes;
 };
 
 int table_new(Table **ret, size_t n_columns)
@@ -174,6 +187,9 @@ Table *table_free(Table *t)
                 return NULL;
         for (size_t i = 0; i < t->n_cells; i++)
                 free(t->cells[i].text);
+        for (size_t i = 0; i < t->n_notes; i++)
+                free(t->notes[i].line.text);
+        free(t->notes);
         free(t->cells);
         free(t);
         return NULL;
@@ -210,6 +226,23 @@ int table_addf(Table *t, Style style, const char *format, ...)
         return table_add(t, style, text);
 }
 
+int table_note(Table *t, Style style, const char *text)
+{
+        _cleanup_free_ char *copy = strdup(text);
+        Note *grown;
+
+        assert(t->n_cells % t->n_columns == 0);
+
+        if (!copy)
+                return -ENOMEM;
+        grown = reallocarray(t->notes, t->n_notes + 1, sizeof(Note));
+        if (!grown)
+                return -ENOMEM;
+        t->notes = grown;
+        t->notes[t->n_notes++] = (Note){ .line = { TAKE_PTR(copy), style }, .n_cells = t->n_cells };
+        return 0;
+}
+
 static size_t column_width(const Table *t, size_t column)
 {
         size_t width = 0;
@@ -219,8 +252,20 @@ static size_t column_width(const Table *t, size_t column)
         return width;
 }
 
+static size_t print_notes(const Table *t, size_t i, size_t n_cells, FILE *f, bool colour, unsigned indent)
+{
+        for (; i < t->n_notes && t->notes[i].n_cells == n_cells; i++) {
+                fprintf(f, "%*s", (int) indent, "");
+                (void) print_styled(f, colour, t->notes[i].line.style, t->notes[i].line.text);
+                fputc('\n', f);
+        }
+        return i;
+}
+
 void table_print(const Table *t, FILE *f, bool colour, unsigned indent)
 {
+        size_t note = 0;
+
         for (size_t i = 0; i < t->n_cells; i++) {
                 size_t column = i % t->n_columns, printed;
 
@@ -229,7 +274,9 @@ void table_print(const Table *t, FILE *f, bool colour, unsigned indent)
                 printed = print_styled(f, colour, t->cells[i].style, t->cells[i].text);
                 if (column + 1 < t->n_columns)
                         fprintf(f, "%*s", (int) (column_width(t, column) - printed + 2), "");
-                else
+                else {
                         fputc('\n', f);
+                        note = print_notes(t, note, i + 1, f, colour, indent + 4);
+                }
         }
 }

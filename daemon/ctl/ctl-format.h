@@ -13,6 +13,9 @@
 /* "74ms", "1.9s", "9min 12s", "2h 5min", "3d 4h": the two largest units. Returns `buffer`. */
 char *show_span(char buffer[static SHOW_SIZE], usec_t span_usec);
 
+/* "0:02", "9:41", "1:02:03": whole minutes and seconds, for what is looked at again and again. Rounded down. */
+char *show_minutes(char buffer[static SHOW_SIZE], usec_t span_usec);
+
 /* "14:05:12" where it is the day of `now`, else with the date; "unknown" for USEC_INFINITY. Local time. */
 char *show_clock(char buffer[static SHOW_SIZE], usec_t realtime_usec, usec_t now_usec);
 
@@ -35,7 +38,7 @@ typedef enum Style {
 } Style;
 
 /* Prints text from outside so that it cannot drive the terminal: control characters become '?'. With `colour`, in this
- * style. Returns the columns it takes; a character counts as one. */
+ * style. Returns the columns it takes. */
 size_t print_styled(FILE *f, bool colour, Style style, const char *text);
 
 /* Columns as wide as their widest cell, two spaces between them; the last one is not padded. */
@@ -47,4 +50,6 @@ DEFINE_CLEANUP(Table *, table_free);
 /* Cells row by row. The text is copied; an empty one prints as "-". */
 int table_add(Table *t, Style style, const char *text) _must_check_;
 int table_addf(Table *t, Style style, const char *format, ...) _printf_(3, 4) _must_check_;
+/* A line of its own below the row whose last cell was added last. */
+int table_note(Table *t, Style style, const char *text) _must_check_;
 void table_print(const Table *t, FILE *f, bool colour, unsigned indent);

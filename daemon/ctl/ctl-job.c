@@ -30,7 +30,9 @@ static CtlExit add_job(Watch *w, CtlState *s, uint32_t id)
         for (size_t i = 0; i < s->n_bots; i++)
                 if (s->bots[i].last_job.id == id)
                         return watch_add_ended(w, s->bots + i);
-        return ctl_error(CTL_NOT_FOUND, "There is no job %" PRIu32 ", and it is no bot's last one.", id);
+        return ctl_error(CTL_NOT_FOUND,
+                         "There is no job %" PRIu32 ", and it is no bot's last one; 'tgswitchctl status' shows all.",
+                         id);
 }
 
 static CtlExit wait_jobs(Ctl *c, Watch *w, json_object *json)
@@ -99,7 +101,8 @@ static CtlExit ask_job(Ctl *c, const char *member, const char *done)
         (void) snprintf(path, sizeof(path), BUS_JOB_PREFIX "%" PRIu32, id);
         r = ctl_call(c, path, BUS_JOB_INTERFACE, member, &error, NULL, "");
         if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT))
-                return ctl_error(CTL_NOT_FOUND, "No job %" PRIu32 " is under way.", id);
+                return ctl_error(CTL_NOT_FOUND,
+                                 "No job %" PRIu32 " is under way; 'tgswitchctl status' shows those that are.", id);
         if (r < 0)
                 return ctl_call_failed(NULL, r, &error);
 

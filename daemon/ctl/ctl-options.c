@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/strv.h"
 #include "ctl/ctl-options.h"
 
 #define FIELD(name) offsetof(Ctl, name)
@@ -28,10 +29,19 @@ const CtlOptionRow ctl_options[CTL_OPTION_MAX] = {
         [CTL_OPTION_FOR] = { "for", .value = "SPAN", .field = FIELD(hold_for), .help = "So long, like 24h" },
         [CTL_OPTION_UNTIL] = { "until", .value = "TIME", .field = FIELD(hold_until),
                                .help = "Until then, like 18:30 or \"2030-12-24 18:30\"" },
+        [CTL_OPTION_LIMIT] = { "limit", .value = "N", .field = FIELD(limit), .help = "So many, the newest (100)" },
+        [CTL_OPTION_SINCE] = { "since", .value = "TIME", .field = FIELD(since),
+                               .help = "Since then, like 18:30, \"2030-12-24 18:30\" or 24h" },
         [CTL_OPTION_CLEAR] = { "clear", .field = FIELD(clear), .help = "Drop the updates" },
         [CTL_OPTION_OUTPUT] = { "output", .value = "FILE", .field = FIELD(output), .help = "Write there" },
         [CTL_OPTION_STRICT] = { "strict", .field = FIELD(strict), .help = "Fail where the configuration has errors" },
         [CTL_OPTION_BOT] = { "bot", .value = "NAME", .field = FIELD(bot), .help = "Whose program it is" },
+        [CTL_OPTION_TOKEN_FILE] = { "token-file", .value = "FILE", .field = FIELD(token_file),
+                                    .help = "Read the token there; '-' is standard input" },
+        [CTL_OPTION_INITIAL_SEAT] = { "initial-seat", .value = "SEAT", .field = FIELD(initial_seat),
+                                      .help = "Where the bot is logged in now: cloud or local" },
+        [CTL_OPTION_WORKER] = { "worker", .value = "UNIT", .list = true, .field = FIELD(workers),
+                                .help = "A service that runs the bot; once for each, or 'none'" },
         [CTL_OPTION_ENVIRONMENT] = { "environment", .field = FIELD(environment),
                                      .help = "It reads its token from the environment" },
         [CTL_OPTION_EXEC] = { "exec", .field = FIELD(exec), .help = "The same, by tgswitch-exec(1)" },
@@ -45,8 +55,11 @@ const CtlOptionRow ctl_options[CTL_OPTION_MAX] = {
         [CTL_OPTION_PLAIN] = { "plain", .field = FIELD(plain), .help = "Store the token as it is" },
         [CTL_OPTION_WEBHOOK] = { "webhook", .field = FIELD(webhook),
                                  .help = "Set the webhook again that is on record" },
+        [CTL_OPTION_QUIET] = { "quiet", 'q', .field = FIELD(quiet), .help = "Print nothing" },
         [CTL_OPTION_NO_ASK_PASSWORD] = { "no-ask-password", .field = FIELD(no_ask_password),
                                          .help = "Do not ask for a password" },
+        [CTL_OPTION_HOST] = { "host", 'H', .value = "[USER@]HOST", .field = FIELD(host),
+                              .help = "Ask the tgswitchd of another host, by ssh" },
         [CTL_OPTION_HELP] = { "help", 'h', .field = FIELD(help), .help = "This text, or that of a verb" },
         [CTL_OPTION_VERSION] = { "version", .field = FIELD(version), .help = "The version" },
 };
@@ -85,6 +98,10 @@ static void take(Ctl *c, const CtlOptionRow *row, const char *value)
 {
         void *field = (char *) c + row->field;
 
+        if (row->list && strv_extend((char ***) field, value) < 0)
+                abort();
+        if (row->list)
+                return;
         if (row->value)
                 *(const char **) field = value;
         else

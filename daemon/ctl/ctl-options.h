@@ -18,10 +18,15 @@ typedef enum CtlOption {
         CTL_OPTION_HOLD_AT,
         CTL_OPTION_FOR,
         CTL_OPTION_UNTIL,
+        CTL_OPTION_LIMIT,
+        CTL_OPTION_SINCE,
         CTL_OPTION_CLEAR,
         CTL_OPTION_OUTPUT,
         CTL_OPTION_STRICT,
         CTL_OPTION_BOT,
+        CTL_OPTION_TOKEN_FILE,
+        CTL_OPTION_INITIAL_SEAT,
+        CTL_OPTION_WORKER,
         CTL_OPTION_ENVIRONMENT,
         CTL_OPTION_EXEC,
         CTL_OPTION_PENDING_UPDATES,
@@ -31,7 +36,9 @@ typedef enum CtlOption {
         CTL_OPTION_ENCRYPT,
         CTL_OPTION_PLAIN,
         CTL_OPTION_WEBHOOK,
+        CTL_OPTION_QUIET,
         CTL_OPTION_NO_ASK_PASSWORD,
+        CTL_OPTION_HOST,
         CTL_OPTION_HELP,
         CTL_OPTION_VERSION,
         CTL_OPTION_MAX,
@@ -46,7 +53,8 @@ typedef struct CtlOptionRow {
         char letter;       /* of the short form; 0: there is none */
         bool off;          /* takes back what `field` says, instead of saying it */
         const char *value; /* what to call its argument in the help; NULL: it has none */
-        size_t field;      /* in Ctl: a const char * where there is a value, else a bool */
+        bool list;         /* it may be given several times */
+        size_t field;      /* in Ctl: a const char * where there is a value, a char ** for a list, else a bool */
         const char *help;
 } CtlOptionRow;
 

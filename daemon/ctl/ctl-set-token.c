@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/strv.h"
+#include "ctl/ctl-daemon.h"
 #include "ctl/ctl-format.h"
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-records.h"
@@ -19,9 +20,6 @@
 
 #define BOTS_DIRECTORY TOKEN_ROOT "/bots.d"
 
-/* getMe, getWebhookInfo and setWebhook, each as long as a server may take. */
-#define CHECK_TIMEOUT_USEC (3 * USEC_PER_MIN)
-
 typedef struct Rotation {
         const char *bot;
         BotToken *token;
@@ -33,8 +31,7 @@ typedef struct Rotation {
         bool configured;     /* the bot has a file that can be used */
         bool running;        /* tgswitchd */
         bool same;           /* the token that is there already: only its form changes */
-        const char *said;    /* by the server, or why it was not asked: "accepted", "refused", "unknown", "not-asked" */
-        char *webhook;       /* as CheckToken() of org.tgswitch1(5) says it */
+        TokenAnswer answer;  /* of the server */
         json_object *json;
 } Rotation;
 
@@ -44,26 +41,10 @@ static void rotation_done(Rotation *o)
         token_store_close(&o->store);
         ctl_state_done(&o->all);
         strv_free(o->workers);
-        free(o->webhook);
+        token_answer_done(&o->answer);
 }
 
 /* ---- before anything is changed ---- */
-
-/* Without starting tgswitchd: it may be stopped because its tokens are not there yet. */
-static int look_for_daemon(Ctl *c, bool *ret)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r, running;
-
-        r = sd_bus_call_method(c->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                               "NameHasOwner", NULL, &reply, "s", BUS_NAME);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "b", &running);
-        if (r < 0)
-                return r;
-        *ret = running;
-        return 0;
-}
 
 static CtlExit look(Ctl *c, Rotation *o)
 {
@@ -74,7 +55,8 @@ static CtlExit look(Ctl *c, Rotation *o)
 
         if ((status = ctl_connect(c)) != CTL_OK)
                 return status;
-        r = look_for_daemon(c, &o->running);
+        /* Not started for it: it may be stopped because its tokens are not there yet. */
+        r = daemon_runs(c, &o->running);
         if (r >= 0 && o->running)
                 r = ctl_state_read(c, &o->all, &error);
         if (r < 0)
@@ -93,9 +75,9 @@ static CtlExit look(Ctl *c, Rotation *o)
         if (access(file, F_OK) < 0)
                 return ctl_error(
                                 CTL_NOT_FOUND,
-                                "No bot is called '%s': write %s first, see tgswitch-bot(5), or look for the right name "
-                                "with 'tgswitchctl list'. Nothing was changed.",
-                                o->bot, file);
+                                "No bot is called '%s': look for the right name with 'tgswitchctl list', or set up a new "
+                                "one with 'tgswitchctl add %s'. Nothing was changed.",
+                                o->bot, o->bot);
         return CTL_OK;
 }
 
@@ -167,16 +149,6 @@ static CtlExit confirm(const Ctl *c, const Rotation *o)
 
 /* ---- tgswitchd ---- */
 
-static CtlExit restart_daemon(Ctl *c)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = units_job(c->bus, "RestartUnit", DAEMON_UNIT, JOB_TIMEOUT_USEC, &error);
-
-        return r > 0 ? CTL_OK
-                     : ctl_error(CTL_FAILED, "tgswitchd cannot be restarted (%s): 'journalctl -u tgswitchd' says why.",
-                                 r == 0 ? "it did not start" : error.message ?: strerror(-r));
-}
-
 /* The old token comes back; what `why` says was the matter with the new one. */
 static CtlExit take_back(Ctl *c, Rotation *o, CtlExit status, const char *why)
 {
@@ -190,64 +162,43 @@ static CtlExit take_back(Ctl *c, Rotation *o, CtlExit status, const char *why)
         (void) ctl_error(status, "%s %s, and no worker was restarted.", why,
                          o->store.form == TOKEN_NONE ? "It was removed again"
                                                      : "The token before it is back in its place");
-        return restart_daemon(c) == CTL_OK ? status : CTL_FAILED;
+        return daemon_restart(c) == CTL_OK ? status : CTL_FAILED;
 }
 
-/* Leaves what the server says in `o`; *ret_explanation may be "". */
-static CtlExit check_token(Ctl *c, Rotation *o, char **ret_explanation)
+static void tell_webhook(const Rotation *o)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        static const char *const known[] = { "accepted", "refused" };
-        const char *verdict, *webhook, *explanation;
-        char path[64];
-        int r;
+        const char *why = o->answer.said == TOKEN_SAID_ACCEPTED ? o->answer.explanation : "";
 
-        (void) snprintf(path, sizeof(path), BUS_BOT_PREFIX "%.32s", o->bot);
-        r = sd_bus_message_new_method_call(c->bus, &m, BUS_NAME, path, BUS_BOT_INTERFACE, "CheckToken");
-        if (r >= 0)
-                r = sd_bus_message_append(m, "b", c->webhook);
-        if (r >= 0)
-                r = ctl_call_message(c, m, CHECK_TIMEOUT_USEC, &error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "sss", &verdict, &webhook, &explanation);
-        if (r < 0) {
-                o->said = "not-asked";
-                *ret_explanation = strdup(error.message ?: strerror(-r));
-                return *ret_explanation ? CTL_OK : ctl_oom();
-        }
-        o->said = "unknown";
-        FOREACH_ELEMENT(k, known)
-                if (streq(*k, verdict))
-                        o->said = *k;
-        o->webhook = strdup(webhook);
-        *ret_explanation = strdup(explanation);
-        return o->webhook && *ret_explanation ? CTL_OK : ctl_oom();
-}
-
-static void tell_webhook(const Ctl *c, const Rotation *o, const char *explanation)
-{
-        if (streq_ptr(o->webhook, "set"))
+        if (streq_ptr(o->answer.webhook, "set"))
                 printf("%s: its webhook, which went with the old token, is set again.\n", o->bot);
-        else if (streq_ptr(o->webhook, "gone"))
+        else if (streq_ptr(o->answer.webhook, "gone"))
                 (void) ctl_error(
                                 CTL_OK,
                                 "%s: the webhook that is on record went with the old token%s%s. Where its program does "
                                 "not set it when it starts, give this command once more with --webhook.",
-                                o->bot, isempty(explanation) ? "" : ". ", explanation);
+                                o->bot, isempty(why) ? "" : ". ", why);
 }
 
-static void tell(const Ctl *c, const Rotation *o, const char *explanation)
+static void tell(const Rotation *o)
 {
-        if (streq(o->said, "not-asked"))
-                (void) ctl_error(CTL_OK, "%s: no server was asked about the token. %s", o->bot, explanation);
-        else if (streq(o->said, "unknown"))
-                (void) ctl_error(CTL_OK, "%s: whether the token is good is not known yet. %s", o->bot, explanation);
-        else if (streq(o->said, "refused"))
-                (void) ctl_error(CTL_OK, "%s: %s It is kept because of --force.", o->bot, explanation);
-        else if (!o->json)
-                printf("%s: %s has accepted the token.\n", o->bot, show_place(o->state ? o->state->seat : "cloud"));
-        tell_webhook(c, o, streq(o->said, "accepted") ? explanation : "");
+        const char *why = o->answer.explanation;
+
+        switch (o->answer.said) {
+        case TOKEN_SAID_NOT_ASKED:
+                (void) ctl_error(CTL_OK, "%s: no server was asked about the token. %s", o->bot, why);
+                break;
+        case TOKEN_SAID_UNKNOWN:
+                (void) ctl_error(CTL_OK, "%s: whether the token is good is not known yet. %s", o->bot, why);
+                break;
+        case TOKEN_SAID_REFUSED:
+                (void) ctl_error(CTL_OK, "%s: %s It is kept because of --force.", o->bot, why);
+                break;
+        default:
+                if (!o->json)
+                        printf("%s: %s has accepted the token.\n", o->bot,
+                               show_place(o->state ? o->state->seat : "cloud"));
+        }
+        tell_webhook(o);
 }
 
 /* ---- doing ---- */
@@ -255,33 +206,41 @@ static void tell(const Ctl *c, const Rotation *o, const char *explanation)
 /* From the first change on until the token is taken up, or the old one is back. */
 static CtlExit take_up(Ctl *c, Rotation *o)
 {
-        _cleanup_free_ char *explanation = NULL, *why = NULL;
+        _cleanup_free_ char *why = NULL;
         CtlExit status;
 
         status = token_store(&o->store, o->token, o->form);
         if (status != CTL_OK)
                 return status;
         if (!o->running)
-                return token_keep(&o->store) < 0 ? ctl_error(CTL_FAILED, "What was there before cannot be removed.")
-                                                 : CTL_OK;
-        if (restart_daemon(c) != CTL_OK)
+                return token_keep(&o->store) < 0
+                                       ? ctl_error(CTL_FAILED,
+                                                   "The new token is stored, but the old one cannot be removed: it is "
+                                                   "in " TOKEN_ROOT "/tokens*/.%s.previous.",
+                                                   o->bot)
+                                       : CTL_OK;
+        if (daemon_restart(c) != CTL_OK)
                 return take_back(c, o, CTL_FAILED, "The token was not taken up.");
-        status = check_token(c, o, &explanation);
-        if (status != CTL_OK)
-                return take_back(c, o, status, "The token was not checked.");
-        if (streq(o->said, "refused") && !c->force) {
-                if (asprintf(&why, "%s: %s", o->bot, explanation) < 0) {
+        if (daemon_check_token(c, o->bot, c->webhook, &o->answer) < 0)
+                return take_back(c, o, ctl_oom(), "The token was not checked.");
+        if (o->answer.said == TOKEN_SAID_REFUSED && !c->force) {
+                if (asprintf(&why, "%s: %s", o->bot, o->answer.explanation) < 0) {
                         why = NULL;
                         return take_back(c, o, CTL_CHECKS_FAILED, "The token is refused.");
                 }
                 return take_back(c, o, CTL_CHECKS_FAILED, why);
         }
-        tell(c, o, explanation);
+        tell(o);
         if (token_keep(&o->store) < 0)
                 return ctl_error(CTL_FAILED,
                                  "The token before it cannot be removed: it is in " TOKEN_ROOT "/tokens*/.%s.previous.",
                                  o->bot);
         return CTL_OK;
+}
+
+static json_object *json_known(const char *s)
+{
+        return s ? json_text(s) : NULL;
 }
 
 static CtlExit finish(Ctl *c, Rotation *o)
@@ -293,8 +252,8 @@ static CtlExit finish(Ctl *c, Rotation *o)
                 ctl_json_add(o->json, "id", json_object_new_int64(bot_token_id(o->token)));
                 ctl_json_add(o->json, "form", json_text(token_form_to_string(o->form)));
                 ctl_json_add(o->json, "running", json_object_new_boolean(o->running));
-                ctl_json_add(o->json, "server", o->said ? json_text(o->said) : NULL);
-                ctl_json_add(o->json, "webhook", o->webhook ? json_text(o->webhook) : NULL);
+                ctl_json_add(o->json, "server", json_known(token_said_to_string(o->answer.said)));
+                ctl_json_add(o->json, "webhook", json_known(o->answer.webhook));
                 ctl_json_add(o->json, "workers", workers);
         }
         if (!o->running) {
@@ -333,7 +292,7 @@ static CtlExit run(Ctl *c, Rotation *o)
         CtlExit status;
 
         if ((status = look(c, o)) != CTL_OK || (status = token_store_open(&o->store, TOKEN_ROOT, o->bot)) != CTL_OK ||
-            (status = judge_phase(c, o)) != CTL_OK || (status = token_read(o->bot, &o->token)) != CTL_OK ||
+            (status = judge_phase(c, o)) != CTL_OK || (status = token_read(o->bot, NULL, &o->token)) != CTL_OK ||
             (status = judge(o)) != CTL_OK)
                 return status;
         o->same = o->store.token && bot_token_equal(o->store.token, o->token);

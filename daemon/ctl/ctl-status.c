@@ -7,6 +7,7 @@
 #include "ctl/ctl-clock.h"
 #include "ctl/ctl-format.h"
 #include "ctl/ctl-json.h"
+#include "ctl/ctl-overview.h"
 
 static bool is(const char *value, const char *word)
 {
@@ -221,26 +222,26 @@ static void print_last_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
 {
         const CtlJob *job = ctl_state_job(s, b->job_id);
-        char text[256];
+        const char *program = ctl_program(c);
+        char text[800];
 
         if (job && job->holding)
                 (void) snprintf(text, sizeof(text),
-                                "it waits for 'tgswitchctl proceed %" PRIu32 "'; 'tgswitchctl cancel %" PRIu32
-                                "' puts everything back",
-                                b->job_id, b->job_id);
+                                "it waits for '%s proceed %" PRIu32 "'; '%s cancel %" PRIu32 "' puts everything back",
+                                program, b->job_id, program, b->job_id);
         else if (b->job_id > 0)
-                (void) snprintf(text, sizeof(text), "follow it with 'tgswitchctl wait %" PRIu32 "'", b->job_id);
+                (void) snprintf(text, sizeof(text), "follow it with '%s wait %" PRIu32 "'", program, b->job_id);
         else if (is(b->seat, "undeclared"))
-                (void) snprintf(text, sizeof(text), "say where it is logged in: 'tgswitchctl set-seat %.32s cloud'",
+                (void) snprintf(text, sizeof(text), "say where it is logged in: '%s set-seat %.32s cloud'", program,
                                 b->name);
         else if (b->spooled > 0)
-                (void) snprintf(text, sizeof(text), "see the spooled updates with 'tgswitchctl spool %.32s'", b->name);
+                (void) snprintf(text, sizeof(text), "see the spooled updates with '%s spool %.32s'", program, b->name);
         else if (is(b->seat, "cloud"))
-                (void) snprintf(text, sizeof(text), "'tgswitchctl plan local %.32s' shows what a move would do",
+                (void) snprintf(text, sizeof(text), "'%s plan local %.32s' shows what a move would do", program,
                                 b->name);
         else
                 (void) snprintf(text, sizeof(text),
-                                "nothing to do; 'tgswitchctl plan cloud %.32s' shows what the way back would do",
+                                "nothing to do; '%s plan cloud %.32s' shows what the way back would do", program,
                                 b->name);
         print_line(c, "next", STYLE_FAINT, text);
 }
@@ -324,8 +325,12 @@ CtlExit verb_status(Ctl *c)
         }
         printf("Local server: %s. Bots: %zu on the cloud, %zu local, %zu elsewhere. Jobs: %zu.\n", s.server_state ?: "",
                n_cloud, n_local, s.n_bots - n_cloud - n_local, s.n_jobs);
+        if (c->brief) {
+                overview_print(c, &s);
+                return CTL_OK;
+        }
         if (s.n_bots == 0)
-                puts("No bot is configured: each has a file /etc/tgswitch/bots.d/NAME.conf, see tgswitch-bot(5).");
+                puts("No bot is configured: 'tgswitchctl add NAME' sets one up.");
         for (size_t i = 0; i < s.n_bots; i++)
                 if (s.bots[i].selected) {
                         putchar('\n');

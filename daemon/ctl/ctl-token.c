@@ -27,15 +27,15 @@ static void on_signal(int signal_number)
 static const int impatience[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 /* All there is up to its end, or to the end of the line; what does not fit is -EFBIG. */
-static ssize_t read_input(char *buffer, size_t size_max, bool one_line, const sigset_t *while_waiting)
+static ssize_t read_input(int fd, char *buffer, size_t size_max, bool one_line, const sigset_t *while_waiting)
 {
-        struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+        struct pollfd input = { .fd = fd, .events = POLLIN };
         size_t size = 0;
 
         while (size < size_max) {
                 /* A signal counts only while we wait: none can come just before that and be slept over. */
                 int ready = while_waiting ? ppoll(&input, 1, NULL, while_waiting) : 1;
-                ssize_t n = ready < 0 ? -1 : read(STDIN_FILENO, buffer + size, size_max - size);
+                ssize_t n = ready < 0 ? -1 : read(fd, buffer + size, size_max - size);
 
                 if (n < 0 && errno == EINTR && interrupted == 0)
                         continue;
@@ -75,7 +75,7 @@ static ssize_t read_without_echo(const char *bot, char *buffer, size_t size_max)
         r = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0 ? -errno : 0;
         if (r >= 0) {
                 fprintf(stderr, "Token of %s (it is not shown): ", bot);
-                r = read_input(buffer, size_max, true, &while_waiting);
+                r = read_input(STDIN_FILENO, buffer, size_max, true, &while_waiting);
         }
         (void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
         fputc('\n', stderr);
@@ -105,24 +105,31 @@ static CtlExit parse(const char *input, size_t size, BotToken **ret)
         for (; size > 0 && strchr(WHITESPACE, *input); size--)
                 input++;
         if (size == 0)
-                return ctl_error(CTL_FAILED, "No token was given. Nothing was changed.");
+                return ctl_error(CTL_FAILED,
+                                 "No token was given: it is one line on standard input, as BotFather gave it. Nothing "
+                                 "was changed.");
         r = bot_token_new(ret, input, size);
         return r == -EINVAL ? no_token() : r < 0 ? ctl_oom() : CTL_OK;
 }
 
-CtlExit token_read(const char *bot, BotToken **ret)
+CtlExit token_read(const char *bot, const char *file, BotToken **ret)
 {
-        bool terminal = isatty(STDIN_FILENO);
+        bool is_file = file && !streq(file, "-");
+        _cleanup_close_ int opened = is_file ? open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -EBADF;
+        int fd = is_file ? opened : STDIN_FILENO;
         char input[INPUT_SIZE] = "";
         CtlExit status;
         ssize_t n;
 
-        n = terminal ? read_without_echo(bot, input, sizeof(input)) : read_input(input, sizeof(input), false, NULL);
+        if (fd < 0)
+                return ctl_error(CTL_FAILED, "%s cannot be opened: %s. Nothing was changed.", file, strerror(errno));
+        n = !is_file && isatty(fd) ? read_without_echo(bot, input, sizeof(input))
+                                   : read_input(fd, input, sizeof(input), false, NULL);
         if (n == -EFBIG)
                 status = no_token();
         else if (n < 0)
-                status = ctl_error(CTL_FAILED, "The token cannot be read from standard input: %s. Nothing was changed.",
-                                   strerror((int) -n));
+                status = ctl_error(CTL_FAILED, "The token cannot be read from %s: %s. Nothing was changed.",
+                                   is_file ? file : "standard input", strerror((int) -n));
         else
                 status = parse(input, (size_t) n, ret);
         explicit_bzero(input, sizeof(input));
@@ -145,6 +152,34 @@ static const char *const directories[TOKEN_FORM_MAX] = {
 const char *token_form_to_string(TokenForm f)
 {
         return f >= 0 && f < TOKEN_FORM_MAX ? forms[f] : NULL;
+}
+
+char *token_path(TokenForm form, const char *bot)
+{
+        char *path;
+
+        assert(form > TOKEN_NONE && form < TOKEN_FORM_MAX);
+        return asprintf(&path, TOKEN_ROOT "/%s/%s", directories[form], bot) < 0 ? NULL : path;
+}
+
+TokenForm token_form_best(const char *bot)
+{
+        static const char example[] = "no token";
+        char name[SEAL_NAME_SIZE], *sealed = NULL, *plain = NULL;
+        _cleanup_free_ char *why = NULL;
+        size_t size, plain_size;
+        int r;
+
+        (void) seal_name(name, "token", bot);
+        r = seal(name, example, sizeof(example), &sealed, &size, &why);
+        if (r < 0)
+                return TOKEN_PLAIN;
+        r = unseal(name, sealed, size, &plain, &plain_size, &why);
+        free(sealed);
+        if (r < 0)
+                return TOKEN_PLAIN;
+        free(plain);
+        return TOKEN_ENCRYPTED;
 }
 
 /* Beside NAME, and hidden, so that systemd makes no credential of it. */
@@ -342,17 +377,46 @@ CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form)
                          back >= 0 ? "Nothing was changed." : "See what is left in " TOKEN_ROOT "/tokens.");
 }
 
-int token_keep(TokenStore *s)
+int token_remove(TokenStore *s)
 {
         char previous[64];
-        int r = 0;
+        int r;
 
-        for (TokenForm f = TOKEN_PLAIN; r >= 0 && f < TOKEN_FORM_MAX; f++) {
-                r = unlink_if_exists_at(s->directories[f], beside(previous, s, BESIDE_PREVIOUS));
-                if (r > 0)
-                        r = sync_directory(s->directories[f]);
+        (void) beside(previous, s, BESIDE_PREVIOUS);
+        for (TokenForm f = TOKEN_PLAIN; f < TOKEN_FORM_MAX; f++) {
+                int directory = s->directories[f];
+
+                r = keep_beside(s, directory);
+                if (r < 0 || (r = unlink_if_exists_at(directory, s->bot)) < 0)
+                        return r;
+                if (r > 0 && (r = sync_directory(directory)) < 0)
+                        return r;
         }
-        return r < 0 ? r : 0;
+        return 0;
+}
+
+int token_keep(TokenStore *s)
+{
+        char previous[64], fresh[64], half[80];
+        const char *const names[] = { previous, fresh, half };
+        int r;
+
+        (void) beside(previous, s, BESIDE_PREVIOUS);
+        /* left by a run that was killed */
+        (void) snprintf(half, sizeof(half), "%s.tmp", beside(fresh, s, BESIDE_NEW));
+        for (TokenForm f = TOKEN_PLAIN; f < TOKEN_FORM_MAX; f++) {
+                bool any = false;
+
+                FOREACH_ELEMENT(name, names) {
+                        r = unlink_if_exists_at(s->directories[f], *name);
+                        if (r < 0)
+                                return r;
+                        any |= r > 0;
+                }
+                if (any && (r = sync_directory(s->directories[f])) < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int token_put_back(TokenStore *s)

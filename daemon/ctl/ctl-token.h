@@ -9,10 +9,10 @@
 
 #define TOKEN_ROOT "/etc/tgswitch" /* `root` of token_store_open(), but in tests */
 
-/* Reads a token: without echo from a terminal, with a prompt that names the bot, or everything that standard input has
- * elsewhere. Blanks around it are taken off. Says what is wrong with it; nothing of it is ever part of that. A signal
- * that ends the program first has the terminal put in order. */
-CtlExit token_read(const char *bot, BotToken **ret) _must_check_;
+/* Reads a token: all that the file has, or ("-", NULL) standard input: without echo from a terminal, with a prompt that
+ * names the bot. Blanks around it are taken off. Says what is wrong with it; nothing of it is ever part of that. A
+ * signal that ends the program first has the terminal put in order. */
+CtlExit token_read(const char *bot, const char *file, BotToken **ret) _must_check_;
 
 typedef enum TokenForm {
         TOKEN_NONE,
@@ -23,6 +23,12 @@ typedef enum TokenForm {
 } TokenForm;
 
 const char *token_form_to_string(TokenForm f);
+
+/* "/etc/tgswitch/tokens/NAME" or its like. NULL: no memory. */
+char *token_path(TokenForm form, const char *bot) _must_check_;
+
+/* How a first token of that bot is best stored: encrypted where systemd-creds can do that here. */
+TokenForm token_form_best(const char *bot);
 
 /* The files of one bot. */
 typedef struct TokenStore {
@@ -45,5 +51,10 @@ void token_store_close(TokenStore *s);
  * token_put_back() brings it back: the two return 0 or -errno. Where this fails all is as it was, and it has been said
  * why. */
 CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form) _must_check_;
+
+/* Takes the token away, in both forms, and keeps it beside in the same way. 0 or -errno; then all is as it was as far
+ * as token_put_back() gets. */
+int token_remove(TokenStore *s) _must_check_;
+
 int token_keep(TokenStore *s) _must_check_;
 int token_put_back(TokenStore *s) _must_check_;

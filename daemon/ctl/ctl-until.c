@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <time.h>
 
+#include "base/parse-util.h"
 #include "ctl/ctl-until.h"
 
 static int tm_to_usec(struct tm tm, usec_t *ret)
@@ -15,8 +16,9 @@ static int tm_to_usec(struct tm tm, usec_t *ret)
         return 0;
 }
 
-/* Today or, where that is over, tomorrow; mktime() takes a day too many for the first of the next month. */
-static int next_time_of_day(struct tm tm, usec_t now_usec, usec_t *ret)
+/* Today or, where that is over, tomorrow, and for `over` the other way round; mktime() takes a day too many for the
+ * first of the next month, and one too few for the last of the month before. */
+static int time_of_day(struct tm tm, usec_t now_usec, bool over, usec_t *ret)
 {
         time_t now = (time_t) (now_usec / USEC_PER_SEC);
         struct tm today;
@@ -28,9 +30,9 @@ static int next_time_of_day(struct tm tm, usec_t now_usec, usec_t *ret)
         today.tm_min = tm.tm_min;
         today.tm_sec = tm.tm_sec;
         r = tm_to_usec(today, ret);
-        if (r == 0 && *ret > now_usec)
+        if (r == 0 && (*ret > now_usec) != over)
                 return 0;
-        today.tm_mday++;
+        today.tm_mday += over ? -1 : 1;
         return tm_to_usec(today, ret);
 }
 
@@ -59,7 +61,7 @@ static bool is_date(const struct tm *tm)
         return tm->tm_mday <= days[tm->tm_mon] + (tm->tm_mon == 1 && leap);
 }
 
-static int parse_moment(const char *s, usec_t now_usec, usec_t *ret)
+static int parse_moment(const char *s, usec_t now_usec, bool over, usec_t *ret)
 {
         static const struct {
                 const char *format;
@@ -83,7 +85,7 @@ static int parse_moment(const char *s, usec_t now_usec, usec_t *ret)
                 if (!end || *end)
                         continue;
                 if (!shape->has_date)
-                        return next_time_of_day(tm, now_usec, ret);
+                        return time_of_day(tm, now_usec, over, ret);
                 return is_date(&tm) ? tm_to_usec(tm, ret) : -EINVAL;
         }
         return -EINVAL;
@@ -94,11 +96,26 @@ int parse_until(const char *s, usec_t now_usec, usec_t *ret)
         usec_t until_usec;
         int r;
 
-        r = parse_moment(s, now_usec, &until_usec);
+        r = parse_moment(s, now_usec, false, &until_usec);
         if (r < 0)
                 return r;
         if (until_usec <= now_usec)
                 return -EINVAL;
         *ret = until_usec;
+        return 0;
+}
+
+int parse_since(const char *s, usec_t now_usec, usec_t *ret)
+{
+        usec_t since_usec, span_usec;
+
+        if (parse_moment(s, now_usec, true, &since_usec) < 0) {
+                if (parse_sec(s, &span_usec) < 0 || span_usec > now_usec)
+                        return -EINVAL;
+                since_usec = now_usec - span_usec;
+        }
+        if (since_usec > now_usec)
+                return -EINVAL;
+        *ret = since_usec;
         return 0;
 }

@@ -33,11 +33,18 @@ typedef struct Ctl {
         bool environment, exec, pending_updates, undo, force, restart; /* of adopt */
         bool encrypt, plain, webhook;                                  /* of set-token, as is `force` */
         bool no_ask_password, help, version;
+        bool quiet; /* of is-local */
+        bool brief; /* no verb was given: all on one screen, and what to do next */
         pid_t agent; /* ctl-agent.h; 0: none runs */
         const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until, *bot;
+        const char *limit, *since;             /* of history */
+        const char *token_file, *initial_seat; /* of add */
+        char **workers;                        /* the same; owned */
+        const char *host; /* whose system bus: [USER@]HOST, by ssh; NULL: that of this host */
         char **arguments; /* what follows the verb; NULL-terminated */
 
-        bool terminal; /* standard output is one: lines may be written over */
+        bool terminal; /* standard output is one */
+        bool dumb;     /* which obeys no control codes: lines cannot be written over */
         bool colour;
 } Ctl;
 
@@ -49,6 +56,8 @@ CtlExit verb_list(Ctl *c);
 CtlExit verb_plan(Ctl *c);
 CtlExit verb_check(Ctl *c);
 CtlExit verb_switch(Ctl *c);
+CtlExit verb_is_local(Ctl *c);
+CtlExit verb_monitor(Ctl *c);
 CtlExit verb_wait(Ctl *c);
 CtlExit verb_cancel(Ctl *c);
 CtlExit verb_proceed(Ctl *c);
@@ -56,11 +65,18 @@ CtlExit verb_hold(Ctl *c);
 CtlExit verb_release(Ctl *c);
 CtlExit verb_set_seat(Ctl *c);
 CtlExit verb_spool(Ctl *c);
+CtlExit verb_history(Ctl *c);
+CtlExit verb_metrics(Ctl *c);
 CtlExit verb_reload(Ctl *c);
 CtlExit verb_authorize(Ctl *c);
+CtlExit verb_add(Ctl *c);
+CtlExit verb_remove(Ctl *c);
 CtlExit verb_adopt(Ctl *c);
 CtlExit verb_set_token(Ctl *c);
 CtlExit verb_check_credentials(Ctl *c);
+
+/* How this program is called again, with --host where that was given. */
+const char *ctl_program(const Ctl *c);
 
 /* A sentence for standard error. Returns `status`, to be returned. */
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -15,12 +16,20 @@
         (CTL_OPTION(BOT) | CTL_OPTION(ENVIRONMENT) | CTL_OPTION(EXEC) | CTL_OPTION(PENDING_UPDATES) | \
          CTL_OPTION(UNDO) | CTL_OPTION(FORCE) | CTL_OPTION(RESTART) | CTL_OPTION(YES))
 
+#define OPTIONS_ADD                                                                                                  \
+        (CTL_OPTION(TOKEN_FILE) | CTL_OPTION(INITIAL_SEAT) | CTL_OPTION(WORKER) | CTL_OPTION(ENVIRONMENT) |          \
+         CTL_OPTION(EXEC) | CTL_OPTION(PENDING_UPDATES) | CTL_OPTION(ENCRYPT) | CTL_OPTION(PLAIN) | CTL_OPTION(YES) | \
+         CTL_OPTION(RESTART))
+
+#define OPTIONS_REMOVE (CTL_OPTION(FORCE) | CTL_OPTION(RESTART) | CTL_OPTION(YES))
+
 #define OPTIONS_SET_TOKEN                                                                                          \
         (CTL_OPTION(ENCRYPT) | CTL_OPTION(PLAIN) | CTL_OPTION(WEBHOOK) | CTL_OPTION(FORCE) | CTL_OPTION(RESTART) | \
          CTL_OPTION(YES))
 
 /* go with every verb */
-#define OPTIONS_COMMON (CTL_OPTION(JSON) | CTL_OPTION(NO_ASK_PASSWORD) | CTL_OPTION(HELP) | CTL_OPTION(VERSION))
+#define OPTIONS_COMMON \
+        (CTL_OPTION(JSON) | CTL_OPTION(NO_ASK_PASSWORD) | CTL_OPTION(HOST) | CTL_OPTION(HELP) | CTL_OPTION(VERSION))
 
 #define ANY UINT_MAX
 
@@ -30,6 +39,7 @@ typedef struct Verb {
         uint64_t options;      /* beside the common ones */
         CtlExit (*run)(Ctl *c);
         const char *help;
+        bool here; /* writes files, so it is of no use with --host */
 } Verb;
 
 static const Verb verbs[] = {
@@ -39,6 +49,8 @@ static const Verb verbs[] = {
           "What a switch would do, with its checks; changes nothing" },
         { "check", "local|cloud [BOT...]", 1, ANY, 0, verb_check, "The checks of a switch alone; change nothing" },
         { "switch", "local|cloud BOT...|--all", 1, ANY, OPTIONS_SWITCH, verb_switch, "Move bots to the other server" },
+        { "is-local", "BOT...", 1, ANY, CTL_OPTION(QUIET), verb_is_local, "Whether bots are at the local server" },
+        { "monitor", "[BOT...]", 0, ANY, 0, verb_monitor, "Tell what happens, as it happens" },
         { "wait", "JOB...", 1, ANY, 0, verb_wait, "Follow jobs to their end" },
         { "cancel", "JOB", 1, 1, 0, verb_cancel, "Take a job back that has not logged its bot out" },
         { "proceed", "JOB", 1, 1, 0, verb_proceed, "Let a job go on that holds" },
@@ -47,13 +59,18 @@ static const Verb verbs[] = {
         { "release", "BOT...", 1, ANY, 0, verb_release, "Allow them again" },
         { "set-seat", "BOT cloud|local", 2, 2, 0, verb_set_seat, "Say where a bot is logged in" },
         { "spool", "BOT", 1, 1, CTL_OPTION(CLEAR), verb_spool, "Print the updates kept for a bot, or drop them" },
+        { "history", "[BOT...]", 0, ANY, CTL_OPTION(LIMIT) | CTL_OPTION(SINCE), verb_history,
+          "The moves that have ended, the newest last" },
+        { "metrics", "", 0, 0, CTL_OPTION(OUTPUT), verb_metrics, "Print the metrics for Prometheus, or write them" },
         { "reload", "", 0, 0, 0, verb_reload, "Have the configuration read again" },
         { "authorize", "", 0, 0, CTL_OPTION(OUTPUT) | CTL_OPTION(STRICT), verb_authorize,
-          "Write the polkit rule for the configured units" },
+          "Write the polkit rule for the configured units", true },
+        { "add", "NAME", 1, 1, OPTIONS_ADD, verb_add, "Set up a bot: its token, its file and its services", true },
+        { "remove", "BOT", 1, 1, OPTIONS_REMOVE, verb_remove, "Take all that back, and the token away", true },
         { "adopt", "UNIT --bot=NAME|--undo", 1, 1, OPTIONS_ADOPT, verb_adopt,
-          "Make a service a worker of a bot, or undo that" },
-        { "set-token", "BOT", 1, 1, OPTIONS_SET_TOKEN, verb_set_token, "Store a bot's token, or the new one" },
-        { "check-credentials", "", 0, 0, 0, verb_check_credentials, "Sort out what this host cannot decrypt" },
+          "Make a service a worker of a bot, or undo that", true },
+        { "set-token", "BOT", 1, 1, OPTIONS_SET_TOKEN, verb_set_token, "Store a bot's token, or the new one", true },
+        { "check-credentials", "", 0, 0, 0, verb_check_credentials, "Sort out what this host cannot decrypt", true },
 };
 
 CtlExit ctl_error(CtlExit status, const char *format, ...)
@@ -169,6 +186,11 @@ static CtlExit run_verb(Ctl *c, const char *name, uint64_t given)
                                          ctl_options[option].name, name, name);
         if (n < v->n_min || n > v->n_max)
                 return ctl_error(CTL_USAGE, "Usage: tgswitchctl %s %s", v->name, v->arguments);
+        if (v->here && c->host)
+                return ctl_error(CTL_USAGE,
+                                 "'%s' writes files, and does so on this host alone: log in on %s, and give the "
+                                 "command there without --host.",
+                                 name, c->host);
         return v->run(c);
 }
 
@@ -179,8 +201,11 @@ int main(int argc, char *argv[])
         uint64_t given;
         CtlExit status;
 
+        (void) setlocale(LC_CTYPE,
+                         "C.UTF-8"); /* how wide a character is; text on the bus is UTF-8 whatever $LANG says */
         c.terminal = isatty(STDOUT_FILENO);
-        c.colour = c.terminal && isempty(getenv("NO_COLOR")) && !streq(getenv("TERM") ?: "dumb", "dumb");
+        c.dumb = streq(getenv("TERM") ?: "dumb", "dumb");
+        c.colour = c.terminal && !c.dumb && isempty(getenv("NO_COLOR"));
         if (ctl_options_parse(&c, argc, argv, &given) < 0)
                 return CTL_USAGE;
         if (c.version) {
@@ -193,11 +218,15 @@ int main(int argc, char *argv[])
         }
         if (c.arguments[0])
                 verb = *c.arguments++;
+        else
+                c.brief = true;
         status = run_verb(&c, verb, given);
 
         agent_close(&c);
+        strv_free(c.workers);
         sd_bus_flush_close_unref(c.bus);
         if (fflush(stdout) != 0 && status == CTL_OK)
-                status = CTL_FAILED;
+                status = ctl_error(CTL_FAILED, "The output could not be written (%s): try again where there is room.",
+                                   strerror(errno));
         return status;
 }

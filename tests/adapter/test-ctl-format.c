@@ -14,6 +14,7 @@
 #include "base/strv.h"
 
 /* The objects of the program are not in the library. */
+#include "ctl/ctl-columns.c"
 #include "ctl/ctl-format.c"
 #include "ctl/ctl-rules.c"
 #include "ctl/ctl-until.c"
@@ -125,6 +126,44 @@ static void test_until(void **state)
         assert_int_equal(until, SEC(UINT64_C(1701432000)) - SEC(4 * 3600));
 }
 
+/* The same words mean what is over. */
+static void test_since(void **state)
+{
+        const usec_t noon = SEC(UINT64_C(1700049600)); /* 2023-11-15 12:00:00 UTC */
+        static const struct {
+                const char *text;
+                int64_t seconds; /* before noon; -1: refused */
+        } moments[] = {
+                { "12:00", 0 },
+                { "12:00:01", 86399 },
+                { "11:59:59", 1 },
+                { "2023-11-15", 43200 },
+                { "2023-11-14 12:00", 86400 },
+                { "@1700049600", 0 },
+                { "@1700049601", -1 },
+                { "24h", 86400 },
+                { "1h 30min", 5400 },
+                { "90", 90 },
+                { "2023-11-16", -1 },
+                { "infinity", -1 },
+                { "yesterday", -1 },
+                { "-1h", -1 },
+                { "", -1 },
+        };
+
+        FOREACH_ELEMENT(m, moments) {
+                usec_t since = 77;
+
+                assert_int_equal(parse_since(m->text, noon, &since), m->seconds >= 0 ? 0 : -EINVAL);
+                assert_int_equal(since, m->seconds >= 0 ? noon - SEC((usec_t) m->seconds) : 77);
+        }
+
+        /* into the month before */
+        usec_t since;
+        assert_int_equal(parse_since("12:00", SEC(UINT64_C(1701388800)), &since), 0); /* 1 December, 00:00 */
+        assert_int_equal(since, SEC(UINT64_C(1701388800)) - SEC(12 * 3600));
+}
+
 static char *print_to_string(const Table *t, bool colour, Style style, const char *text)
 {
         char *printed = NULL;
@@ -180,11 +219,13 @@ static void test_table(void **state)
                          0);
         assert_int_equal(table_addf(t, STYLE_GOOD, "%d", 12345), 0);
         assert_int_equal(table_add(t, STYLE_PLAIN, NULL), 0);
+        assert_int_equal(table_note(t, STYLE_PLAIN, "a note\nof its row"), 0);
 
         plain = print_to_string(t, false, STYLE_PLAIN, NULL);
         assert_string_equal(plain, " a      -      first\n"
                                    " gr\xc3\xb6\xc3\x9f"
-                                   "e  12345  -\n");
+                                   "e  12345  -\n"
+                                   "     a note?of its row\n");
         coloured = print_to_string(t, true, STYLE_PLAIN, NULL);
         assert_non_null(strstr(coloured, " \033[1ma\033[0m      -      first\n"));
 }
@@ -261,6 +302,7 @@ int main(void)
                 cmocka_unit_test(test_clock),
                 cmocka_unit_test(test_window),
                 cmocka_unit_test(test_until),
+                cmocka_unit_test(test_since),
                 cmocka_unit_test(test_nothing_drives_the_terminal),
                 cmocka_unit_test(test_table),
                 cmocka_unit_test(test_rule_names_units_exactly),

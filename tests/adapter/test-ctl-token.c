@@ -74,7 +74,7 @@ static CtlExit read_from_pipe(const char *bytes, size_t size, BotToken **ret)
         close(fds[1]);
         assert_return_code(dup2(fds[0], STDIN_FILENO), errno);
         close(fds[0]);
-        status = token_read("shop", ret);
+        status = token_read("shop", NULL, ret);
         assert_return_code(dup2(before, STDIN_FILENO), errno);
         close(before);
         return status;
@@ -150,7 +150,7 @@ static _noreturn_ void read_in_child(const char *path)
         if (pid > 0)
                 look_after(pid);
         (void) signal(SIGTTOU, SIG_DFL);
-        _exit((int) token_read("shop", &t));
+        _exit((int) token_read("shop", NULL, &t));
 }
 
 /* The signals that do not reach a process now: signal(7) has them count from 1. */
@@ -337,6 +337,60 @@ static void test_put_back(void **state)
         assert_file(*state, "tokens.encrypted/shop", "sealed");
 }
 
+static void test_remove(void **state)
+{
+        static const char *const names[] = { "shop", ".shop.previous", ".shop.new", ".shop.new.tmp" };
+        TokenStore s;
+
+        scratch_write(*state, "tokens/shop", OLD "\n");
+        scratch_write(*state, "tokens/news", NEW "\n");
+        scratch_write(*state, "tokens.encrypted/shop", "sealed");
+        assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+        assert_int_equal(token_remove(&s), 0);
+        assert_file(*state, "tokens/shop", NULL);
+        assert_file(*state, "tokens.encrypted/shop", NULL);
+        assert_int_equal(token_put_back(&s), 0);
+        token_store_close(&s);
+        assert_file(*state, "tokens/shop", OLD "\n");
+        assert_file(*state, "tokens.encrypted/shop", "sealed");
+
+        /* For good, with what a process that was killed has left beside it; and once more, which is nothing. */
+        scratch_write(*state, "tokens/.shop.new", NEW "\n");
+        scratch_write(*state, "tokens/.shop.new.tmp", NEW "\n");
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+                assert_int_equal(token_remove(&s), 0);
+                assert_int_equal(token_keep(&s), 0);
+                token_store_close(&s);
+                FOREACH_ELEMENT(name, names) {
+                        _cleanup_free_ char *plain = NULL, *sealed = NULL;
+
+                        assert_true(asprintf(&plain, "tokens/%s", *name) > 0);
+                        assert_true(asprintf(&sealed, "tokens.encrypted/%s", *name) > 0);
+                        assert_file(*state, plain, NULL);
+                        assert_file(*state, sealed, NULL);
+                }
+        }
+        assert_file(*state, "tokens/news", NEW "\n");
+}
+
+static void test_read_from_file(void **state)
+{
+        _cleanup_(bot_token_freep) BotToken *t = NULL, *expected = token_of(OLD);
+        _cleanup_free_ char *path = NULL;
+        BotToken *none = NULL;
+
+        scratch_write(*state, "token", OLD "\n");
+        assert_true(asprintf(&path, "%s/token", (const char *) *state) > 0);
+        assert_int_equal(token_read("shop", path, &t), CTL_OK);
+        assert_true(bot_token_equal(t, expected));
+        assert_int_equal(token_read("shop", "/none/such", &none), CTL_FAILED);
+        assert_int_equal(token_read("shop", *state, &none), CTL_FAILED);
+        scratch_write(*state, "token", "7100000001:AA\n");
+        assert_int_equal(token_read("shop", path, &none), CTL_CHECKS_FAILED);
+        assert_null(none);
+}
+
 /* The process died between storing a token and learning whether it is good: the last one known to be good is what a
  * later refusal brings back. */
 static void test_died_in_between(void **state)
@@ -439,6 +493,8 @@ int main(void)
                 cmocka_unit_test(test_read_from_terminal),
                 cmocka_unit_test_setup_teardown(test_store_and_keep, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_put_back, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_remove, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_read_from_file, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_died_in_between, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_failure_touches_nothing, set_up, tear_down),

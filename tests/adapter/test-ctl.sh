@@ -11,72 +11,8 @@ build=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 # shellcheck source=tests/host/tap.sh
 source ../host/tap.sh
-
-directory=$(mktemp -d)
-export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$directory/bus
-export TZ=UTC
-daemon='' bus='' client=''
-
-# Whoever of ours is still there goes with us.
-# shellcheck disable=SC2317
-clean_up()
-{
-        local pid
-
-        for pid in $client $daemon $bus; do
-                kill "$pid" 2>/dev/null && wait "$pid"
-        done
-        rm -rf "$directory"
-} 2>/dev/null
-trap clean_up EXIT
-
-start_bus()
-{
-        cat >"$directory/bus.conf" <<-CONF
-                <busconfig><type>session</type><listen>unix:path=$directory/bus</listen><auth>EXTERNAL</auth>
-                <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
-                <allow receive_sender="*"/></policy></busconfig>
-CONF
-        chmod 755 "$directory"
-        exec {announced}< <(exec dbus-daemon --config-file="$directory/bus.conf" --nofork --nosyslog --print-address \
-                2>/dev/null)
-        bus=$!
-        # written once the socket listens
-        read -r -u "$announced" _
-}
-
-# start_daemon [--resumed|--ended]: returns once it has its name.
-start_daemon()
-{
-        "$build/tests/adapter/test-bus" --serve "$@" 2>"$directory/daemon.log" &
-        daemon=$!
-        while ! busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
-                NameHasOwner s org.tgswitch1 2>/dev/null | grep -q true; do
-                kill -0 "$daemon" || return
-        done
-}
-
-stop_daemon()
-{
-        kill "$daemon"
-        wait "$daemon"
-        local status=$?
-        daemon=''
-        return "$status"
-}
-
-kill_daemon()
-{
-        kill -KILL "$daemon"
-        wait "$daemon" 2>/dev/null
-        daemon=''
-}
-
-# fake METHOD SIGNATURE ARGUMENT…
-fake()
-{
-        busctl --system --quiet call org.tgswitch1 /fake org.tgswitch1.Fake "$@"
-}
+# shellcheck source=tests/adapter/fake-daemon.sh
+source fake-daemon.sh
 
 # run ARGUMENT…: leaves $status, $output and $errors.
 run()
@@ -145,10 +81,13 @@ done
 
 start_daemon
 run
-gives "status is the verb without a verb" 0 'Local server: answering\. Bots: 2 on the cloud, 1 local, 1 elsewhere'
+gives "without a verb all bots are shown" 0 \
+        'Local server: answering\. Bots: 2 on the cloud, 1 local, 1 elsewhere.*done  local       cloud not before'
+gives "and the one command to type next" 0 $'\n\nNext: tgswitchctl set-seat lost cloud\n      Or local'
 [[ $output$errors != *$'\e'* ]]
 check_equal "no control codes off a terminal" 0 $?
-gives "status tells the window" 0 'done +local, cloud not before [0-9:]{8} \(in 9min [0-9]+s\)'
+run status
+gives "status tells the window" 0 'done +local, cloud not before ([0-9-]{10} )?[0-9:]{8} \(in 9min [0-9]+s\)'
 gives "status tells what to do next" 0 "set-seat lost cloud"
 run status 's*'
 gives "status takes globs" 0 $'Jobs: 0\\.\n\nshop  cloud'
@@ -165,7 +104,7 @@ check_equal "status --json chooses" 'shop cloud true' "$(jq -r '.bots[] | "\(.na
 
 run plan local
 gives "plan shows the checks of bots that would move" 0 'news: from the cloud.*shop: from the cloud.*Nothing was changed'
-gives "plan tells the point of no return" 0 'point of no return is logOut.*not before [0-9:]{8}'
+gives "plan tells the point of no return" 0 'point of no return is logOut.*not before ([0-9-]{10} )?[0-9:]{8}'
 gives "plan leaves out who stays" 0 'done: at the local server already.*lost: nobody has said'
 fake CheckFails sb shop true
 run check local shop news
@@ -207,7 +146,7 @@ gives "wait for one that never was" 3 'no job 1234'
 
 fake Auto b true
 run wait 1
-gives "wait follows to the end" 0 $'news is at the local server: 12 updates drained, 3 spooled, 3 handed over; blind for 74ms, down for 1.9s; cloud not before [0-9:]{8} '
+gives "wait follows to the end" 0 $'news is at the local server: 12 updates drained, 3 spooled, 3 handed over; blind for 74ms, down for 1.9s; cloud not before ([0-9-]{10} )?[0-9:]{8} '
 run switch local shop --yes --hold-at=nowhere
 gives "the daemon's refusal of an option is told" 1 "'hold-at' takes"
 fake Refuse su news 7
@@ -229,10 +168,38 @@ run spool shop
 check_equal "spool prints the array" '7 8' "$(jq -r '[.[].update_id] | join(" ")' <<<"$output")"
 run spool shop --json
 check_equal "spool --json" '1 shop 2' "$(jq -r '"\(.schema) \(.bot) \(.updates | length)"' <<<"$output")"
+errors=$("$build/tgswitchctl" spool shop 2>&1 >/dev/full)
+status=$? output=''
+gives "spool says where they did not get to" 1 'could not be written: No space left on device. They are kept'
+errors=$("$build/tgswitchctl" list 2>&1 >/dev/full)
+status=$?
+gives "and so does every other verb" 1 'The output could not be written \(No space left on device\)'
 run spool shop --clear
 gives "spool --clear" 0 'dropped'
 run reload
 gives "reload" 0 'The configuration was read'
+
+run history
+gives "history, the newest last" 0 'WHEN +WHO .*gone +\? to cloud +canceled.*shop +cloud to local +done +3.0s +74ms +1.9s +12/3/3'
+gives "with the reason under it" 0 $'12/3/3\n    large files\n'
+gives "who nobody was" 0 'tgswitchd +shop +cloud to local +failed +1min +- +- '
+gives "and what went wrong" 0 $'\n    The local server does not answer'
+run history --json --limit=2
+check_equal "history --json --limit=" '1 43 44' "$(jq -r '"\(.schema) \([.history[].job] | join(" "))"' <<<"$output")"
+check_equal "has the phases" '{"check":500000,"confirm":2000000}' "$(jq -c '.history[0].phases_usec' <<<"$output")"
+run history --json g?ne
+check_equal "of a bot that is gone" 'null undeclared 2' \
+        "$(jq -r '.history[] | "\(.bot_id) \(.source) \(.job)"' <<<"$output")"
+run history --since="2026-11-18 11:00" --json
+check_equal "since then" '43 44' "$(jq -r '[.history[].job] | join(" ")' <<<"$output")"
+run history nobody
+gives "of a bot that there never was" 3 "No bot is called or matches 'nobody'"
+run history --limit=0
+gives "a limit is a number" 2 'takes a number'
+run history --limit=1001
+gives "which the daemon bounds" 1 "'limit' takes 1 to 1000"
+run history --since=2099-01-01
+gives "a time that is to come" 2 'takes a time that is over'
 
 # ---- the way back ----
 
@@ -240,7 +207,7 @@ stop_daemon
 start_daemon
 run plan cloud 'done'
 gives "plan cloud tells that the cloud does not take the bot yet" 4 \
-        'done: from the local server to the cloud.*A switch would be refused: cloud not before [0-9:]{8} \(in 9min'
+        'done: from the local server to the cloud.*A switch would be refused: cloud not before ([0-9-]{10} )?[0-9:]{8} \(in 9min'
 gives "plan cloud tells the point of no return and the way back" 4 \
         $'point of no return is logOut.*to the local server\n    opens a second after it.*or when that server is restarted'
 run plan cloud
@@ -269,22 +236,22 @@ run switch cloud 'done' --yes --when-allowed --no-wait
 gives "--when-allowed waits in the queue" 0 'Job 1 moves done'
 run status 'done'
 gives "status tells what a queued job waits for" 0 \
-        'job +1 to cloud: queued.*waits +not before [0-9:]{8} \(in 9min.*: It waits until the server'
+        'job +1 to cloud: queued.*waits +not before ([0-9-]{10} )?[0-9:]{8} \(in 9min.*: It waits until the server'
 run status 'done' --json
 check_equal "status --json tells when it begins at the earliest" true \
         "$(jq -r '.jobs[0].not_before_usec == .bots[0].cloud_allowed_usec' <<<"$output")"
 run switch local 'done' --yes
 gives "the other way meanwhile" 7 'Job 1 moves done the other way'
-exec {lines}< <(exec script -qfec "'$build/tgswitchctl' wait 1" /dev/null </dev/null 2>&1)
+exec {lines}< <(TERM=xterm exec script -qfec "'$build/tgswitchctl' wait 1" /dev/null </dev/null 2>&1)
 client=$!
 # written over and over, so no line ever ends
 read -r -t 60 -d ')' -u "$lines" output
 errors='' status=0
-gives "on a terminal the rest of the window is counted down" 0 'done not before [0-9:]{8} \(in 9min'
+gives "on a terminal the rest of the window is counted down" 0 'done: queued, not before ([0-9-]{10} )?[0-9:]{8} \(in 9min'
 fake Auto b true
 client_gives "and the job is followed to its end" 0
 run wait 1
-gives "and moves when it is over" 0 'done is at the cloud: 12 updates.*; local not before [0-9:]{8} \(in (29|30)min'
+gives "and moves when it is over" 0 'done is at the cloud: 12 updates.*; local not before ([0-9-]{10} )?[0-9:]{8} \(in (29|30)min'
 fake Auto b false
 run plan local 'done'
 gives "a young session makes the way back longer" 4 $'to the cloud\n    opens 30 minutes after it'
@@ -373,6 +340,11 @@ gives "everybody reads" 0 'news'
 output=$(nobody switch local news --yes 2>&1)
 status=$?
 gives "without polkit only root moves a bot" 8 'Only root may move a bot'
+output=$(nobody check-credentials 2>&1)
+status=$?
+gives "only root decrypts" 8 'run it as root'
+DBUS_SYSTEM_BUS_ADDRESS=unix:path=$directory/none run status
+gives "no bus" 9 "The system bus cannot be reached \\(No such file or directory\\); see 'systemctl status dbus'"
 stop_daemon
 
 # ---- holding, detaching, restarts ----
@@ -458,6 +430,31 @@ await 'shop: tgswitchd went away before it answered.*Give the same command again
 check_equal "a switch is not taken for begun before its record is written" 0 $?
 client_gives "and has the status of no answer" 9
 start_daemon
+
+# ---- the bus goes ----
+
+# without_bus DESCRIPTION REGEX: of the client that runs. The bus is started anew, and the daemon with it.
+without_bus()
+{
+        kill "$bus"
+        wait "$bus"
+        await "$2"
+        check_equal "$1" 0 $?
+        client_gives "$1: status" 9
+        kill_daemon
+        rm -f "$directory/bus"
+        start_bus
+        start_daemon --resumed
+} 2>/dev/null
+
+kill_daemon
+start_daemon --resumed
+start_client wait 7
+await 'shop +job 7 to the local server'
+without_bus "a watch says that the bus has gone" "The system bus has gone. The jobs go on; 'tgswitchctl status' tells more"
+start_client monitor
+await 'watching 4 bots'
+without_bus "and so does monitor" 'The system bus has gone, and with it what would tell of changes'
 
 # ---- authorize ----
 

@@ -140,7 +140,7 @@ host_run systemd-run --quiet --unit=passing.service sleep 1000
 before=$(files)
 refused "without a bot" 2 'Say with --bot=NAME' shop
 refused "both ways" 2 'Give either --environment or --exec' shop --bot=shop --exec --environment
-refused "an unknown bot" 3 "No bot is called 'shopp'.*tokens/shopp.*bots.d/shopp.conf" shop --bot=shopp
+refused "an unknown bot" 3 "No bot is called 'shopp'.*tgswitchctl add shopp --worker=shop.service" shop --bot=shopp
 refused "an unknown unit" 3 'There is no unit shopp.service' shopp --bot=shop
 refused "a name that is none" 2 'is no name of a unit' 'a b' --bot=shop
 refused "a timer" 2 'shop.timer starts shop.service: adopt that one' shop.timer --bot=shop

@@ -187,7 +187,7 @@ refused()
         check_equal "$description: nothing was changed" "" "$(diff <(echo "$before") <(files))"
 }
 pid=$(daemon_pid)
-refused "an unknown bot" 3 "No bot is called 'shopp': write /etc/tgswitch/bots.d/shopp.conf first" "$(token_of shop)" shopp --yes
+refused "an unknown bot" 3 "No bot is called 'shopp': .*tgswitchctl add shopp" "$(token_of shop)" shopp --yes
 refused "no name of a bot" 3 "'../shop' is no name of a bot" "$(token_of shop)" ../shop --yes
 refused "both forms" 2 'either --encrypt or --plain' "$(token_of shop)" shop --encrypt --plain --yes
 refused "no token" 1 'No token was given' "" shop --yes

@@ -83,6 +83,16 @@ held()
         bot_property "$1" HeldReason
 }
 
+# gone PROGRAM: returns when it runs no more; one that has ended stays in the list for as long as who began it.
+gone()
+{
+        local deadline=$((SECONDS + 20))
+
+        while host_run pgrep -x --runstates R,S,D "$1" >/dev/null; do
+                ((SECONDS < deadline)) || return
+        done
+}
+
 host_create
 host_install
 telegram_start
@@ -140,6 +150,24 @@ terminal_asked "Ctrl-C: she is asked"
 terminal_type $'\003'
 terminal_end
 denied "Ctrl-C" 'othing was changed'
+
+# The first one ends the question. Where the answer does not come, since the daemon stands still, a second one is for us.
+terminal alice "tgswitchctl release shop"
+terminal_asked "Ctrl-C twice: she is asked"
+pid=$(daemon_pid)
+host_run kill -s STOP "$pid"
+terminal_type $'\003'
+check "the first one ends the agent" gone pkttyagent
+check "and nothing else" host_run pgrep -x tgswitchctl
+# After it the shell has forgotten the rest of the line.
+terminal_type $'\003'
+check "the second one the program" gone tgswitchctl
+terminal_type "echo status=\$?; exit"$'\n'
+terminal_end
+check_equal "by the signal" 130 "$status"
+host_run kill -s CONT "$pid"
+check_equal "Ctrl-C twice: nothing was changed" typed "$(held shop)"
+
 terminal alice "stty -a"
 terminal_end
 check_match "the terminal shows what is typed" '[^-]echo ' "$screen"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# A host without build tools gets the Debian package, and bots as the manual says; it is upgraded while bots are between
-# two servers, which go on, and nothing else is started or stopped; it is removed, installed again, purged: what stays
-# and what goes, file by file. Defends L5 and L7 across the package.
+# A host without build tools gets the Debian package, and a bot by the commands of the manual's example; it is upgraded
+# while bots are between two servers, which go on, and nothing else is started or stopped; it is removed, installed
+# again, purged: what stays and what goes, file by file. Defends L5 and L7 across the package.
 
 # Before the namespaces, where the packages of this machine are still to be asked for.
 if [[ ${HOST_NAMESPACES:-} != inside ]] &&
@@ -90,12 +90,29 @@ went()
         comm -23 <(echo "$1") <(tree) | sed -n 's|^[^ ]* [0-9]*:[0-9]* \(/[^ ]*\) .*|\1|p' | sort -u | paste -sd ' '
 }
 
-# set_up NAME: as README.md and the manual say, for a service that is there.
+# manual TEXT: the commands of the example in tgswitchctl(1) that comes after this text, as the package has the page.
+manual()
+{
+        dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/man/man1/tgswitchctl.1.gz | zcat |
+                sed -e 's/\\-/-/g; s/\\&//g; s/\\(aq/'"'"'/g; s/\\(ti/~/g' |
+                awk -v text="$1" '
+                        index($0, text) { here = 1 }
+                        here && /^\.fi/ { exit }
+                        here && inside { print }
+                        here && /^\.nf/ { inside = 1 }' | sed -n 's/^sudo //p'
+}
+
+# by_hand COMMAND: as somebody types it who has the package and the token's file in /srv. Leaves $said and $status.
+by_hand()
+{
+        said=$(host_run DEBIAN_FRONTEND=noninteractive sh -c "cd /srv && $1" 2>&1 </dev/null)
+        status=$?
+}
+
+# set_up NAME: a bot with a service that is there and does not run yet.
 set_up()
 {
-        host_put "/etc/tgswitch/bots.d/$1.conf" <<<$'[Bot]\nInitialSeat=cloud'
-        check "$1: its token is stored" host_run tgswitchctl set-token "$1" --encrypt <<<"${BOT_TOKENS[$1]}"
-        check "$1: its service is adopted" host_run tgswitchctl adopt "$1.service" --bot="$1" --yes
+        check "$1: is set up" host_run tgswitchctl add "$1" --worker="$1.service" --yes <<<"${BOT_TOKENS[$1]}"
         check "$1: its service starts" host_run systemctl start "$1.service"
         check "$1: it works at the cloud" telegram_wait event=worker-start unit="$1.service" \
                 root=https://api.telegram.org
@@ -121,7 +138,7 @@ ExecStart=/usr/bin/telegram-worker
 DynamicUser=yes
 EOT
 done
-host_put /srv/tgswitch.deb <"$deb"
+host_put "/srv/tgswitch_$version.deb" <"$deb"
 check "there is a newer package" package_newer "$HOST_ROOT/srv/newer.deb"
 host_boot
 check "the host has no compiler" fails host_run sh -c 'command -v gcc cc clang make pkg-config'
@@ -129,7 +146,9 @@ before=$(tree)
 
 # ---- installed ----
 
-apt install /srv/tgswitch.deb
+mapfile -t manual < <(manual 'The same by a script')
+check_equal "the manual's example has three commands" 3 "${#manual[@]}"
+by_hand "${manual[0]}"
 done_well "the package is installed"
 check_equal "all of its files are there, and as they should be" "" "$(host_run dpkg -V tgswitch)"
 for unit in tgswitchd.service tgswitchd-credential.socket; do
@@ -141,6 +160,7 @@ check_equal "nothing that logs a bot out is enabled, and nothing else runs" \
 check_equal "no unit has failed" "" "$(host_run systemctl list-units --failed --plain --no-legend)"
 check_equal "no timer of it is enabled" "" \
         "$(host_run systemctl list-unit-files --no-legend --state=enabled 'tgswitch*.timer')"
+check "the journal knows its events" host_run sh -c 'journalctl --list-catalog | grep " tgswitch: "'
 check "everybody may look" host_run setpriv --reuid=65534 --regid=65534 --clear-groups tgswitchctl list
 check_equal "what has secrets is root's alone" \
         "$(printf 'root 700 %s\n' secrets secrets.encrypted tokens tokens.encrypted)" \
@@ -160,18 +180,47 @@ DrainTimeoutSec=500ms
 SettleSec=200ms
 LogInTimeoutSec=1
 EOT
-for bot in "${bots[@]}"; do
+# One that is there and runs, with its token in a file of its own; from now on its token is elsewhere.
+host_put /etc/systemd/system/shop.service <<'EOT'
+[Service]
+EnvironmentFile=-/etc/shop.env
+ExecStart=/usr/bin/env -u CREDENTIALS_DIRECTORY /usr/bin/telegram-worker
+DynamicUser=yes
+EOT
+printf 'BOT_TOKEN=%s\nBOT_API_ROOT=https://api.telegram.org\n' "${BOT_TOKENS[shop]}" | host_put /etc/shop.env 600
+host_put /srv/shop.token 600 <<<"${BOT_TOKENS[shop]}"
+canary_environ shop shop.service
+canary_file /etc/shop.env shop
+canary_file /srv/shop.token shop
+host_run systemctl daemon-reload
+check "shop: its service runs" host_run systemctl start shop.service
+check "shop: at the cloud" telegram_wait event=worker-start unit=shop.service root=https://api.telegram.org
+seq=$(telegram_seq)
+by_hand "${manual[1]}"
+check_equal "shop: is set up by the manual's command" 0 "$status" || tap_note "$said"
+check_match "shop: the server was asked, and what comes next is said" \
+        'the cloud has accepted the token.*What to do next:.*tgswitchctl switch local shop' "$said"
+check "shop: its service was restarted, behind the gate" telegram_wait event=worker-start unit=shop.service \
+        root=https://api.telegram.org since="$seq"
+host_run rm /etc/shop.env /srv/shop.token
+for bot in news page late; do
         set_up "$bot"
 done
 host_run mv /usr/bin/telegram-bot-api /usr/bin/away
-check_match "without the program of the server a move says what is missing" \
-        'telegram-bot-api.service was started and is not running: .*is its program installed' \
-        "$(host_run tgswitchctl switch local shop --yes 2>&1)"
+missing='its program /usr/bin/telegram-bot-api is not there. It is in no package of Debian: build it as .*THE LOCAL SERVER'
+for verb in "plan local shop" "check local shop" "switch local shop --yes"; do
+        # shellcheck disable=SC2086
+        said=$(host_run tgswitchctl $verb 2>&1)
+        check "without the program of the server '$verb' fails" test $? -ne 0
+        # A sentence may be cut into lines for the terminal's sake.
+        check_match "and says what is missing, and how to get it" "$missing" "$(tr -s ' \n' ' ' <<<"$said")"
+done
 check_equal "and changes nothing" cloud "$(bot_property shop Seat)"
 host_run mv /usr/bin/away /usr/bin/telegram-bot-api
 # At this boot only one is to move.
 check "the others are held" host_run tgswitchctl hold news page late
-check "and the bots move" host_run systemctl start tgswitch-local.service
+by_hand "${manual[2]}"
+check_equal "and the bots move, by the manual's last command" 0 "$status"
 check_equal "shop is at the local server" local "$(bot_property shop Seat)"
 check "and works there" telegram_wait event=worker-start unit=shop.service root=http://127.0.0.1:8081
 check_equal "news is where it was" cloud "$(bot_property news Seat)"
@@ -303,9 +352,10 @@ check_equal "systemd's helper has forgotten the units" "" \
         "$(cd "$HOST_ROOT/var/lib/systemd" && find deb-systemd-helper-* -name '*tgswitch*' -o -name 'telegram*')"
 check "the local server has ended" fails host_run pgrep -x telegram-bot-api
 check_equal "dpkg knows it no more" "" "$(host_run dpkg-query -W -f '${db:Status-Abbrev}' tgswitch 2>/dev/null)"
+check "the journal knows its events no more" fails host_run sh -c 'journalctl --list-catalog | grep " tgswitch: "'
 check "the users stay" host_run getent passwd tgswitch telegram-bot-api
 
-apt install /srv/tgswitch.deb
+apt install "/srv/tgswitch_$version.deb"
 done_well "after that it is installed as if it had never been"
 check_equal "the daemon runs" "enabled active" "$(unit_state tgswitchd.service)"
 check_equal "nothing is enabled that was" "disabled inactive" "$(unit_state tgswitch-local.service)"
