@@ -25,7 +25,7 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 
         /* Problems have been logged one by one. */
         if (manager_reload(userdata, &message) < 0)
-                log_error("SIGHUP changed nothing.");
+                log_error("SIGHUP changed nothing: correct the configuration as said above, then send it again.");
         return 0;
 }
 
@@ -81,7 +81,8 @@ static void adopt_stored_fds(Manager *m, char **names, int n)
 static void on_name(BusService *s, int r, void *userdata)
 {
         if (r < 0) {
-                log_error_errno(r, "Failed to own org.tgswitch1 on the system bus: %m");
+                log_error_errno(r, "Failed to own org.tgswitch1 on the system bus: %m. Its policy has to be in "
+                                   "/usr/share/dbus-1/system.d/org.tgswitch1.conf, and no other tgswitchd may run.");
                 sd_event_exit(userdata, r);
                 return;
         }
@@ -101,8 +102,12 @@ static int parse_arguments(int argc, char *argv[])
         while ((c = getopt_long(argc, argv, "hd", options, NULL)) >= 0)
                 switch (c) {
                 case 'h':
-                        printf("tgswitchd [--debug]\n\nMoves Telegram bots between the cloud and a local Bot API server. "
-                               "Started by systemd: see tgswitchd(8).\n");
+                        puts("tgswitchd [OPTION...]\n\n"
+                             "Moves Telegram bots between the cloud and a local Bot API server. Started by systemd.\n\n"
+                             "  -d, --debug     Log every step of every bot\n"
+                             "  -h, --help      This text\n"
+                             "      --version   The version\n\n"
+                             "See tgswitchd(8).");
                         return 0;
                 case 'V':
                         printf("tgswitchd %s\n", VERSION);
@@ -151,7 +156,7 @@ static int run(char **names, int n_fds)
         if (r >= 0)
                 r = sd_event_set_watchdog(event, true);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up the event loop: %m");
+                return log_error_errno(r, "Failed to set up the event loop: %m; systemd starts tgswitchd again.");
         r = sd_bus_open_system(&bus);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
@@ -159,27 +164,31 @@ static int run(char **names, int n_fds)
                 /* Without the bus there are no units: systemd restarts us into the stored state. */
                 r = sd_bus_set_exit_on_disconnect(bus, true);
         if (r < 0)
-                return log_error_errno(r, "Failed to connect to the system bus: %m");
+                return log_error_errno(r, "Failed to connect to the system bus: %m; see 'systemctl status dbus'.");
 
         r = manager_new(&m, event, bus, &paths, gate_fd);
         if (r < 0)
-                return log_error_errno(r, "Failed to set up: %m");
+                return log_error_errno(r, "Failed to set up: %m; systemd starts tgswitchd again.");
         r = bus_service_new(&service, bus, m);
         if (r < 0)
-                return log_error_errno(r, "Failed to register on the bus: %m");
+                return log_error_errno(r, "Failed to register on the bus: %m; see 'systemctl status dbus'.");
         r = handle_signals(event, m);
         if (r >= 0)
                 r = manager_start(m);
         if (r < 0)
-                return log_error_errno(r, "Failed to start: %m");
+                return log_error_errno(r, "Failed to start: %m; systemd starts tgswitchd again.");
         adopt_stored_fds(m, names, n_fds);
         r = bus_service_request_name(service, on_name, event);
         if (r < 0)
-                return log_error_errno(r, "Failed to ask for org.tgswitch1 on the system bus: %m");
+                return log_error_errno(
+                                r,
+                                "Failed to ask for org.tgswitch1 on the system bus: %m; see 'systemctl status dbus'.");
 
         r = sd_event_loop(event);
         if (r < 0)
-                return log_error_errno(r, "The event loop failed: %m");
+                return log_error_errno(
+                                r, "The event loop failed: %m; systemd starts tgswitchd again, which goes on from its "
+                                   "records.");
         return r;
 }
 
@@ -195,7 +204,8 @@ int main(int argc, char *argv[])
         (void) prctl(PR_SET_DUMPABLE, 0);
         n = sd_listen_fds_with_names(true, &names);
         if (n < 0) {
-                (void) log_error_errno(n, "Failed to take the sockets that systemd passes: %m");
+                (void) log_error_errno(n, "Failed to take the sockets that systemd passes: %m; see 'systemctl status "
+                                          "tgswitchd-credential.socket'.");
                 return EXIT_FAILURE;
         }
         return run(names, n) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

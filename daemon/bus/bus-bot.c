@@ -172,9 +172,11 @@ void bus_bot_drop_checks(BusCallList *calls, const Bot *b)
                 next = call->next;
                 if (call->checked != b)
                         continue;
-                (void) sd_bus_reply_method_errorf(call->message, BUS_ERROR_NO_SUCH_BOT,
-                                                  "The bot %s was removed from the configuration meanwhile.",
-                                                  bot_name(b));
+                (void) sd_bus_reply_method_errorf(
+                                call->message, BUS_ERROR_NO_SUCH_BOT,
+                                "The bot %s was removed from the configuration meanwhile; nothing was changed. "
+                                "'tgswitchctl list' shows the bots.",
+                                bot_name(b));
                 bus_call_free(call);
         }
 }

@@ -10,7 +10,7 @@
 
 /* A method call that changes something, from its arrival to its answer: who calls is asked of the bus daemon, and
  * whether they may of polkit, without blocking the loop; then the call goes on or is denied. Reading needs none of
- * this. */
+ * this, except where the disk has to be read for it. */
 
 typedef struct BusCall BusCall;
 typedef struct BusCallList BusCallList;
@@ -41,7 +41,8 @@ typedef struct BusRequest {
          * refused first. NULL: there are no arguments, or numbers alone. */
         bus_arguments_t check_arguments;
         bus_call_handler_t handler;
-        bool for_history; /* also find out from which unit the call comes */
+        bool for_history;  /* also find out from which unit the call comes */
+        bool for_everyone; /* it only reads: polkit is not asked, but a user has a bounded number of them open */
 } BusRequest;
 
 struct BusCall {
@@ -63,6 +64,7 @@ struct BusCall {
         BotCheck *check;
         TokenCheck *token_check;
         BusSwitch *switching; /* bus-switch.c: the jobs that are to be on record */
+        HistoryQuery *query;  /* bus-history.c */
 
         BusCall *next, *previous;
 };

@@ -12,6 +12,9 @@
 
 #define BUS_JOB_PATH_SIZE (sizeof(BUS_JOB_PREFIX) + 10)
 
+/* Callers of GetMetrics(). Nobody waits long, so that more are somebody's mistake. */
+#define BUS_METRICS_WAITING_MAX 64u
+
 /* A bot on the bus, and its job while one runs. It is the manager's observer data of that bot. */
 typedef struct BusBot {
         BusService *service;
@@ -35,6 +38,11 @@ struct BusService {
         BusCallList calls;
         sd_event_source *answer_source; /* on while a call for a switch may have become answerable */
 
+        ManagerMetrics *metrics; /* while somebody waits for them */
+        sd_bus_message *metrics_waiting[BUS_METRICS_WAITING_MAX];
+        size_t n_metrics_waiting;
+
+        sd_bus_slot *log_control_slot;
         sd_bus_slot *name_slot;
         bus_service_name_handler_t name_handler;
         void *name_userdata;
@@ -49,6 +57,21 @@ extern const sd_bus_vtable bus_job_vtable[];
 void bus_bot_path(const Bot *b, char path[static 64]);
 /* Answers the calls that wait for checks of this bot: it is gone. */
 void bus_bot_drop_checks(BusCallList *calls, const Bot *b);
+
+/* ---- bus-manager.c ---- */
+/* A name or glob of a caller's that is cheap to match, or an error that says what it may be. */
+int bus_pattern_check(const char *pattern, sd_bus_error *error);
+/* Whether there is a bot of that name, or one that it matches; notes which in `selected`, where that is not NULL. */
+bool bus_pattern_select(const Manager *m, const char *pattern, bool *selected);
+bool bus_is_pattern(const char *s) _pure_;
+#define BUS_PATTERNS_MAX 16u /* anybody can have them matched */
+
+/* ---- bus-history.c ---- */
+int bus_history_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* GetHistory(), of the manager's vtable */
+
+/* ---- bus-metrics.c ---- */
+int bus_metrics_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* GetMetrics(), of the manager's vtable */
+void bus_metrics_done(BusService *s);
 
 /* ---- bus-job.c ---- */
 void bus_job_path(uint32_t id, char path[static BUS_JOB_PATH_SIZE]);

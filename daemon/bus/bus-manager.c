@@ -10,13 +10,12 @@
 /* Anybody can have patterns matched, since polkit is asked about what they match: so much of it has to be cheap.
  * fnmatch() tries each way to share a name out among the asterisks. */
 #define NAMES_MAX       4096u
-#define PATTERNS_MAX    16u
 #define PATTERN_LEN_MAX 64u /* a name has at most 32 characters */
 #define ASTERISKS_MAX   2u
 
 /* ---- choosing bots ---- */
 
-static bool is_pattern(const char *s)
+bool bus_is_pattern(const char *s)
 {
         return s[strcspn(s, "*?[\\")] != '\0';
 }
@@ -30,21 +29,39 @@ static bool has_many_asterisks(const char *s)
         return n > ASTERISKS_MAX;
 }
 
-static int select_matching(const Manager *m, const char *pattern, bool *selected, sd_bus_error *error)
+int bus_pattern_check(const char *pattern, sd_bus_error *error)
 {
-        bool any = false, exact = !is_pattern(pattern);
-
         if (strlen(pattern) > PATTERN_LEN_MAX || has_many_asterisks(pattern))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                          "A name or pattern has at most %u characters, and at most %u asterisks.",
                                          PATTERN_LEN_MAX, ASTERISKS_MAX);
+        return 0;
+}
+
+bool bus_pattern_select(const Manager *m, const char *pattern, bool *selected)
+{
+        bool any = false, exact = !bus_is_pattern(pattern);
+
         for (size_t i = 0; i < manager_n_bots(m); i++) {
                 const char *name = bot_name(manager_bot(m, i));
 
-                if (exact ? streq(pattern, name) : fnmatch(pattern, name, 0) == 0)
-                        any = selected[i] = true;
+                if (exact ? !streq(pattern, name) : fnmatch(pattern, name, 0) != 0)
+                        continue;
+                any = true;
+                if (selected)
+                        selected[i] = true;
         }
-        if (!any)
+        return any;
+}
+
+static int select_matching(const Manager *m, const char *pattern, bool *selected, sd_bus_error *error)
+{
+        int r;
+
+        r = bus_pattern_check(pattern, error);
+        if (r < 0)
+                return r;
+        if (!bus_pattern_select(m, pattern, selected))
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_BOT,
                                          "No configured bot is called or matches '%s'; nothing was changed.",
                                          bus_word_show(pattern));
@@ -62,11 +79,11 @@ static int select_all_of_message(sd_bus_message *message, const Manager *m, bool
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(message, "s", &pattern)) > 0) {
-                n_patterns += is_pattern(pattern);
-                if (++n_names > NAMES_MAX || n_patterns > PATTERNS_MAX)
+                n_patterns += bus_is_pattern(pattern);
+                if (++n_names > NAMES_MAX || n_patterns > BUS_PATTERNS_MAX)
                         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
                                                  "At most %u names can be given, and %u patterns.", NAMES_MAX,
-                                                 PATTERNS_MAX);
+                                                 BUS_PATTERNS_MAX);
                 r = select_matching(m, pattern, selected, error);
                 if (r < 0)
                         return r;
@@ -315,6 +332,10 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetBot", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", bot), method_get_bot,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usos)", jobs), method_list_jobs,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetHistory", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("aa{sv}", entries),
+                                bus_history_get, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetMetrics", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", metrics), bus_metrics_get,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", problems), method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/strv.h"
 #include "bus/bus-internal.h"
+#include "bus/bus-log-control.h"
 
 /* ---- what has changed, told once per round of the event loop ---- */
 
@@ -238,6 +239,9 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
         r = bus_object_add(&s->object, bus, BUS_PATH, BUS_MANAGER_INTERFACE, bus_manager_vtable, 0, s);
         if (r < 0)
                 return r;
+        r = bus_log_control_add(bus, &s->log_control_slot);
+        if (r < 0)
+                return r;
 
         s->observer = (ManagerObserver){
                 .bot_added = on_bot_added,
@@ -265,12 +269,14 @@ BusService *bus_service_free(BusService *s)
         while (s->calls.first)
                 bus_call_free(s->calls.first);
         bus_queue_done(&s->calls.queue);
+        bus_metrics_done(s);
         if (s->observer.userdata) {
                 manager_set_observer(s->manager, NULL);
                 for (size_t i = 0; i < manager_n_bots(s->manager); i++)
                         on_bot_removed(manager_bot(s->manager, i), s);
         }
         bus_object_remove(&s->object);
+        sd_bus_slot_unref(s->log_control_slot);
         sd_bus_slot_unref(s->name_slot);
         sd_bus_slot_unref(s->bot_paths_slot);
         sd_bus_slot_unref(s->bots_slot);

@@ -279,7 +279,7 @@ typedef struct LogInFacts {
 static const LogInFacts login_facts[LOGIN_OUTCOME_MAX] = {
         [LOGIN_OUTCOME_OK] = {
                 "ok",
-                "The bot is logged in at the server; there is nothing to do.",
+                NULL,
         },
         [LOGIN_OUTCOME_OTHER_BOT] = {
                 "other-bot",

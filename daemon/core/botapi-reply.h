@@ -91,8 +91,8 @@ typedef enum LogInOutcome {
 LogInOutcome botapi_login_outcome(const BotApiReply *reply, int64_t expected_id);
 const char *login_outcome_to_string(LogInOutcome o);
 
-/* One sentence with cause and cure for each, for LastError and the journal; static string. Says "the
- * server", since the same replies come from both. */
+/* One sentence with cause and cure for each but _OK, which is NULL; for LastError and the journal; static string. Says
+ * "the server", since the same replies come from both. */
 const char *login_outcome_advice(LogInOutcome o);
 
 /* GET /bot0:x/getMe: 401 "Unauthorized: invalid token specified" proves that the server answers, without a

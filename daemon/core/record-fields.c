@@ -56,14 +56,14 @@ static const Words *field_words(FieldKind kind)
         return &words[kind];
 }
 
-static const void *field_of(const RecordField *field, const Record *r)
+static const void *field_of(const RecordField *field, const void *base)
 {
-        return (const char *) r + field->offset;
+        return (const char *) base + field->offset;
 }
 
-static void *field_slot(const RecordField *field, Record *r)
+static void *field_slot(const RecordField *field, void *base)
 {
-        return (char *) r + field->offset;
+        return (char *) base + field->offset;
 }
 
 static int encode_string(const char *s, size_t size_max, json_object **ret)
@@ -151,6 +151,24 @@ static json_object *encode_id128(const uint8_t *id)
         return json_object_new_string_len(digits, sizeof(digits));
 }
 
+static int encode_phases(const usec_t *phases, json_object **ret)
+{
+        json_object *array = json_object_new_array(), *number;
+
+        if (!array)
+                return -ENOMEM;
+        for (size_t i = 0; i < JOB_PHASE_MAX; i++) {
+                number = json_object_new_uint64(phases[i]);
+                if (number && json_object_array_add(array, number) == 0)
+                        continue;
+                json_object_put(number);
+                json_object_put(array);
+                return -ENOMEM;
+        }
+        *ret = array;
+        return 0;
+}
+
 static json_object *encode_word(FieldKind kind, int value)
 {
         const char *word = field_words(kind)->to_string(value);
@@ -159,9 +177,9 @@ static json_object *encode_word(FieldKind kind, int value)
         return json_object_new_string(word);
 }
 
-int record_field_encode(const RecordField *field, const Record *r, json_object **ret)
+int record_field_encode(const RecordField *field, const void *base, json_object **ret)
 {
-        const void *p = field_of(field, r);
+        const void *p = field_of(field, base);
         json_object *value;
 
         switch (field->kind) {
@@ -200,6 +218,8 @@ int record_field_encode(const RecordField *field, const Record *r, json_object *
         case FIELD_ID128:
                 value = encode_id128(p);
                 break;
+        case FIELD_PHASES:
+                return encode_phases(p, ret);
         default:
                 value = encode_word(field->kind, *(const int *) p);
         }
@@ -299,6 +319,22 @@ static int decode_id128(json_object *value, uint8_t *ret)
         return 0;
 }
 
+static int decode_phases(json_object *value, usec_t *ret)
+{
+        usec_t phases[JOB_PHASE_MAX];
+        int r;
+
+        if (!json_object_is_type(value, json_type_array) || json_object_array_length(value) != JOB_PHASE_MAX)
+                return -EBADMSG;
+        for (size_t i = 0; i < JOB_PHASE_MAX; i++) {
+                r = decode_unsigned(json_object_array_get_idx(value, i), UINT64_MAX, &phases[i]);
+                if (r < 0)
+                        return r;
+        }
+        memcpy(ret, phases, sizeof(phases));
+        return 0;
+}
+
 static int decode_word(FieldKind kind, json_object *value, int *ret)
 {
         const char *s = string_of(value, RECORD_STRING_MAX);
@@ -313,9 +349,9 @@ static int decode_word(FieldKind kind, json_object *value, int *ret)
         return 0;
 }
 
-int record_field_decode(const RecordField *field, json_object *value, Record *r)
+int record_field_decode(const RecordField *field, json_object *value, void *base)
 {
-        void *p = field_slot(field, r);
+        void *p = field_slot(field, base);
         uint64_t u = 0;
         int k = 0;
 
@@ -351,6 +387,8 @@ int record_field_decode(const RecordField *field, json_object *value, Record *r)
                 return decode_string_array(value, p);
         case FIELD_ID128:
                 return decode_id128(value, p);
+        case FIELD_PHASES:
+                return decode_phases(value, p);
         default:
                 return decode_word(field->kind, value, p);
         }
@@ -369,6 +407,8 @@ static size_t field_plain_size(FieldKind kind)
                 return sizeof(uint64_t);
         case FIELD_ID128:
                 return 16;
+        case FIELD_PHASES:
+                return JOB_PHASE_MAX * sizeof(usec_t);
         case FIELD_STRING:
         case FIELD_OPTIONAL_STRING:
         case FIELD_UNITS:
@@ -385,7 +425,7 @@ static int copy_json(json_object *from, json_object **ret)
         return from && json_object_deep_copy(from, ret, NULL) < 0 ? -ENOMEM : 0;
 }
 
-int record_field_copy(const RecordField *field, const Record *from, Record *to)
+int record_field_copy(const RecordField *field, const void *from, void *to)
 {
         const void *source = field_of(field, from);
         void *p = field_slot(field, to);
@@ -409,9 +449,9 @@ int record_field_copy(const RecordField *field, const Record *from, Record *to)
         return 0;
 }
 
-void record_field_done(const RecordField *field, Record *r)
+void record_field_done(const RecordField *field, void *base)
 {
-        void *p = field_slot(field, r);
+        void *p = field_slot(field, base);
 
         switch (field->kind) {
         case FIELD_STRING:

@@ -23,6 +23,8 @@
         FIELD("state", STATE, state)                                                  \
         FIELD("job.id", UINT32, job.id)                                               \
         FIELD("job.batch", UINT32, job.batch)                                         \
+        FIELD("job.source", SETTLED_SEAT, job.source)                                 \
+        FIELD("job.wanted", SETTLED_SEAT, job.wanted)                                 \
         FIELD("job.target", SETTLED_SEAT, job.target)                                 \
         FIELD("job.result", JOB_RESULT, job.result)                                   \
         FIELD("job.reason", STRING, job.reason)                                       \
@@ -35,6 +37,7 @@
         FIELD("job.started-usec", UINT64, job.started_usec)                           \
         FIELD("job.phase-started-usec", UINT64, job.phase_started_usec)               \
         FIELD("job.ended-usec", UINT64, job.ended_usec)                               \
+        FIELD("job.phase-usec", PHASES, job.phase_usec)                               \
         FIELD("job.pending-at-start", UINT64, job.pending_at_start)                   \
         FIELD("job.drained", UINT64, job.drained)                                     \
         FIELD("job.spooled", UINT64, job.spooled)                                     \
@@ -75,6 +78,7 @@ typedef enum FieldKind {
         FIELD_UNITS,           /* char ** */
         FIELD_STRING_ARRAY,    /* json_object *, an array of strings, or NULL */
         FIELD_ID128,           /* uint8_t[16], as hexadecimal digits */
+        FIELD_PHASES,          /* usec_t[JOB_PHASE_MAX], an array of numbers */
         FIELD_SETTLED_SEAT,    /* Seat, and from here on words of an enum */
         FIELD_STATE,
         FIELD_JOB_RESULT,
@@ -85,18 +89,18 @@ typedef enum FieldKind {
 typedef struct RecordField {
         const char *name;
         FieldKind kind;
-        size_t offset; /* in Record */
+        size_t offset; /* in the structure that is handed over as `base`: a Record, or an entry of the history */
 } RecordField;
 
 /* The value of one field as JSON; NULL stands for null. -E2BIG: longer than its bound. -EINVAL: an empty unit name, or
  * an allowed_updates that is no array of strings. Aborts on a value that no caller may have put there, such as an enum
  * out of range. */
-int record_field_encode(const RecordField *field, const Record *r, json_object **ret) _must_check_;
+int record_field_encode(const RecordField *field, const void *base, json_object **ret) _must_check_;
 
-/* Reads into `r`, whose pointers must be NULL. -EBADMSG: not what record_field_encode() gives for any value. */
-int record_field_decode(const RecordField *field, json_object *value, Record *r) _must_check_;
+/* Reads into `base`, whose pointers must be NULL. -EBADMSG: not what record_field_encode() gives for any value. */
+int record_field_decode(const RecordField *field, json_object *value, void *base) _must_check_;
 
 /* Replaces the value in `to`, whose pointers must be NULL, by a copy of that in `from`. */
-int record_field_copy(const RecordField *field, const Record *from, Record *to) _must_check_;
+int record_field_copy(const RecordField *field, const void *from, void *to) _must_check_;
 
-void record_field_done(const RecordField *field, Record *r);
+void record_field_done(const RecordField *field, void *base);

@@ -6,7 +6,8 @@
 #include "core/record-fields.h"
 
 #define RECORD_MAGIC      "tgswitch-record "
-#define RECORD_VERSION    2u
+#define RECORD_VERSION    3u
+#define RECORD_OLDEST     2u
 #define RECORD_HEADER_MAX 64u
 #define RECORD_BOT_KEY    "bot"
 
@@ -60,6 +61,23 @@ static const char *const hold_at_names[] = {
         [HOLD_AT_LOG_OUT] = "log-out",
 };
 DEFINE_NAMES(hold_at, HoldAt, HOLD_AT_MAX);
+
+static const char *const job_phase_names[] = {
+        [JOB_PHASE_QUEUED] = "queued",
+        [JOB_PHASE_STALE_SESSION] = "stale-session",
+        [JOB_PHASE_CHECK] = "check",
+        [JOB_PHASE_DRAIN] = "drain",
+        [JOB_PHASE_STOP_WORKERS] = "stop-workers",
+        [JOB_PHASE_SPOOL] = "spool",
+        [JOB_PHASE_LOG_OUT] = "log-out",
+        [JOB_PHASE_LOG_IN] = "log-in",
+        [JOB_PHASE_RESTORE_WEBHOOK] = "restore-webhook",
+        [JOB_PHASE_PUBLISH] = "publish",
+        [JOB_PHASE_START_WORKERS] = "start-workers",
+        [JOB_PHASE_CONFIRM] = "confirm",
+        [JOB_PHASE_ROLL_BACK] = "roll-back",
+};
+DEFINE_NAMES(job_phase, JobPhase, JOB_PHASE_MAX);
 
 void record_init(Record *r)
 {
@@ -133,12 +151,11 @@ static int record_to_json(const Record *r, const char *bot, json_object **ret)
         return 0;
 }
 
-static size_t print_header(char header[static RECORD_HEADER_MAX], const char *json, size_t json_size)
+static size_t print_header(char header[static RECORD_HEADER_MAX], unsigned version, const char *json, size_t json_size)
 {
         uLong crc = crc32_z(crc32_z(0, NULL, 0), (const Bytef *) json, json_size);
 
-        return (size_t) snprintf(header, RECORD_HEADER_MAX, RECORD_MAGIC "%u %zu %08lx\n", RECORD_VERSION, json_size,
-                                 crc);
+        return (size_t) snprintf(header, RECORD_HEADER_MAX, RECORD_MAGIC "%u %zu %08lx\n", version, json_size, crc);
 }
 
 int record_encode(const Record *r, const char *bot, char **ret, size_t *ret_size)
@@ -157,7 +174,7 @@ int record_encode(const Record *r, const char *bot, char **ret, size_t *ret_size
                                                  &json_size);
         if (!json)
                 return -ENOMEM;
-        header_size = print_header(header, json, json_size);
+        header_size = print_header(header, RECORD_VERSION, json, json_size);
         if (header_size + json_size + 1 > RECORD_SIZE_MAX)
                 return -E2BIG;
         bytes = malloc(header_size + json_size + 1);
@@ -172,7 +189,7 @@ int record_encode(const Record *r, const char *bot, char **ret, size_t *ret_size
 }
 
 /* Digits of the version, which every version of this program will write behind the magic. */
-static int check_version(const char *bytes, size_t size, const char **ret_why)
+static int check_version(const char *bytes, size_t size, unsigned *ret, const char **ret_why)
 {
         size_t i = strlen(RECORD_MAGIC), first = i;
         unsigned version = 0;
@@ -187,15 +204,17 @@ static int check_version(const char *bytes, size_t size, const char **ret_why)
                 *ret_why = "its first line is damaged";
                 return -EBADMSG;
         }
-        if (version != RECORD_VERSION) {
+        if (version < RECORD_OLDEST || version > RECORD_VERSION) {
                 *ret_why = "it was written by another version of tgswitchd";
                 return -EPROTONOSUPPORT;
         }
+        *ret = version;
         return 0;
 }
 
 /* Finds the JSON text. The header is not parsed twice over: what it must be follows from the text behind it. */
-static int find_json(const char *bytes, size_t size, const char **ret, size_t *ret_size, const char **ret_why)
+static int find_json(const char *bytes, size_t size, unsigned version, const char **ret, size_t *ret_size,
+                     const char **ret_why)
 {
         const char *newline = memchr(bytes, '\n', MIN(size, RECORD_HEADER_MAX));
         const char *json, *end;
@@ -209,7 +228,7 @@ static int find_json(const char *bytes, size_t size, const char **ret, size_t *r
         json = newline + 1;
         for (end = bytes + size; end > json && end[-1] == '\n'; end--)
                 ;
-        header_size = print_header(header, json, (size_t) (end - json));
+        header_size = print_header(header, version, json, (size_t) (end - json));
         if (header_size != (size_t) (json - bytes) || memcmp(header, bytes, header_size) != 0) {
                 *ret_why = "its content does not match its checksum";
                 return -EBADMSG;
@@ -253,10 +272,21 @@ static int parse_json(const char *json, size_t size, json_object **ret)
         return 0;
 }
 
-static int record_from_json(json_object *object, const char *bot, Record *r, const char **ret_why)
+/* Version 2 did not keep what the history tells of a job. */
+static bool field_is_of_version(const RecordField *field, unsigned version)
 {
+        static const char *const new[] = { "job.source", "job.wanted", "job.phase-usec" };
+
+        FOREACH_ELEMENT(name, new)
+                if (version < 3 && streq(field->name, *name))
+                        return false;
+        return true;
+}
+
+static int record_from_json(json_object *object, const char *bot, unsigned version, Record *r, const char **ret_why)
+{
+        int k, n_fields = 1; /* the bot's name */
         json_object *value;
-        int k;
 
         if (!json_object_object_get_ex(object, RECORD_BOT_KEY, &value) ||
             !json_object_is_type(value, json_type_string) || !streq(json_object_get_string(value), bot)) {
@@ -264,6 +294,9 @@ static int record_from_json(json_object *object, const char *bot, Record *r, con
                 return -EBADMSG;
         }
         FOREACH_ELEMENT(f, fields) {
+                if (!field_is_of_version(f, version))
+                        continue;
+                n_fields++;
                 if (!json_object_object_get_ex(object, f->name, &value)) {
                         *ret_why = "a field is missing";
                         return -EBADMSG;
@@ -275,7 +308,7 @@ static int record_from_json(json_object *object, const char *bot, Record *r, con
                 }
         }
         /* All of ours are there, so any more are not ours. */
-        if (json_object_object_length(object) != (int) ELEMENTSOF(fields) + 1) {
+        if (json_object_object_length(object) != n_fields) {
                 *ret_why = "it has an unknown field";
                 return -EBADMSG;
         }
@@ -287,6 +320,7 @@ int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, 
         _cleanup_(json_putp) json_object *object = NULL;
         _cleanup_(record_done) Record r = {};
         const char *json;
+        unsigned version;
         size_t json_size;
         int k;
 
@@ -294,10 +328,10 @@ int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, 
                 *ret_why = "it is too large";
                 return -EBADMSG;
         }
-        k = check_version(bytes, size, ret_why);
+        k = check_version(bytes, size, &version, ret_why);
         if (k < 0)
                 return k;
-        k = find_json(bytes, size, &json, &json_size, ret_why);
+        k = find_json(bytes, size, version, &json, &json_size, ret_why);
         if (k < 0)
                 return k;
         k = parse_json(json, json_size, &object);
@@ -305,9 +339,11 @@ int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, 
                 *ret_why = "it is not JSON";
                 return k;
         }
-        k = record_from_json(object, bot, &r, ret_why);
+        k = record_from_json(object, bot, version, &r, ret_why);
         if (k < 0)
                 return k;
+        if (version < 3)
+                r.job.wanted = r.job.target;
         *ret = r;
         r = (Record){};
         return 0;

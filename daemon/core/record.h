@@ -46,11 +46,36 @@ typedef enum HoldAt {
 const char *hold_at_to_string(HoldAt value);
 HoldAt hold_at_from_string(const char *s);
 
+/* The phases of a job as CutoverFacts names them, for how long each took. Their order is that on disk: new ones come
+ * last. */
+typedef enum JobPhase {
+        JOB_PHASE_QUEUED,
+        JOB_PHASE_STALE_SESSION,
+        JOB_PHASE_CHECK,
+        JOB_PHASE_DRAIN,
+        JOB_PHASE_STOP_WORKERS,
+        JOB_PHASE_SPOOL,
+        JOB_PHASE_LOG_OUT,
+        JOB_PHASE_LOG_IN,
+        JOB_PHASE_RESTORE_WEBHOOK,
+        JOB_PHASE_PUBLISH,
+        JOB_PHASE_START_WORKERS,
+        JOB_PHASE_CONFIRM,
+        JOB_PHASE_ROLL_BACK,
+        JOB_PHASE_MAX,
+        JOB_PHASE_INVALID = -EINVAL,
+} JobPhase;
+
+const char *job_phase_to_string(JobPhase value);
+JobPhase job_phase_from_string(const char *s);
+
 /* One cutover: running, or the last one that ended. Kept whole in the record, so that a restart goes on with it and
  * the bus still tells its result. */
 typedef struct RecordJob {
         uint32_t id;      /* 0: there was none yet */
         uint32_t batch;   /* id of the first job of the same call: its own, where it came alone */
+        Seat source;      /* where the bot was when it began; SEAT_UNDECLARED: an earlier version did not say */
+        Seat wanted;      /* where it was to go: the target, unless the job has turned back */
         Seat target;      /* SEAT_CLOUD or SEAT_LOCAL; the seat itself where only a stale session is to be ended */
         JobResult result; /* NONE while it runs */
         char *reason;     /* the caller's; "" or NULL if none, so are the two below */
@@ -63,8 +88,9 @@ typedef struct RecordJob {
         usec_t started_usec; /* CLOCK_REALTIME, like all below */
         usec_t phase_started_usec;
         usec_t ended_usec;
-        uint64_t pending_at_start; /* getWebhookInfo in check */
-        uint64_t drained;          /* taken by the workers while they drained */
+        usec_t phase_usec[JOB_PHASE_MAX]; /* how long it was in each that it has left */
+        uint64_t pending_at_start;        /* getWebhookInfo in check */
+        uint64_t drained;                 /* taken by the workers while they drained */
         uint64_t spooled;
         uint64_t handed_over;
         usec_t blind_usec;    /* from the logOut's answer to the login's; 0: not known */
@@ -128,7 +154,8 @@ int record_copy(const Record *r, Record *ret) _must_check_;
 #define RECORD_UNITS_MAX  1024u /* workers, and triggers */
 int record_encode(const Record *r, const char *bot, char **ret, size_t *ret_size) _must_check_;
 
-/* Trailing padding (newlines) is allowed. Returns 0; -ENOMEM; -EPROTONOSUPPORT for a version that this program does not
- * know; -EBADMSG for everything else, with *ret_why a static sentence fragment. Nothing is repaired: a field that is
- * missing, unknown, or of another type or range than it was written with makes all of it bad. */
+/* Trailing padding (newlines) is allowed. What an earlier version did not write is as it was then: not known. Returns
+ * 0; -ENOMEM; -EPROTONOSUPPORT for a version that this program does not know; -EBADMSG for everything else, with
+ * *ret_why a static sentence fragment. Nothing is repaired: a field that is missing, unknown, or of another type or
+ * range than it was written with makes all of it bad. */
 int record_decode(const char *bytes, size_t size, const char *bot, Record *ret, const char **ret_why) _must_check_;

@@ -85,7 +85,6 @@ const char *unit_job_result_to_string(UnitJobResult r)
 const char *unit_job_result_explain(UnitJobResult r)
 {
         static const char *const sentences[UNIT_JOB_RESULT_MAX] = {
-                [UNIT_JOB_DONE] = "done",
                 [UNIT_JOB_CANCELED] = "something else was asked of it meanwhile",
                 [UNIT_JOB_TIMEOUT] = "that took longer than it may, and systemd goes on with it",
                 [UNIT_JOB_FAILED] = "that failed",
@@ -93,10 +92,9 @@ const char *unit_job_result_explain(UnitJobResult r)
                 [UNIT_JOB_SKIPPED] = "a condition of the unit is not met",
                 [UNIT_JOB_REFUSED] = "systemd did not take the request",
                 [UNIT_JOB_DENIED] = "tgswitchd may not do that",
-                [UNIT_JOB_SHUTDOWN] = "the host is going down",
         };
 
-        assert(r >= 0 && r < UNIT_JOB_RESULT_MAX);
+        assert(r >= 0 && r < UNIT_JOB_RESULT_MAX && sentences[r]);
         return sentences[r];
 }
 

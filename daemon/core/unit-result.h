@@ -49,7 +49,7 @@ UnitActiveState unit_active_state_from_string(const char *s);
 const char *unit_active_state_to_string(UnitActiveState s);
 UnitJobResult unit_job_result_from_string(const char *s);
 const char *unit_job_result_to_string(UnitJobResult r);
-/* The same for people: what follows "UNIT: ". */
+/* The same for people, as what follows "UNIT: ". Not for _DONE and _SHUTDOWN, which are no failures of a unit. */
 const char *unit_job_result_explain(UnitJobResult r);
 
 /* Whether a unit in this state may be running its code or be about to: everything but inactive and failed.

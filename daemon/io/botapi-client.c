@@ -7,8 +7,8 @@
 #include "io/botapi-form.h"
 #include "io/clock.h"
 #include "io/curl-glue.h"
+#include "io/curl-pool.h"
 #include "io/curl-reply.h"
-#include "io/curl-sockets.h"
 
 #define NOBODY_TOKEN       "0:x"
 #define PROBE_TIMEOUT_USEC (5 * USEC_PER_SEC)
@@ -42,24 +42,20 @@ typedef struct BotApiEngine {
         sd_event_source *turn; /* a callback is due; enabled as long as `due` is not empty */
         struct curl_slist *json_headers, *form_headers;
         BotApiCall *due_first, *due_last;
-        usec_t rest_max_usec;
-        ClockTimer *rest_timer; /* until the first of those that rest has done so for long enough */
-        sd_event *event;
-        BotApiClient *resting_first, *resting_last; /* have connections and no call; the longest first */
+        CurlPools pools;
 } BotApiEngine;
 
 struct BotApiClient {
         BotApiEngine *engine;
-        CURLSH *connections; /* libcurl's pool of them; NULL: there are none */
-        CurlSockets sockets;
-        size_t n_calls;
-        bool resting;
-        usec_t rests_since_usec;
-        BotApiClient *resting_previous, *resting_next;
+        CurlPool connections;
+        botapi_observer_t observer;
+        void *observer_userdata;
 };
 
 struct BotApiCall {
         BotApiClient *client;
+        BotApiMethod method;
+        int tag;
         CURL *easy; /* NULL: over */
         char *url;
         const char *token; /* within url */
@@ -79,6 +75,7 @@ struct BotApiCall {
         CurlReply raw;
         BotApiReply reply;
         usec_t replied_usec;
+        ReplyCount *count; /* NULL: nowhere, or it has been */
 
         bool due, sent_told;
         BotApiCall *due_previous, *due_next;
@@ -158,6 +155,10 @@ static int on_turn(sd_event_source *source, void *userdata)
         BotApiReply reply = call->reply;
         call->reply = (BotApiReply){};
         call_unset_due(call);
+        if (call->count)
+                reply_count_note(TAKE_PTR(call->count), &reply);
+        if (call->client->observer)
+                call->client->observer(call->method, call->tag, &reply, call->client->observer_userdata);
         call->reply_handler(call, &reply, call->userdata);
         botapi_reply_done(&reply);
         return 0;
@@ -183,8 +184,8 @@ static int on_curl_connected(void *userdata, char *remote_ip, char *local_ip, in
         /* A second reply to an earlier request would be taken for the reply to this one: a bot that seems to be logged
          * out, and is not. Over TLS it may as well be the other end's farewell, after which nothing should go there
          * either. This closes the connection. */
-        call->answer_was_there =
-                        curl_sockets_answer_is_there(&call->client->sockets, call->easy, local_port, remote_port);
+        call->answer_was_there = curl_sockets_answer_is_there(&call->client->connections.sockets, call->easy,
+                                                              local_port, remote_port);
         if (call->answer_was_there)
                 return CURL_PREREQFUNC_ABORT;
 
@@ -261,7 +262,7 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &call);
         call->replied_usec = clock_boottime_usec();
 
-        result = curl_reply_result(&call->raw, result);
+        result = curl_reply_result(&call->raw, easy, result);
         if (result == CURLE_OK) {
                 (void) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
                 (void) curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after); /* 0: no such header */
@@ -279,92 +280,6 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
         call_forget_request(call);
         curl_reply_done(&call->raw);
         call_set_due(call);
-}
-
-/* ---- connections that rest ---- */
-
-static void engine_watch_rest(BotApiEngine *e);
-
-static void client_unset_resting(BotApiClient *c)
-{
-        BotApiEngine *e = c->engine;
-
-        if (!c->resting)
-                return;
-        c->resting = false;
-        if (c->resting_previous)
-                c->resting_previous->resting_next = c->resting_next;
-        else
-                e->resting_first = c->resting_next;
-        if (c->resting_next)
-                c->resting_next->resting_previous = c->resting_previous;
-        else
-                e->resting_last = c->resting_previous;
-}
-
-static void client_close_connections(BotApiClient *c)
-{
-        assert(c->n_calls == 0);
-        client_unset_resting(c);
-        (void) curl_share_cleanup(TAKE_PTR(c->connections));
-        curl_sockets_done(&c->sockets);
-}
-
-/* One timer for all: the list's first has rested the longest. */
-static void on_rest_timer(void *userdata)
-{
-        BotApiEngine *e = userdata;
-        usec_t now_usec = clock_boottime_usec();
-
-        e->rest_timer = clock_timer_free(e->rest_timer);
-        while (e->resting_first && now_usec - e->resting_first->rests_since_usec >= e->rest_max_usec)
-                client_close_connections(e->resting_first);
-        engine_watch_rest(e);
-}
-
-static void engine_watch_rest(BotApiEngine *e)
-{
-        usec_t rested_usec;
-
-        if (!e->resting_first || e->rest_timer)
-                return;
-        rested_usec = usec_sub(clock_boottime_usec(), e->resting_first->rests_since_usec);
-        /* Without it they stay open until the next call. */
-        (void) !clock_timer_new(&e->rest_timer, e->event, usec_sub(e->rest_max_usec, rested_usec), on_rest_timer, e);
-}
-
-static int client_begin_call(BotApiClient *c)
-{
-        client_unset_resting(c);
-        if (!c->connections) {
-                c->connections = curl_share_init();
-                if (!c->connections)
-                        return -ENOMEM;
-                if (curl_share_setopt(c->connections, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK) {
-                        (void) curl_share_cleanup(TAKE_PTR(c->connections));
-                        return -ENOMEM;
-                }
-        }
-        c->n_calls++;
-        return 0;
-}
-
-static void client_end_call(BotApiClient *c)
-{
-        BotApiEngine *e = c->engine;
-
-        if (--c->n_calls > 0)
-                return;
-        c->resting = true;
-        c->rests_since_usec = clock_boottime_usec();
-        c->resting_previous = e->resting_last;
-        c->resting_next = NULL;
-        if (e->resting_last)
-                e->resting_last->resting_next = c;
-        else
-                e->resting_first = c;
-        e->resting_last = c;
-        engine_watch_rest(e);
 }
 
 /* ---- a call ---- */
@@ -393,7 +308,6 @@ static int call_set_options(BotApiCall *call, bool encrypted)
             curl_easy_setopt(e, CURLOPT_USERAGENT, "tgswitch/" VERSION) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_URL, call->url) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PRIVATE, call) != CURLE_OK ||
-            curl_easy_setopt(e, CURLOPT_SHARE, call->client->connections) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_curl_connected) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_PREREQDATA, call) != CURLE_OK ||
             curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_curl_debug) != CURLE_OK ||
@@ -457,11 +371,14 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         if (!call)
                 return -ENOMEM;
         call->client = c;
+        call->method = request->method;
+        call->tag = request->tag;
         call->raw.body_size_max = method_facts[request->method].reply_size_max;
         call->sent_handler = sent;
         call->reply_handler = handler;
         call->userdata = userdata;
-        r = client_begin_call(c);
+        call->count = request->count;
+        r = curl_pool_begin(&c->connections);
         if (r < 0) {
                 free(TAKE_PTR(call));
                 return r;
@@ -481,7 +398,7 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
         r = call_set_options(call, startswith(request->root, "https://"));
         if (r < 0)
                 return r;
-        r = curl_sockets_track(&c->sockets, call->easy);
+        r = curl_pool_add(&c->connections, call->easy);
         if (r < 0)
                 return r;
         r = curl_reply_expect(&call->raw, call->easy, timeout_usec(request));
@@ -500,9 +417,11 @@ BotApiCall *botapi_call_free(BotApiCall *call)
         if (!call)
                 return NULL;
 
+        if (call->count && call->connected)
+                reply_count_canceled(call->count);
         call_forget_request(call);
         call_unset_due(call);
-        client_end_call(call->client);
+        curl_pool_end(&call->client->connections);
         curl_reply_done(&call->raw);
         botapi_reply_done(&call->reply);
         free(call);
@@ -531,12 +450,11 @@ static BotApiEngine *engine_unref(BotApiEngine *e)
         if (!e || --e->n_clients > 0)
                 return NULL;
 
-        clock_timer_free(e->rest_timer);
+        curl_pools_done(&e->pools);
         sd_event_source_disable_unref(e->turn);
         curl_glue_free(e->glue);
         curl_slist_free_all(e->json_headers);
         curl_slist_free_all(e->form_headers);
-        sd_event_unref(e->event);
         free(e);
         curl_global_cleanup();
         return NULL;
@@ -557,8 +475,7 @@ static int engine_new(BotApiEngine **ret, sd_event *event)
                 return -ENOMEM;
         }
         e->n_clients = 1;
-        e->rest_max_usec = REST_MAX_SEC * USEC_PER_SEC;
-        e->event = sd_event_ref(event);
+        e->pools = (CurlPools){ .event = event, .rest_max_usec = REST_MAX_SEC * USEC_PER_SEC };
 
         r = curl_glue_append(&e->json_headers, "Content-Type: application/json");
         if (r >= 0)
@@ -589,9 +506,16 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         r = engine_new(&c->engine, event);
         if (r < 0)
                 return r;
+        c->connections.all = &c->engine->pools;
 
         *ret = TAKE_PTR(c);
         return 0;
+}
+
+void botapi_client_observe(BotApiClient *c, botapi_observer_t observer, void *userdata)
+{
+        c->observer = observer;
+        c->observer_userdata = userdata;
 }
 
 int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
@@ -602,6 +526,7 @@ int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
                 return -ENOMEM;
         c->engine = other->engine;
         c->engine->n_clients++;
+        c->connections.all = &c->engine->pools;
 
         *ret = c;
         return 0;
@@ -609,7 +534,7 @@ int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
 
 void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec)
 {
-        c->engine->rest_max_usec = rest_max_usec;
+        c->engine->pools.rest_max_usec = rest_max_usec;
 }
 
 BotApiClient *botapi_client_free(BotApiClient *c)
@@ -617,7 +542,7 @@ BotApiClient *botapi_client_free(BotApiClient *c)
         if (!c)
                 return NULL;
 
-        client_close_connections(c);
+        curl_pool_done(&c->connections);
         engine_unref(c->engine);
         free(c);
         return NULL;

@@ -7,6 +7,7 @@
 #include "base/time-util.h"
 #include "core/bot-token.h"
 #include "core/botapi-reply.h"
+#include "core/reply-count.h"
 
 /* Requests to Bot API servers: libcurl's multi interface on the sd-event loop, HTTP/1.1 with keep-alive.
  * https with a verified certificate, or http to loopback only; never by way of a proxy, whatever the
@@ -50,6 +51,8 @@ typedef struct BotApiRequest {
         const char *certificate;
         size_t certificate_size;
         usec_t timeout_usec; /* 0: botapi_method_timeout_usec(), or 5 s where there is no token */
+        int tag;             /* the caller's own, for its observer */
+        ReplyCount *count;   /* where its end is counted, which has to outlive the call; NULL: nowhere */
 } BotApiRequest;
 
 /* `reply` is valid during the callback. The call may be freed in it. Exactly one callback for each call that
@@ -70,6 +73,10 @@ int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other) _must_chec
 void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec);
 BotApiClient *botapi_client_free(BotApiClient *c); /* frees no calls: they must be gone */
 DEFINE_CLEANUP(BotApiClient *, botapi_client_free);
+
+/* Told of every reply before its handler is, of whatever call of this client. */
+typedef void (*botapi_observer_t)(BotApiMethod method, int tag, const BotApiReply *reply, void *userdata);
+void botapi_client_observe(BotApiClient *c, botapi_observer_t observer, void *userdata);
 
 /* Returns -EINVAL for a root that botapi_root_check() refuses. `sent` may be NULL. */
 int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handler_t sent,

@@ -215,10 +215,11 @@ int config_read(const ConfigFile *file, const char *bytes, size_t size, config_a
                 return reader.result;
         if (r == -2)
                 return -ENOMEM;
-        /* It has seen no line that we had not: this is a libinih that was built with other rules. */
+        /* It has seen no line that we had not. Which one it was cannot be told: it counts those that it was given. */
         if (r != 0) {
-                r = config_problem_add(file->problems, file->path, (unsigned) MAX(r, 0), file->bot,
-                                       "The line was not understood");
+                r = config_problem_add(file->problems, file->path, 0, file->bot,
+                                       "libinih was built with other rules than tgswitchd expects, and does not take "
+                                       "a line of this file; install libinih as the distribution has it");
                 if (r < 0)
                         return r;
         }

@@ -129,9 +129,9 @@ const BotConfig *config_find_bot(const Config *c, const char *name);
 
 /* The last good configuration, as a directory that config_load() reads: a copy of all files that count, replaced in one
  * step and synced. In it a bot's file stays as it was where the new one is bad, and also where there is no new one,
- * since a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone.
- * -EINVAL: what is in `directories` cannot be used, and nothing was copied. Both block; they may run on the disk
- * queue. */
+ * since a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Until then a bot that has one
+ * of its workers by now is left out. Masked files count as gone. -EINVAL: what is in `directories` cannot be used, and
+ * nothing was copied. Both block; they may run on the disk queue. */
 int config_save_copy(const char *const *directories, const char *copy) _must_check_;
 int config_copy_forget_bot(const char *copy, const char *bot) _must_check_;
 

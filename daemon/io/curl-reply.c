@@ -5,6 +5,10 @@
 #define TIMEOUT_USEC_MAX     (24 * USEC_PER_HOUR)
 #define HEADERS_SIZE_MAX     ((size_t) 64 * 1024)
 
+#if LIBCURL_VERSION_NUM < 0x080600
+#define CURLE_TOO_LARGE ((CURLcode) 100)
+#endif
+
 /* ---- callbacks of libcurl: they note what came in ---- */
 
 /* Called for each line. libcurl takes an answer that ends in the middle of these for one without a body; so the empty
@@ -98,8 +102,15 @@ int curl_reply_expect(CurlReply *reply, CURL *easy, usec_t timeout_usec)
         return 0;
 }
 
-CURLcode curl_reply_result(const CurlReply *reply, CURLcode result)
+CURLcode curl_reply_result(CurlReply *reply, CURL *easy, CURLcode result)
 {
+        curl_off_t first_byte_usec = 0;
+
+        /* It keeps a line of 100 KiB at most, and calls a longer one a lack of memory. */
+        if ((result == CURLE_OUT_OF_MEMORY || result == CURLE_TOO_LARGE) && !reply->headers_whole) {
+                (void) curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_usec);
+                reply->headers_too_large = first_byte_usec > 0;
+        }
         return result == CURLE_OK && !reply->headers_whole ? CURLE_PARTIAL_FILE : result;
 }
 

@@ -25,8 +25,9 @@ typedef struct CurlReply {
 int curl_reply_expect(CurlReply *reply, CURL *easy, usec_t timeout_usec) _must_check_;
 
 /* What the transfer has come to: `result` as libcurl tells it, or CURLE_PARTIAL_FILE where it takes an answer that
- * ended in the middle of its header lines for one without a body. */
-CURLcode curl_reply_result(const CurlReply *reply, CURLcode result);
+ * ended in the middle of its header lines for one without a body. Sets headers_too_large also where libcurl itself has
+ * found a line too long. */
+CURLcode curl_reply_result(CurlReply *reply, CURL *easy, CURLcode result);
 
 /* Wipes the answer, which may name what was in the request. The reply is empty then, its bound as before. */
 void curl_reply_done(CurlReply *reply);

@@ -134,12 +134,16 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
                 *ret = TAKE_PTR(sp);
                 return 0;
         }
-        if (bad == 0 && asprintf(ret_why, "The spool of bot %s cannot be read: %s.", bot, strerror(-r)) < 0)
+        if (bad == 0 && asprintf(ret_why,
+                                 "The spool of bot %s cannot be read: %s. It may hold updates for its worker: look after "
+                                 "spool/%s in the state directory, then run 'systemctl restart tgswitchd'.",
+                                 bot, strerror(-r), bot) < 0)
                 *ret_why = NULL;
         if (bad > 0 && asprintf(ret_why,
                                 "The file %08" PRIu64
                                 " in the spool of bot %s cannot be used: %s. It holds updates for its worker, "
-                                "one a line: hand over by hand what can be read, then move the file away.",
+                                "one a line: hand over by hand what can be read, move the file away, then run "
+                                "'systemctl restart tgswitchd'.",
                                 bad, bot, r == -EBADMSG ? "it is damaged" : strerror(-r)) < 0)
                 *ret_why = NULL;
         return r;

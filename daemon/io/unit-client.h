@@ -113,6 +113,7 @@ typedef struct UnitInfo {
         usec_t timeout_stop_usec;
         char **exec_start_pre;       /* one string a command, argv joined by spaces; with '-' where it may fail */
         char **exec_start;           /* the same */
+        char *missing_program;       /* of exec_start, where no such file is there; NULL: it is, or who knows */
         char **exec_reload;          /* the same */
         char **environment;          /* Environment=, NAME=VALUE */
         UnitCredential *credentials; /* LoadCredential= */

@@ -136,6 +136,7 @@ void unit_info_done(UnitInfo *info)
         free(info->fragment_path);
         free(info->kill_mode);
         strv_free(info->exec_start);
+        free(info->missing_program);
         strv_free(info->exec_start_pre);
         strv_free(info->exec_reload);
         strv_free(info->environment);
@@ -176,6 +177,41 @@ static void info_finish(InfoCall *i, int r)
         i->handler(&i->base, r, r < 0 ? NULL : &i->info, i->base.userdata);
 }
 
+/* What units see there is not what we do: our own sandbox has another /tmp and no /home (tgswitchd.service). */
+static bool is_seen_by_all(const UnitInfo *info, const char *path)
+{
+        static const char *const hidden[] = { "/home/", "/root/", "/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/" };
+
+        FOREACH_ELEMENT(h, hidden)
+                if (startswith(path, *h))
+                        return false;
+        return path[0] == '/' && isempty(info->sandbox.root_directory) && isempty(info->sandbox.root_image);
+}
+
+/* The command is one string by now, and a path may have blanks in it: it is missing where no beginning of the string is
+ * a file. */
+static int find_missing_program(UnitInfo *info)
+{
+        const char *command = info->exec_start ? info->exec_start[0] : "";
+        _cleanup_free_ char *path = NULL;
+
+        command += *command == '-';
+        if (!is_seen_by_all(info, command))
+                return 0;
+        for (size_t size = strcspn(command, " ");; size += 1 + strcspn(command + size + 1, " ")) {
+                free(path);
+                path = strndup(command, size);
+                if (!path)
+                        return -ENOMEM;
+                if (access(path, F_OK) == 0 || errno != ENOENT)
+                        return 0;
+                if (!command[size])
+                        break;
+        }
+        info->missing_program = strndup(command, strcspn(command, " "));
+        return info->missing_program ? 0 : -ENOMEM;
+}
+
 static void info_answered(InfoCall *i, sd_bus_message *reply, const UnitProperty *table, size_t n)
 {
         int r;
@@ -187,7 +223,7 @@ static void info_answered(InfoCall *i, sd_bus_message *reply, const UnitProperty
         if (r < 0)
                 info_finish(i, r);
         else if (--i->n_outstanding == 0)
-                info_finish(i, 0);
+                info_finish(i, find_missing_program(&i->info));
 }
 
 static int on_unit_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

@@ -81,12 +81,12 @@ static void job_finish(JobCall *j, UnitJobResult result)
         j->handler(&j->base, result, j->error, j->base.userdata);
 }
 
-/* Nothing more can be asked: the connection is gone, or memory is. */
+/* The answer is none, or nothing more can be asked: the connection is gone, or memory is. */
 static void job_abandon(JobCall *j, int r)
 {
         free(j->error);
-        if (asprintf(&j->error, "Cannot ask systemd to %s %s: %s; see 'systemctl status dbus.service'",
-                     verbs[j->verb].word, j->base.unit, strerror(-r)) < 0)
+        if (asprintf(&j->error, "systemd was to %s %s, and whether it does so is not known (%s); see 'systemctl status %s'",
+                     verbs[j->verb].word, j->base.unit, strerror(-r), j->base.unit) < 0)
                 j->error = NULL;
         job_finish(j, UNIT_JOB_REFUSED);
 }

@@ -65,7 +65,7 @@ static void on_transfer_done(CURL *easy, CURLcode result, void *userdata)
 {
         WebhookClient *c = userdata;
 
-        c->result = curl_reply_result(&c->reply, result);
+        c->result = curl_reply_result(&c->reply, easy, result);
         /* Now, as the glue demands; the handle is still good for what curl_easy_getinfo() tells. */
         curl_glue_remove(c->glue, easy);
         /* Can't fail: the source exists, and a defer source needs nothing of the kernel. */

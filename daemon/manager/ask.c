@@ -2,8 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/check.h"
 
 /* What callers ask of a bot. Everything that is refused here has changed nothing (L9). */
@@ -64,12 +64,16 @@ static int job_prepare(Bot *b, Seat target, const SwitchOptions *options, bool a
         if (r < 0)
                 return r;
 
+        /* One whose end was not written: its place in the record is taken now. */
+        bot_history_append(b);
         free(job->reason);
         free(job->requester);
         free(job->error);
         *job = (RecordJob){
                 .id = id,
                 .batch = options->batch ?: id,
+                .source = b->record.seat,
+                .wanted = target,
                 .target = target,
                 .when_allowed = options->when_allowed || automatic,
                 .automatic = automatic,
@@ -311,11 +315,14 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
         if (r < 0) {
                 b->record.seat = before;
                 b->record.bot_id = id_before;
-                return ask_answer(ASK_FAILED, ret_message, "The seat of %s could not be recorded: %s.", b->name,
-                                  strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message,
+                                  "The seat of %s could not be recorded: %s. Look after the file system of the state "
+                                  "directory, then try again.",
+                                  b->name, strerror(-r));
         }
         bot_publish_environment(b);
-        log_bot(LOG_NOTICE, b->name, "An administrator says that the bot is logged in at %s.", seat_to_string(seat));
+        bot_log_event(b, LOG_NOTICE, LOG_EVENT_SEAT_DECLARED, "An administrator says that the bot is logged in at %s.",
+                      seat_to_string(seat));
         bot_changed(b);
         return ASK_OK;
 }
@@ -328,7 +335,7 @@ static AskResult set_hold(Bot *b, usec_t until_usec, const char *reason, char **
                 return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
         copy = strdup(reason ?: "");
         if (!copy)
-                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
         free(b->record.held_reason);
         b->record.held_reason = copy;
         b->record.held_until_usec = until_usec;
@@ -344,8 +351,8 @@ AskResult bot_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_mes
 
         if (result != ASK_OK)
                 return result;
-        log_bot(LOG_NOTICE, b->name, "Held: it does not move by itself%s%s.", isempty(reason) ? "" : ": ",
-                reason ?: "");
+        bot_log_event(b, LOG_NOTICE, LOG_EVENT_BOT_HELD, "Held: it does not move by itself%s%s.",
+                      isempty(reason) ? "" : ": ", reason ?: "");
         if (b->record.state == CUTOVER_QUEUED && b->record.job.automatic && !b->record.stale) {
                 bot_set_error(b, "The bot is held: it does not move by itself.");
                 bot_post(b, CUTOVER_CALLED_OFF);
@@ -355,9 +362,15 @@ AskResult bot_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_mes
 
 AskResult bot_release(Bot *b, char **ret_message)
 {
+        AskResult result;
+
         if (b->record_ok && b->record.held_until_usec == 0)
                 return ASK_ALREADY;
-        return set_hold(b, 0, NULL, ret_message);
+        result = set_hold(b, 0, NULL, ret_message);
+        if (result == ASK_OK)
+                bot_log_event(b, LOG_NOTICE, LOG_EVENT_BOT_RELEASED,
+                              "Released: it moves by itself again where it is configured to.");
+        return result;
 }
 
 static void on_cleared(DiskJob *job, int r, void *userdata)
@@ -366,11 +379,14 @@ static void on_cleared(DiskJob *job, int r, void *userdata)
 
         b->asked_job = disk_job_free(b->asked_job);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to clear the spool: %m");
+                bot_log_errno(b, LOG_ERR, r,
+                              "Failed to clear the spool: %m. Look after the file system of the state directory, then "
+                              "try again.");
         /* Whatever is there now: without a part in memory the worker that takes it could not start. */
         r = handover_prepare(b);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool: %m");
+                bot_log_errno(b, LOG_ERR, r,
+                              "Failed to read the spool: %m. Look after the file system of the state directory.");
         if (bot_gate_open(b))
                 gate_reconsider(b->manager);
         bot_changed(b);
@@ -388,12 +404,14 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
                 return ASK_ALREADY;
         r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
         if (r < 0)
-                return ask_answer(ASK_FAILED, ret_message, "The spool of %s could not be cleared: %s.", b->name,
-                                  strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message,
+                                  "The spool of %s could not be cleared: %s. Look after the file system of the state "
+                                  "directory, then try again.",
+                                  b->name, strerror(-r));
         handover_cancel(b);
         delivery_cancel(b);
         b->record.part_served_updates = 0;
-        log_bot(LOG_NOTICE, b->name, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
+        bot_log(b, LOG_NOTICE, "%" PRIu64 " spooled updates are thrown away, as asked for.", n);
         return ASK_OK;
 }
 
@@ -405,8 +423,10 @@ AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message)
                 return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The spool cannot be read.");
         r = spool_export(b->spool, ret_fd);
         if (r < 0)
-                return ask_answer(ASK_FAILED, ret_message, "The spool of %s could not be read: %s.", b->name,
-                                  strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message,
+                                  "The spool of %s could not be read: %s. Look after the file system of the state "
+                                  "directory, then try again.",
+                                  b->name, strerror(-r));
         return ASK_OK;
 }
 
@@ -447,14 +467,15 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                                   b->name, b->record.job.id, b->name);
         bc = calloc(1, sizeof(BotCheck));
         if (!bc)
-                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
         bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
         r = check_start(b, target, false, on_checked, bc, &bc->check);
         if (r < 0) {
                 free(bc);
-                return ask_answer(ASK_FAILED, ret_message, "The checks could not be begun: %s.", strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The checks could not be begun: %s. Try again.",
+                                  strerror(-r));
         }
         b->n_checks++;
         *ret = bc;

@@ -6,6 +6,7 @@
 #include "base/fs-util.h"
 #include "base/log.h"
 #include "core/webhook-rules.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* What a bot is made of when this process starts: token, record, spool. */
@@ -84,7 +85,7 @@ static Credential read_secret(const Bot *b, const char *kind, size_t size_max, c
 
         equal = both && credential_equal(&plain, &sealed);
         if (equal)
-                log_bot(LOG_WARNING, b->name,
+                bot_log(b, LOG_WARNING,
                         "The same %s is in /etc/tgswitch/%ss/%s and, encrypted, in /etc/tgswitch/%ss.encrypted/%s: remove "
                         "the first.",
                         kind, kind, b->name, kind, b->name);
@@ -135,7 +136,7 @@ static void load_token(Bot *b)
         else if (r < 0)
                 bot_set_error(b, "The credential token_%s cannot be read: %s.", b->name, strerror(-r));
         if (r < 0)
-                log_bot(LOG_ERR, b->name, "%s", b->error);
+                bot_log_event(b, LOG_ERR, LOG_EVENT_TOKEN_UNUSABLE, "%s", b->error ?: "no memory");
         else if (!bot_token_is_locked(b->token))
                 tell_unlocked(b->manager);
 }
@@ -149,10 +150,12 @@ static void load_webhook_secret(Bot *b)
                 return;
         if (c.result < 0) {
                 if (why)
-                        log_bot(LOG_ERR, b->name, "%s", why);
+                        bot_log_event(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, "%s", why);
                 else
-                        log_bot_errno(LOG_ERR, b->name, c.result, "Failed to read the credential secret_%s: %m",
-                                      b->name);
+                        bot_log_event_errno(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, c.result,
+                                            "Failed to read the credential secret_%s: %m. Put the secret into "
+                                            "/etc/tgswitch/secrets/%s anew and restart tgswitchd.",
+                                            b->name, b->name);
                 return;
         }
         if (c.size > 0 && c.bytes[c.size - 1] == '\n')
@@ -188,9 +191,12 @@ static void load_webhook_certificate(Bot *b)
                 sentence = NULL;
         b->webhook_certificate_problem = sentence;
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the credential certificate_%s: %m", b->name);
+                bot_log_event_errno(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, r,
+                                    "Failed to read the credential certificate_%s: %m. Put the certificate into "
+                                    "/etc/tgswitch/certificates/%s anew and restart tgswitchd.",
+                                    b->name, b->name);
         else if (webhook_certificate_has_key(bytes, size))
-                log_bot(LOG_ERR, b->name, "%s", sentence ?: "no memory");
+                bot_log_event(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, "%s", sentence ?: "no memory");
         if (bytes)
                 explicit_bzero(bytes, size);
         free(bytes);
@@ -234,7 +240,7 @@ static void load_record(Bot *b)
         }
         /* Never a fresh start: a forgotten logOut would let the window open early. */
         bot_set_error(b, "%s", why ?: strerror(-r));
-        log_bot(LOG_ERR, b->name, "Nothing is done for this bot: %s", b->error);
+        bot_log_event(b, LOG_ERR, LOG_EVENT_RECORD_BAD, "Nothing is done for this bot: %s", b->error ?: "no memory");
 }
 
 /* Another bot's token is as good as none: with it, the wrong bot would be logged out, and the workers get it. */
@@ -246,7 +252,7 @@ static void check_token_is_ours(Bot *b)
                       "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64
                       ": store the right token with 'tgswitchctl set-token %s', or give the other bot a name of its own.",
                       bot_token_id(b->token), b->name, b->record.bot_id, b->name);
-        log_bot(LOG_ERR, b->name, "%s", b->error);
+        bot_log_event(b, LOG_ERR, LOG_EVENT_TOKEN_UNUSABLE, "%s", b->error ?: "no memory");
         b->token = bot_token_free(b->token);
 }
 
@@ -276,10 +282,10 @@ void bot_publish_environment(Bot *b)
         r = publish_environment(b, seat);
         if (r >= 0)
                 return;
-        log_bot_errno(LOG_ERR, b->name, r, "Failed to write the environment file, which is tried again: %m");
+        bot_log_errno(b, LOG_ERR, r, "Failed to write the environment file, which is tried again: %m");
         r = clock_timer_new(&b->publish_timer, b->manager->event, PUBLISH_AGAIN_USEC, on_publish_timer, b);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer; it is written at the next reload: %m");
+                bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer; it is written at the next reload: %m");
 }
 
 int bot_load(Bot *b)
@@ -292,6 +298,8 @@ int bot_load(Bot *b)
         load_record(b);
         if (!b->record_ok)
                 return 0;
+        if (b->record.state == CUTOVER_SETTLED && b->record.job.id > 0)
+                bot_history_keep(b);
         check_token_is_ours(b);
         bot_window_load(b);
         manager_pace_remember(b->manager, b);
@@ -319,13 +327,14 @@ int bot_load(Bot *b)
                               "The bot is in the middle of a cutover (%s) and has no usable token: store it with "
                               "'tgswitchctl set-token %s'. Until then nothing is done.",
                               cutover_state_to_string(b->record.state), b->name);
-                log_bot(LOG_ERR, b->name, "%s", b->error);
+                bot_log_event(b, LOG_ERR, LOG_EVENT_TOKEN_UNUSABLE, "%s", b->error ?: "no memory");
                 return 0;
         }
         if (bot_job_running(b))
-                log_bot(LOG_NOTICE, b->name, "Goes on with the cutover to %s from '%s' (job %" PRIu32 ").",
-                        seat_to_string(b->record.job.target), cutover_state_to_string(b->record.state),
-                        b->record.job.id);
+                bot_log_event(b, LOG_NOTICE, LOG_EVENT_JOB_RESUMED,
+                              "Goes on with the cutover to %s from '%s' (job %" PRIu32 ").",
+                              seat_to_string(b->record.job.target), cutover_state_to_string(b->record.state),
+                              b->record.job.id);
         /* At once: what the record says of the old process is not to be published as if it were so now. */
         bot_post(b, CUTOVER_RESTARTED);
         bot_dispatch(b);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* The whole runtime of the protocol: take an event, step the table, write the record, act. In this order, always. */
@@ -53,7 +53,7 @@ void bot_post(Bot *b, CutoverEvent event)
         if (r < 0)
                 /* Without its event the bot would hang for ever; a restart goes on from the record. */
                 sd_event_exit(b->manager->event,
-                              log_bot_errno(LOG_ERR, b->name, r, "Failed to queue an event, giving up: %m"));
+                              bot_log_errno(b, LOG_ERR, r, "Failed to queue an event, giving up: %m"));
 }
 
 static void on_retry_timer(void *userdata)
@@ -88,9 +88,9 @@ static void job_begin(Bot *b)
 {
         const ManagerObserver *o = b->manager->observer;
 
-        log_bot(LOG_INFO, b->name, "Cutover to %s begins (job %" PRIu32 "%s%s).", seat_to_string(b->record.job.target),
-                b->record.job.id, isempty(b->record.job.reason) ? "" : ": ",
-                isempty(b->record.job.reason) ? "" : b->record.job.reason);
+        bot_log_event(b, LOG_INFO, LOG_EVENT_JOB_BEGUN, "Cutover to %s begins (job %" PRIu32 "%s%s).",
+                      seat_to_string(b->record.job.target), b->record.job.id, isempty(b->record.job.reason) ? "" : ": ",
+                      isempty(b->record.job.reason) ? "" : b->record.job.reason);
         if (o)
                 o->job_new(b, b->record.job.id, o->userdata);
 }
@@ -99,14 +99,23 @@ static void job_end(Bot *b)
 {
         const ManagerObserver *o = b->manager->observer;
         const RecordJob *job = &b->record.job;
-        bool bad = job->result != JOB_RESULT_DONE;
+        static const struct {
+                int level;
+                LogEvent event;
+        } ends[JOB_RESULT_MAX] = {
+                [JOB_RESULT_NONE] = { LOG_WARNING, LOG_EVENT_JOB_FAILED },
+                [JOB_RESULT_DONE] = { LOG_INFO, LOG_EVENT_JOB_DONE },
+                [JOB_RESULT_FAILED] = { LOG_WARNING, LOG_EVENT_JOB_FAILED },
+                [JOB_RESULT_CANCELED] = { LOG_NOTICE, LOG_EVENT_JOB_CANCELED },
+        };
 
-        log_bot(bad ? LOG_WARNING : LOG_INFO, b->name,
-                "Cutover to %s %s; the bot is at %s. %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
-                " handed over, blind for %" PRIu64 " ms.%s%s",
-                seat_to_string(job->target), job_result_to_string(job->result), seat_to_string(b->record.seat),
-                job->drained, job->spooled, job->handed_over, job->blind_usec / USEC_PER_MSEC,
-                isempty(job->error) ? "" : " ", isempty(job->error) ? "" : job->error);
+        bot_log_event(b, ends[job->result].level, ends[job->result].event,
+                      "Cutover to %s %s; the bot is at %s. %" PRIu64 " updates drained, %" PRIu64 " spooled, %" PRIu64
+                      " handed over, blind for %" PRIu64 " ms.%s%s",
+                      seat_to_string(job->target), job_result_to_string(job->result), seat_to_string(b->record.seat),
+                      job->drained, job->spooled, job->handed_over, job->blind_usec / USEC_PER_MSEC,
+                      isempty(job->error) ? "" : " ", isempty(job->error) ? "" : job->error);
+        metrics_note_job(&b->manager->metrics, job);
         if (o)
                 o->job_removed(b, job->id, job->result, o->userdata);
         manager_inhibit(b->manager);
@@ -145,8 +154,13 @@ static void start_operation(Bot *b, unsigned actions)
                 r = o->start(b, &b->operation);
                 if (r < 0) {
                         errno = -r;
-                        bot_set_error(b, "Failed to begin %s: %m.", cutover_action_to_string(o->action));
-                        log_bot_errno(LOG_ERR, b->name, r, "Failed to begin %s: %m",
+                        bot_set_error(b,
+                                      "Failed to begin %s: %m. If this lasts, restart tgswitchd, which goes on from "
+                                      "here.",
+                                      cutover_action_to_string(o->action));
+                        bot_log_errno(b, LOG_ERR, r,
+                                      "Failed to begin %s: %m. If this lasts, restart tgswitchd, which goes on from "
+                                      "here.",
                                       cutover_action_to_string(o->action));
                         bot_post(b, o->failed);
                 }
@@ -162,6 +176,8 @@ static void bot_act(Bot *b)
         int r;
 
         b->actions = 0;
+        bot_log_tell(b, b->telling);
+        b->telling = LOG_EVENT_NONE;
         if (b->manager->stopping) {
                 /* The record says where the next process goes on. */
                 manager_maybe_exit(b->manager);
@@ -171,7 +187,7 @@ static void bot_act(Bot *b)
         if (actions & CUTOVER_DO_JOB_BEGIN)
                 job_begin(b);
         if (b->entered)
-                log_bot(LOG_INFO, b->name, "%s: %s.", bot_phase(b), b->entered);
+                bot_log_event(b, LOG_INFO, LOG_EVENT_PHASE_ENTERED, "%s: %s.", bot_phase(b), b->entered);
         b->entered = NULL;
         if (bot_gate_open(b))
                 gate_reconsider(b->manager);
@@ -180,7 +196,7 @@ static void bot_act(Bot *b)
                 r = retry_timer_start(b);
                 if (r < 0)
                         sd_event_exit(b->manager->event,
-                                      log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer, giving up: %m"));
+                                      bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
         }
         b->retry_after_usec = 0;
         if (actions & CUTOVER_DO_RELEASE_SERVER)
@@ -217,7 +233,7 @@ static void record_written(Bot *b, int r)
         b->record_timer = clock_timer_free(b->record_timer);
         if (r >= 0) {
                 if (b->unrecorded)
-                        log_bot(LOG_NOTICE, b->name, "The record is written again.");
+                        bot_log(b, LOG_NOTICE, "The record is written again.");
                 b->unrecorded = false;
                 b->record_retries = 0;
                 return;
@@ -228,7 +244,7 @@ static void record_written(Bot *b, int r)
         b->unrecorded = true;
         wait = usec_backoff(RECORD_FIRST_USEC, RECORD_LONGEST_USEC, b->record_retries++);
         if (clock_timer_new(&b->record_timer, b->manager->event, wait, on_record_timer, b) < 0)
-                log_bot(LOG_ERR, b->name, "Failed to arm a timer; the record is written at the next step.");
+                bot_log(b, LOG_ERR, "Failed to arm a timer; the record is written at the next step.");
 }
 
 static void on_saved(DiskJob *job, int r, void *userdata)
@@ -239,8 +255,11 @@ static void on_saved(DiskJob *job, int r, void *userdata)
         if (r >= 0 || !cutover_facts(b->record.state)->needs_record)
                 record_written(b, r);
         if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to write the record of state %s: %m",
-                              cutover_state_to_string(b->record.state));
+                bot_log_event_errno(
+                                b, LOG_ERR, LOG_EVENT_RECORD_UNWRITTEN, r,
+                                "Failed to write the record of state %s: %m. Look after the file system of the state "
+                                "directory.",
+                                cutover_state_to_string(b->record.state));
                 if (cutover_facts(b->record.state)->needs_record) {
                         bot_set_error(b,
                                       "The record could not be written: %s. Look after the file system of the "
@@ -254,6 +273,8 @@ static void on_saved(DiskJob *job, int r, void *userdata)
                         return;
                 }
         }
+        if (r >= 0)
+                bot_history_append(b);
         bot_act(b);
         bot_dispatch(b);
 }
@@ -269,8 +290,12 @@ static void on_recorded_aside(DiskJob *job, int r, void *userdata)
 
         b->aside_job = disk_job_free(b->aside_job);
         if (r < 0 && !b->unrecorded)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to write the record, which is tried again: %m");
+                bot_log_event_errno(b, LOG_WARNING, LOG_EVENT_RECORD_UNWRITTEN, r,
+                                    "Failed to write the record, which is tried again: %m");
         record_written(b, r);
+        /* A write of a step that is still under way came later: what is on disk now is of before. */
+        if (r >= 0 && !b->saving)
+                bot_history_append(b);
         bot_changed(b);
         manager_maybe_exit(b->manager);
 }
@@ -308,6 +333,7 @@ static void fix_result(Bot *b, unsigned actions)
                 b->record.workers = strv_free(b->record.workers);
                 b->record.triggers = strv_free(b->record.triggers);
                 b->record.webhook_deleted = false;
+                b->history_due = true;
                 bot_set_error(b, NULL);
         }
 }
@@ -443,6 +469,7 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
         if (step->state != from && !in_log_out_loop(step->state))
                 b->retries = 0;
         if (!streq(phase, cutover_facts(from)->phase)) {
+                bot_history_phase(b, cutover_facts(from)->phase);
                 b->record.job.phase_started_usec = clock_realtime_usec();
                 b->entered = *phase ? step->why : NULL;
         }
@@ -450,11 +477,13 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
          * throws nothing away. */
         if (step->state == CUTOVER_ABANDON)
                 b->record.confirmed_offset = INT64_MAX;
-        log_bot(LOG_DEBUG, b->name, "%s + %s -> %s: %s", cutover_state_to_string(from), cutover_event_to_string(event),
+        bot_log(b, LOG_DEBUG, "%s + %s -> %s: %s", cutover_state_to_string(from), cutover_event_to_string(event),
                 cutover_state_to_string(step->state), step->why);
 
         b->record.state = step->state;
         take_note(b, from, step->note);
+        if (bot_log_event_of(from, event, step->note) != LOG_EVENT_NONE)
+                b->telling = bot_log_event_of(from, event, step->note);
         if (step->actions & CUTOVER_DO_RELEASE_SERVER)
                 server_note_release(b);
         fix_result(b, step->actions);
@@ -486,8 +515,11 @@ void bot_dispatch(Bot *b)
 
                 b->n_events--;
                 memmove(b->events, b->events + 1, b->n_events * sizeof(b->events[0]));
-                if (step.verdict != CUTOVER_STEP)
+                if (step.verdict != CUTOVER_STEP) {
+                        bot_log(b, LOG_DEBUG, "%s + %s: nobody waits for it.", cutover_state_to_string(from),
+                                cutover_event_to_string(event));
                         continue;
+                }
 
                 bot_apply(b, event, &step);
                 if (!step_needs_writing(from, &step)) {

@@ -2,9 +2,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
+
+static void on_reply(BotApiMethod method, int seat, const BotApiReply *reply, void *userdata)
+{
+        _cleanup_free_ char *said = NULL;
+
+        if (log_max_level() < LOG_DEBUG)
+                return;
+        said = botapi_reply_describe(reply);
+        bot_log((Bot *) userdata, LOG_DEBUG, "The %s server answers %s: %s.", seat_to_string(seat),
+                botapi_method_to_string(method), said ?: "no memory");
+}
 
 Operation *operation_free(Operation *op)
 {
@@ -29,6 +40,7 @@ int bot_new(Bot **ret, Manager *m, const char *name)
         r = botapi_client_new_beside(&b->api, m->api);
         if (r < 0)
                 return r;
+        botapi_client_observe(b->api, on_reply, b);
         *ret = TAKE_PTR(b);
         return 0;
 }
@@ -54,6 +66,7 @@ Bot *bot_free(Bot *b)
         disk_job_free(b->asked_job);
         unit_call_free(b->release_call);
         held_workers_clear(&b->held);
+        strv_free(b->at_gate);
         spool_free(b->spool);
         record_done(&b->record);
         bot_token_free(b->token);
@@ -176,7 +189,7 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
         if (method == BOTAPI_GET_UPDATES)
                 b->get_updates_suspended_usec = suspended_usec();
         if (!may_send(b, seat, method))
-                return log_bot_errno(LOG_ERR, b->name, -EPERM, "Refused to send %s to the %s server in state %s.",
+                return bot_log_errno(b, LOG_ERR, -EPERM, "Refused to send %s to the %s server in state %s.",
                                      botapi_method_to_string(method), seat_to_string(seat),
                                      cutover_state_to_string(b->record.state));
 
@@ -186,12 +199,15 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
                 .method = method,
                 .arguments = arguments,
                 .timeout_usec = timeout_usec,
+                .tag = (int) seat,
+                .count = metrics_replies(&b->manager->metrics, seat, method),
         };
 
         if (method == BOTAPI_SET_WEBHOOK && b->record.webhook.has_custom_certificate) {
                 request.certificate = b->webhook_certificate;
                 request.certificate_size = b->webhook_certificate_size;
         }
+        bot_log(b, LOG_DEBUG, "%s goes to the %s server.", botapi_method_to_string(method), seat_to_string(seat));
         return botapi_call(b->api, &request, sent, handler, userdata, ret);
 }
 
@@ -210,6 +226,8 @@ int bot_call_named(Bot *b, const char *method, json_object *arguments, usec_t ti
                 .name = method,
                 .arguments = arguments,
                 .timeout_usec = timeout_usec,
+                .tag = (int) seat,
+                .count = metrics_replies(&b->manager->metrics, seat, BOTAPI_NAMED),
         };
         return botapi_call(b->api, &request, NULL, handler, userdata, ret);
 }

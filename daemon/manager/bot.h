@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "base/log-events.h"
 #include "core/bot-token.h"
 #include "core/cutover.h"
 #include "core/health.h"
@@ -11,11 +12,13 @@
 #include "io/config.h"
 #include "io/credential-socket.h"
 #include "io/disk-queue.h"
+#include "io/history.h"
 #include "io/inhibitor.h"
 #include "io/store.h"
 #include "io/unit-client.h"
 #include "manager/held.h"
 #include "manager/manager.h"
+#include "manager/metrics.h"
 
 /* The inside of manager/: shared by its files, seen by nobody else. */
 
@@ -43,6 +46,17 @@ struct Manager {
         DiskJob *copying;
         DiskQueue *disk;
         Store *store;
+
+        /* history.c */
+        History *history;
+        HistoryEntry *history_kept; /* not on their way to the disk yet, or not taken by it */
+        size_t n_history_kept;
+        struct HistoryBatch *history_batches; /* on their way */
+        ClockTimer *history_timer;
+        unsigned history_retries;
+        bool history_complained, history_damage_told;
+        HistoryQuery *history_queries; /* the first is being read */
+
         BotApiClient *api; /* for what needs no bot: probes of the local server */
         UnitClient *units;
         CredentialSocket *gate;
@@ -69,6 +83,8 @@ struct Manager {
         Health health;
         ClockTimer *watch_timer;
         struct ServerCall *watch_call;
+
+        Metrics metrics;
 
         const ManagerObserver *observer;
         sd_event_source *status_source;
@@ -99,8 +115,10 @@ struct Bot {
         size_t n_events;
         sd_event_source *dispatch_source;
         DiskJob *saving;
-        unsigned actions;    /* of the step whose record is being written */
-        const char *entered; /* why a new phase was entered, until it has been logged */
+        unsigned actions;        /* of the step whose record is being written */
+        const char *entered;     /* why a new phase was entered, until it has been logged */
+        LogEvent telling;        /* what else there is to tell, once it is on record */
+        usec_t phase_began_usec; /* CLOCK_BOOTTIME; 0: in an earlier process */
         Operation *operation;
         ClockTimer *retry_timer;
         unsigned retries;        /* since the last step ahead */
@@ -172,10 +190,12 @@ struct Bot {
         bool part_by_webhook;               /* it is posted, not served to a worker */
         struct Delivery *delivery;          /* delivery.c: while something is posted */
 
+        char **at_gate;     /* units of which it was told that they wait: gate.c */
         unsigned n_checks;  /* Check() calls under way */
         DiskJob *asked_job; /* of a wish that is no move: seat, spool */
         DiskJob *aside_job; /* of what nobody waits for: window, hold, webhook */
         bool unrecorded;    /* the last write failed, and what is on disk is not how it is */
+        bool history_due;   /* the job has ended, and is in the history as soon as that is on disk */
         unsigned record_retries;
         ClockTimer *record_timer;  /* tries to write it again */
         ClockTimer *publish_timer; /* the same for the environment file */
@@ -404,6 +424,16 @@ const char *delivery_complaint(const Bot *b);
 
 /* ---- status.c ---- */
 void manager_status_changed(Manager *m);
+
+/* ---- history.c ---- */
+/* The job has ended: an entry for manager_history_write(). */
+void bot_history_keep(Bot *b);
+/* Has it written, where it is due; called as soon as the record that ends the job is on disk. */
+void bot_history_append(Bot *b);
+/* The job leaves the phase of this name ("": it begins). */
+void bot_history_phase(Bot *b, const char *phase);
+void manager_history_write(Manager *m);
+void manager_history_done(Manager *m);
 
 /* ---- bot-load.c ---- */
 int bot_load(Bot *b) _must_check_;

@@ -11,6 +11,7 @@
 struct TokenCheck {
         Bot *bot;
         bool restore_webhook;
+        Moment logged_in; /* on record before it */
         token_check_handler_t handler;
         void *userdata;
         BotApiCall *call;
@@ -50,7 +51,8 @@ const char *token_webhook_to_string(TokenWebhook w)
 /* Frees the check, by the hand of who began it. */
 static void report(TokenCheck *c, TokenVerdict verdict, TokenWebhook webhook, const char *explanation)
 {
-        c->handler(verdict, webhook, explanation ?: "There is not enough memory.", c->userdata);
+        c->handler(verdict, webhook, explanation ?: "There is not enough memory. Free some, then try again.",
+                   c->userdata);
 }
 
 static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -126,6 +128,11 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
                                                       : "did not say that it takes the token",
                      said ?: "no memory") < 0)
                 sentence = NULL;
+        /* No session has begun with it. */
+        if (outcome == LOGIN_OUTCOME_REFUSED) {
+                b->record.logged_in = c->logged_in;
+                bot_record_aside(b);
+        }
         report(c, outcome == LOGIN_OUTCOME_REFUSED ? TOKEN_REFUSED : TOKEN_UNKNOWN, TOKEN_WEBHOOK_UNKNOWN, sentence);
 }
 
@@ -160,10 +167,11 @@ AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t ha
                                 b->name, b->name);
         c = calloc(1, sizeof(TokenCheck));
         if (!c)
-                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory.");
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
         *c = (TokenCheck){
                 .bot = b,
                 .restore_webhook = restore_webhook,
+                .logged_in = b->record.logged_in,
                 .handler = handler,
                 .userdata = userdata,
         };
@@ -173,7 +181,8 @@ AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t ha
         r = bot_call(b, seat, BOTAPI_GET_ME, NULL, 0, NULL, on_get_me, c, &c->call);
         if (r < 0) {
                 token_check_free(c);
-                return ask_answer(ASK_FAILED, ret_message, "The server could not be asked: %s.", strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "The server could not be asked: %s. Try again.",
+                                  strerror(-r));
         }
         *ret = c;
         return ASK_OK;

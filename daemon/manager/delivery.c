@@ -2,8 +2,8 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "io/webhook-client.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* Handing the spool over to a webhook, beside handover.c: the updates of the part that is loaded are posted as Telegram
@@ -89,7 +89,8 @@ static void complain(Bot *b, const char *why)
                      spool_count(b->spool) - b->record.part_served_updates, clean ?: "no memory", b->name) < 0)
                 text = NULL;
         if (d->failures == 0)
-                log_bot(LOG_WARNING, b->name, "%s", text ?: "Failed to post an update to the webhook.");
+                bot_log_event(b, LOG_WARNING, LOG_EVENT_SPOOL_KEPT, "%s",
+                              text ?: "Failed to post an update to the webhook.");
         free(d->complaint);
         d->complaint = text;
         bot_changed(b);
@@ -115,7 +116,7 @@ static void try_again_later(Bot *b, usec_t at_least_usec, const char *why)
         d->told_to_wait = at_least_usec > wait;
         r = clock_timer_new(&d->timer, b->manager->event, MAX(wait, at_least_usec), on_timer, b);
         if (r < 0)
-                log_bot_errno(LOG_ERR, b->name, r,
+                bot_log_errno(b, LOG_ERR, r,
                               "Failed to arm a timer; the spool is posted on at the next move or reload: %m");
         if (b->part_waiter)
                 b->part_waiter(b, -EAGAIN);
@@ -140,7 +141,7 @@ static void on_progress_recorded(DiskJob *job, int r, void *userdata)
 
         b->part_saving = disk_job_free(b->part_saving);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r,
+                bot_log_errno(b, LOG_WARNING, r,
                               "Failed to record what the webhook has accepted; after a crash it may get it again: %m");
         else if (b->delivery && b->delivery->recorded < b->record.part_served_updates)
                 record_progress(b);
@@ -164,8 +165,7 @@ static void on_called(BotApiCall *call, const BotApiReply *reply, void *userdata
         Bot *b = userdata;
         _cleanup_free_ char *said = botapi_reply_describe(reply);
 
-        log_bot(LOG_DEBUG, b->name, "The server on the method that the webhook answered with: %s.",
-                said ?: "no memory");
+        bot_log(b, LOG_DEBUG, "The server on the method that the webhook answered with: %s.", said ?: "no memory");
         b->delivery->call = botapi_call_free(b->delivery->call);
         delivery_go_on(b);
 }
@@ -175,10 +175,10 @@ static void carry_out(Bot *b, const WebhookAnswer *answer)
 {
         int r;
 
-        log_bot(LOG_DEBUG, b->name, "The webhook answers an update with %s.", answer->method);
+        bot_log(b, LOG_DEBUG, "The webhook answers an update with %s.", answer->method);
         r = bot_call_named(b, answer->method, answer->arguments, CALL_TIMEOUT_USEC, on_called, b, &b->delivery->call);
         if (r < 0)
-                log_bot_errno(LOG_DEBUG, b->name, r, "Failed to send it, ignoring: %m");
+                bot_log_errno(b, LOG_DEBUG, r, "Failed to send it, ignoring: %m");
 }
 
 static void on_answer(const WebhookAnswer *answer, void *userdata)
@@ -194,7 +194,7 @@ static void on_answer(const WebhookAnswer *answer, void *userdata)
                 return;
         }
         if (d->failures > 0)
-                log_bot(LOG_INFO, b->name, "The webhook takes updates again.");
+                bot_log(b, LOG_NOTICE, "The webhook takes updates again.");
         d->failures = 0;
         free(TAKE_PTR(d->complaint));
         b->record.part_served_updates++;
@@ -320,7 +320,7 @@ static void post_next(Bot *b)
                 return;
         }
         if (!delivery_get(b)) {
-                log_bot(LOG_ERR, b->name,
+                bot_log(b, LOG_ERR,
                         "There is not enough memory to post the spool; it is posted on at the next "
                         "move or reload.");
                 return;

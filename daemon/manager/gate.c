@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* Who gets what at the credential socket, and when. */
@@ -30,10 +31,25 @@ static Bot *bot_of_worker(Manager *m, const char *unit)
 static CredentialVerdict refuse(const Bot *b, const CredentialPeer *peer, const char *why)
 {
         if (b)
-                log_bot(LOG_WARNING, b->name, "Refused the credential %s to %s: %s", peer->id, peer->unit, why);
+                bot_log_unit(b, LOG_WARNING, LOG_EVENT_GATE_REFUSED, peer->unit, "Refused the credential %s to %s: %s",
+                             peer->id, peer->unit, why);
         else
-                log_warning("Refused the credential %s to %s: %s", peer->id, peer->unit, why);
+                log_event(LOG_WARNING, LOG_EVENT_GATE_REFUSED, peer->unit, "Refused the credential %s to %s: %s",
+                          peer->id, peer->unit, why);
         return CREDENTIAL_REFUSE;
+}
+
+/* Told once for each unit as long as the gate is closed; and not where only a record has to be written first. */
+static CredentialVerdict hold(Bot *b, const CredentialPeer *peer)
+{
+        bool for_server = bot_seat(b) == SEAT_LOCAL && b->manager->server_call;
+
+        if ((!cutover_facts(b->record.state)->gate_open || for_server) &&
+            strv_extend_unique(&b->at_gate, peer->unit) > 0)
+                bot_log_unit(b, LOG_NOTICE, LOG_EVENT_GATE_HELD, peer->unit, "%s waits at the gate until %s.",
+                             peer->unit,
+                             for_server ? "the local server runs" : "it is settled where the bot is logged in");
+        return CREDENTIAL_HOLD;
 }
 
 static CredentialVerdict serve(const char *data, size_t size, char **ret_data, size_t *ret_size)
@@ -92,7 +108,8 @@ CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_
                               "nobody has said where the bot is logged in. Set InitialSeat= in its file in "
                               "bots.d/ and run 'systemctl reload tgswitchd'.");
         if (!bot_gate_open(b))
-                return CREDENTIAL_HOLD;
+                return hold(b, peer);
+        b->at_gate = strv_free(b->at_gate);
 
         if (streq(peer->id, "bot-token")) {
                 token = bot_token_reveal(b->token);

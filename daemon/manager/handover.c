@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* Handing the spool over: one part at a time, as the credential bot-pending-updates of one worker. The part is kept,
@@ -46,8 +46,7 @@ static void retry_later(Bot *b, clock_timer_handler_t handler)
         r = clock_timer_new(&b->part_timer, b->manager->event, wait, handler, b);
         if (r < 0)
                 /* A worker would be held for ever; a restart goes on from the record. */
-                sd_event_exit(b->manager->event,
-                              log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer, giving up: %m"));
+                sd_event_exit(b->manager->event, bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
 }
 
 /* ---- reading ---- */
@@ -65,7 +64,7 @@ static void on_load_due(void *userdata);
 static void not_loaded(Bot *b, int r)
 {
         if (b->part_retries == 0)
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to read the spool, which is tried again: %m");
+                bot_log_errno(b, LOG_ERR, r, "Failed to read the spool, which is tried again: %m");
         retry_later(b, on_load_due);
         tell_waiter(b, r);
 }
@@ -152,7 +151,7 @@ void handover_wanted(Bot *b)
 static void not_dropped(Bot *b, uint64_t left, int r)
 {
         if (b->part_retries == 0)
-                log_bot_errno(LOG_ERR, b->name, r,
+                bot_log_errno(b, LOG_ERR, r,
                               "Failed to take what was handed over out of the spool, which is tried again: %m");
         b->record.part_served_updates = left;
         bot_record_aside(b);
@@ -167,8 +166,9 @@ static void note_dropped(Bot *b, uint64_t n)
         if (!b->part_by_webhook)
                 b->record.job.handed_over += n;
         b->part_dropped = true;
-        log_bot(LOG_INFO, b->name, "%" PRIu64 " spooled updates were handed over to %s.", n,
-                b->part_by_webhook ? "the webhook" : to);
+        /* In a move it is in the line of its end. */
+        bot_log(b, bot_job_running(b) ? LOG_DEBUG : LOG_NOTICE, "%" PRIu64 " spooled updates were handed over to %s.",
+                n, b->part_by_webhook ? "the webhook" : to);
 }
 
 static void on_part_dropped(DiskJob *job, int r, void *userdata)
@@ -185,7 +185,7 @@ static void on_part_dropped(DiskJob *job, int r, void *userdata)
         } else {
                 b->part_settled = false;
                 if (r < 0)
-                        log_bot_errno(LOG_WARNING, b->name, r,
+                        bot_log_errno(b, LOG_WARNING, r,
                                       "Failed to sync the spool; after a power cut that may be handed over again: %m");
         }
         /* Also after a failure: without a part in memory the worker that takes it could not start again. */
@@ -310,7 +310,7 @@ static void watch_worker(Bot *b, usec_t delay)
         b->part_timer = clock_timer_free(b->part_timer);
         r = clock_timer_new(&b->part_timer, b->manager->event, delay, on_settled, b);
         if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to watch over what was handed over; it is kept: %m");
+                bot_log_errno(b, LOG_ERR, r, "Failed to watch over what was handed over; it is kept: %m");
                 part_is_unserved(b, on_kept);
         }
 }
@@ -321,7 +321,7 @@ static void on_served_recorded(DiskJob *job, int r, void *userdata)
 
         b->part_saving = disk_job_free(b->part_saving);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to record that the spool was served, ignoring: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to record that the spool was served, ignoring: %m");
 }
 
 void handover_served(Bot *b)

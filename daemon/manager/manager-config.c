@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* The configuration in force. The last good one is kept as a copy in the state directory: a file that was broken since
@@ -30,6 +31,7 @@ static char *describe(const ConfigProblem *p)
 /* Logs all problems and returns them as one text, a line each. */
 static char *report(const ConfigProblems *problems)
 {
+        LogContext context = { .event = LOG_EVENT_CONFIG_BAD };
         _cleanup_strv_ char **lines = NULL;
 
         for (size_t i = 0; i < problems->n; i++) {
@@ -37,7 +39,9 @@ static char *report(const ConfigProblems *problems)
 
                 if (!line)
                         return NULL;
-                log_bot(LOG_ERR, problems->items[i].bot, "%s", line);
+                /* A name that may stand for no bot of ours. */
+                context.fields[LOG_FIELD_BOT] = problems->items[i].bot;
+                (void) log_full(LOG_ERR, 0, &context, "%s", line);
                 if (strv_extend(&lines, line) < 0)
                         return NULL;
         }
@@ -84,8 +88,13 @@ int manager_load_config(Manager *m)
                 return 0;
         }
         if (load_fallback(m) < 0)
-                return log_error_errno(r, "The configuration cannot be used, and there is no earlier one.");
-        log_error("The configuration cannot be used; the last good one stays in force.");
+                return log_event_errno(
+                                LOG_ERR, LOG_EVENT_CONFIG_BAD, NULL, r,
+                                "The configuration cannot be used, and there is no earlier one: correct what is said "
+                                "above, then run 'systemctl restart tgswitchd'.");
+        log_event(LOG_ERR, LOG_EVENT_CONFIG_BAD, NULL,
+                  "The configuration cannot be used; the last good one stays in force. Correct what is said above, "
+                  "then run 'systemctl reload tgswitchd'.");
         m->config = TAKE_PTR(m->fallback);
         return 0;
 }
@@ -238,7 +247,7 @@ static void forget_removed(Manager *m)
                 if (!b->config_error || problem_of(m, b->name) || !forgettable(b))
                         continue;
                 name = strdup(b->name);
-                log_bot(LOG_NOTICE, b->name, "The bot has no file any more and is settled: it is forgotten.");
+                bot_log(b, LOG_NOTICE, "The bot has no file any more and is settled: it is forgotten.");
                 manager_remove_bot(m, b);
                 if (!name || !copy)
                         continue;
@@ -308,6 +317,8 @@ int manager_apply_config(Manager *m)
         forget_fallback(m);
         if (r < 0)
                 return r;
+        /* Before anybody begins another job. */
+        manager_history_write(m);
         forget_removed(m);
         r = save_copy(m);
         if (r < 0)
@@ -352,7 +363,9 @@ int manager_reload(Manager *m, char **ret_message)
         *ret_message = report(&problems);
         if (r < 0) {
                 config_problems_done(&problems);
-                log_error("The configuration cannot be used; the last good one stays in force.");
+                log_event(LOG_ERR, LOG_EVENT_CONFIG_BAD, NULL,
+                          "The configuration cannot be used; the last good one stays in force. Correct what is said "
+                          "above, then run 'systemctl reload tgswitchd'.");
                 return r;
         }
         r = may_replace(m, config, ret_message);

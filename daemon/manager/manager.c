@@ -14,6 +14,18 @@ static int copy_string(char **ret, const char *s)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Of probes, which go out with no bot's token. */
+static void on_reply(BotApiMethod method, int seat, const BotApiReply *reply, void *userdata)
+{
+        _cleanup_free_ char *said = NULL;
+
+        if (log_max_level() < LOG_DEBUG)
+                return;
+        said = botapi_reply_describe(reply);
+        log_debug("The %s server answers a probe by %s: %s.", seat_to_string(seat), botapi_method_to_string(method),
+                  said ?: "no memory");
+}
+
 int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths *paths, int gate_fd)
 {
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -26,10 +38,14 @@ int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths 
                 return -ENOMEM;
         r = clock_moment(&now);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the boot id, without which no window can be counted: %m");
+                return log_error_errno(
+                                r,
+                                "Failed to read the boot id, without which no window can be counted: %m. "
+                                "/proc/sys/kernel/random/boot_id has to be readable in the sandbox of tgswitchd.service.");
         m->event = sd_event_ref(event);
         m->bus = sd_bus_ref(bus);
         m->server_state = UNIT_OTHER; /* until systemd tells */
+        metrics_init(&m->metrics);
         m->config_directories = paths->config_directories ?: config_directories;
         r = copy_string(&m->state_directory, paths->state_directory);
         if (r >= 0)
@@ -43,9 +59,16 @@ int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths 
         r = disk_queue_new(&m->disk, event);
         if (r >= 0)
                 r = store_open(&m->store, m->disk, m->state_directory);
+        if (r >= 0)
+                r = history_open(&m->history, m->disk, m->state_directory);
         if (r < 0)
-                return log_error_errno(r, "Failed to open the state directory %s: %m", m->state_directory);
+                return log_error_errno(r,
+                                       "Failed to open the state directory %s: %m. It has to be tgswitchd's own, as "
+                                       "StateDirectory= of tgswitchd.service makes it.",
+                                       m->state_directory);
         r = botapi_client_new(&m->api, event);
+        if (r >= 0)
+                botapi_client_observe(m->api, on_reply, m);
         if (r >= 0)
                 r = unit_client_new(&m->units, bus);
         if (r >= 0)
@@ -82,6 +105,7 @@ Manager *manager_free(Manager *m)
                 log_debug("Failed to stop watching the clock, ignoring.");
         unit_client_free(m->units);
         botapi_client_free(m->api);
+        manager_history_done(m);
         store_free(m->store);
         disk_queue_free(m->disk);
         config_free(m->config);

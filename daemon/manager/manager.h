@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "base/time-util.h"
 #include "core/record.h"
+#include "io/history.h"
 
 /* The one that owns everything and joins the parts: it steps the table of core/cutover.h for each bot, writes the
  * record, and then acts through the adapters of io/. What other layers may ask of it stands here; bus/ is such a layer.
@@ -65,6 +66,24 @@ Bot *manager_find_job(const Manager *m, uint32_t job_id); /* the bot that it mov
 /* "inactive", "active", "answering", …: the unit state of the local server and what its last probe said. */
 const char *manager_local_server_state(const Manager *m);
 sd_event *manager_event(const Manager *m);
+
+/* The text of tgswitch-metrics(7). systemd is asked which workers run, and nobody else anything. One callback from the
+ * event loop, with NULL for want of memory, unless *ret is freed before; it may free it. */
+typedef struct ManagerMetrics ManagerMetrics;
+typedef void (*manager_metrics_handler_t)(const char *text, void *userdata);
+int manager_get_metrics(Manager *m, manager_metrics_handler_t handler, void *userdata,
+                        ManagerMetrics **ret) _must_check_;
+ManagerMetrics *manager_metrics_free(ManagerMetrics *c);
+DEFINE_CLEANUP(ManagerMetrics *, manager_metrics_free);
+
+/* The jobs that have ended, the newest first: see io/history.h. Takes what is in `filter`. One callback from the event
+ * loop, in which the query is freed, unless that is done before. */
+typedef struct HistoryQuery HistoryQuery;
+typedef history_handler_t manager_history_handler_t;
+int manager_get_history(Manager *m, HistoryFilter *filter, manager_history_handler_t handler, void *userdata,
+                        HistoryQuery **ret) _must_check_;
+HistoryQuery *history_query_free(HistoryQuery *q);
+DEFINE_CLEANUP(HistoryQuery *, history_query_free);
 
 /* ---- one bot: what can be read ---- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* Whether the workers are well at the target: each still the same process SettleSec= after it was started, the queue
@@ -68,7 +68,8 @@ static void not_confirmed(ConfirmOperation *o, const char *what)
         bot_set_error(b, "The bot is at the %s server, but %s", seat_to_string(b->record.seat), what);
         b->intake_failed = b->record.job.result == JOB_RESULT_NONE &&
                            intake_judge(&o->intake, b->record.job.spooled) == INTAKE_NOBODY;
-        log_bot(LOG_WARNING, b->name, "%s", b->error);
+        bot_log_event(b, LOG_WARNING, b->intake_failed ? LOG_EVENT_UPDATES_UNTAKEN : LOG_EVENT_WORKERS_FAILED, "%s",
+                      b->error ?: "no memory");
         bot_post(b, CUTOVER_NOT_CONFIRMED);
 }
 
@@ -153,10 +154,11 @@ static void confirmed_but_for_delivery(ConfirmOperation *o)
         Bot *b = o->base.bot;
 
         b->part_waiter = NULL;
-        log_bot(LOG_NOTICE, b->name,
-                "%" PRIu64 " spooled updates are kept: the webhook has not taken them yet, and they are posted on. See "
-                "'tgswitchctl status %s'.",
-                spool_count(b->spool) - b->record.part_served_updates, b->name);
+        bot_log_event(b, LOG_NOTICE, LOG_EVENT_SPOOL_KEPT,
+                      "%" PRIu64
+                      " spooled updates are kept: the webhook has not taken them yet, and they are posted on. See "
+                      "'tgswitchctl status %s'.",
+                      spool_count(b->spool) - b->record.part_served_updates, b->name);
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_CONFIRMED);
 }
@@ -215,10 +217,10 @@ static void look_at_spool(ConfirmOperation *o)
                 return;
         }
         if (left > 0)
-                log_bot(LOG_NOTICE, b->name,
-                        "%" PRIu64 " spooled updates are kept: no running worker took the credential "
-                        "bot-pending-updates. See 'tgswitchctl spool %s'.",
-                        left, b->name);
+                bot_log_event(b, LOG_NOTICE, LOG_EVENT_SPOOL_KEPT,
+                              "%" PRIu64 " spooled updates are kept: no running worker took the credential "
+                              "bot-pending-updates. See 'tgswitchctl spool %s'.",
+                              left, b->name);
         bot_set_error(b, NULL);
         bot_post(b, CUTOVER_CONFIRMED);
 }

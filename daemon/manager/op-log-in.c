@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "core/webhook-rules.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* After logOut: log in at the target, set the webhook again, publish the endpoint. Forward only: what fails is tried
@@ -105,7 +105,7 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
                 bot_set_error(b, "The bot is logged out, and the %s server has not logged it in yet: %s. %s",
                               seat_to_string(b->record.job.target), said ?: "no memory", login_outcome_advice(outcome));
         if (b->retries == 0)
-                log_bot(LOG_WARNING, b->name, "%s", b->error ?: "no memory");
+                bot_log_event(b, LOG_WARNING, LOG_EVENT_LOGIN_REFUSED, "%s", b->error ?: "no memory");
         b->retry_after_usec = log_in_wait_usec(outcome, reply);
         o->call = botapi_call_free(o->call);
         if (nobody_there && start_server(o) >= 0)
@@ -232,7 +232,10 @@ static void on_webhook_set(BotApiCall *call, const BotApiReply *reply, void *use
                 bot_set_error(b, NULL);
         } else if (o->good == CUTOVER_SOURCE_RESTORED && reply->envelope && reply->error_code == 401) {
                 /* Rolled back since the token was revoked: there is no bot any more whose webhook could be set. */
-                log_bot(LOG_WARNING, b->name, "The webhook was not set again: the token is revoked.");
+                bot_log_event(b, LOG_WARNING, LOG_EVENT_TOKEN_UNUSABLE,
+                              "The webhook was not set again, because the token is revoked: store the new one with "
+                              "'tgswitchctl set-token %s --webhook'.",
+                              b->name);
                 good = true;
         } else {
                 said = botapi_reply_describe(reply);
@@ -274,7 +277,7 @@ static int webhook_set(WebhookOperation *o)
 
         if (bot_lacks_webhook_credentials(b)) {
                 if (b->retries == 0)
-                        log_bot(LOG_ERR, b->name, "%s", b->error ?: "no memory");
+                        bot_log_event(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, "%s", b->error ?: "no memory");
                 bot_post(b, o->bad);
                 return 0;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* The irreversible request. While it is under way a long poll is in flight on a second connection: the server answers
@@ -73,7 +73,9 @@ static void on_late_poll_saved(DiskJob *job, int r, void *userdata)
 
         b->late_poll_saving = disk_job_free(b->late_poll_saving);
         if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to spool %u updates of the last getUpdates: %m",
+                bot_log_errno(b, LOG_ERR, r,
+                              "Failed to spool %u updates of the last getUpdates: %m. Look after the file system of "
+                              "the state directory.",
                               b->late_poll_updates);
                 /* If the bot is still logged in, they are asked for again before a repeat. */
                 b->last_get_updates_usec = 0;
@@ -119,7 +121,7 @@ static void on_late_poll_timeout(void *userdata)
         if (!b->late_poll)
                 return;
         b->late_poll = botapi_call_free(b->late_poll);
-        log_bot(LOG_WARNING, b->name, "The last getUpdates was not answered; what arrived during logOut may be lost.");
+        bot_log(b, LOG_WARNING, "The last getUpdates was not answered; what arrived during logOut may be lost.");
         late_poll_over(b);
 }
 
@@ -186,7 +188,9 @@ static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userd
         if (ahead) {
                 event = rejected_or_given_up(b, reply);
                 if (!answered)
-                        bot_set_error(b, "The last getUpdates before logOut failed (%s). The bot was not logged out.",
+                        bot_set_error(b,
+                                      "The last getUpdates before logOut failed (%s). The bot was not logged out; "
+                                      "start the cutover again.",
                                       said ?: "no memory");
                 o->timer = clock_timer_free(o->timer);
                 r = keep_updates(b, reply, on_polled_batch_saved, o, &o->saving);
@@ -198,7 +202,9 @@ static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userd
         if (r > 0)
                 return;
         if (r < 0) {
-                log_bot_errno(LOG_ERR, b->name, r, "Failed to keep the answer of the last getUpdates: %m");
+                bot_log_errno(b, LOG_ERR, r,
+                              "Failed to keep the answer of the last getUpdates: %m. Look after the file system of "
+                              "the state directory.");
                 bot_set_error(b, "The answer to the last getUpdates could not be kept (%s). %s", strerror(-r),
                               ahead ? "The bot was not logged out." : "");
         }
@@ -246,7 +252,7 @@ static void send_long_poll(LogOutOperation *o)
         json_object_put(arguments);
         if (r < 0) {
                 errno = -r;
-                bot_set_error(b, "The last getUpdates before logOut could not be sent: %m.");
+                bot_set_error(b, "The last getUpdates before logOut could not be sent: %m. Start the cutover again.");
                 bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
         }
 }
@@ -327,11 +333,12 @@ static void on_logged_out(BotApiCall *call, const BotApiReply *reply, void *user
         o->call = botapi_call_free(o->call);
         if (b->record.state == CUTOVER_STALE_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED)
                 b->stale_asked = true;
-        log_bot(LOG_INFO, b->name, "logOut: %s (%s).", logout_outcome_to_string(outcome), said ?: "no memory");
         if (event == CUTOVER_LOGOUT_APPLIED)
                 bot_set_error(b, NULL);
         else
                 bot_set_error(b, "logOut was answered by: %s. %s", said ?: "no memory", what_follows(b, event));
+        if (event != CUTOVER_LOGOUT_APPLIED && b->retries == 0)
+                bot_log(b, LOG_WARNING, "%s", b->error ?: "no memory");
         /* Only where this attempt was the first and certainly not applied will the server give the updates again. */
         if (b->record.state == CUTOVER_LOG_OUT && event != CUTOVER_LOGOUT_APPLIED && event != CUTOVER_LOGOUT_LOST)
                 late_poll_drop(b);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/unit-jobs.h"
 
 /* Starting the workers that op-workers.c has stopped, at the target or, after a roll-back, where they were; and telling
@@ -73,7 +73,7 @@ static void start_finished(StartOperation *o)
         }
         bot_set_error(b, "Not every worker started: %s See 'systemctl status' of it, and restart it when it is mended.",
                       complaint);
-        log_bot(LOG_WARNING, b->name, "%s", b->error);
+        bot_log_event(b, LOG_WARNING, LOG_EVENT_WORKERS_FAILED, "%s", b->error ?: "no memory");
         bot_post(b, CUTOVER_WORKERS_NOT_STARTED);
 }
 
@@ -136,8 +136,9 @@ static int start_again(StartOperation *o)
                         wishes[n++] = job->wish;
                 } else if (job->wish.verb == UNIT_RELOAD) {
                         /* It may hold for ever. */
-                        log_bot(LOG_WARNING, b->name, "%s was to go on, and its reload came to '%s': it is restarted.",
-                                job->wish.unit, unit_job_result_to_string(job->result));
+                        bot_log_unit(b, LOG_WARNING, LOG_EVENT_WORKERS_FAILED, job->wish.unit,
+                                     "%s was to go on, and its reload came to '%s': it is restarted.", job->wish.unit,
+                                     unit_job_result_to_string(job->result));
                         wishes[n++] = (UnitWish){ job->wish.unit, UNIT_RESTART };
                 } else if (job->wish.verb == UNIT_START && job->result != UNIT_JOB_TIMEOUT && o->round == 0) {
                         /* A start that was held while the process before this one died got no credential and failed. */
@@ -312,8 +313,7 @@ static void publish_again(StartOperation *o, int error)
                          "the file system of the directory for runtime data.");
         r = clock_timer_new(&o->publish_timer, b->manager->event, wait, on_publish_timer, o);
         if (r < 0)
-                sd_event_exit(b->manager->event,
-                              log_bot_errno(LOG_ERR, b->name, r, "Failed to arm a timer, giving up: %m"));
+                sd_event_exit(b->manager->event, bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
 }
 
 static void publish_and_start(StartOperation *o)

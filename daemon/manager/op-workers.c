@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/unit-jobs.h"
 
 /* Stopping the workers. Which ones, is on record before the first is stopped: the workers that ran before are the ones
@@ -143,7 +143,7 @@ static int publish_hold(StopOperation *o)
                 r = held_workers_add(&b->held, o->to_tell.items[i].unit, o->to_tell.items[i].invocation_id);
         if (r >= 0 || !may_insist(o))
                 return r;
-        log_bot_errno(LOG_WARNING, b->name, r, "Failed to tell the workers to hold, so they are stopped: %m");
+        bot_log_errno(b, LOG_WARNING, r, "Failed to tell the workers to hold, so they are stopped: %m");
         held_workers_clear(&o->to_tell);
         return 0;
 }

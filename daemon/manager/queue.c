@@ -339,7 +339,9 @@ static int on_schedule(sd_event_source *s, void *userdata)
                 return 0;
         r = schedule(m);
         if (r < 0)
-                log_error_errno(r, "Failed to look whose turn it is: %m");
+                log_error_errno(r,
+                                "Failed to look whose turn it is: %m; it is looked again when the next job begins or "
+                                "ends.");
         return 0;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* The local server: its unit, whether it answers, and whether it can log bots in. "active" proves nothing: the real
@@ -114,6 +115,8 @@ static void probe_login(ServerCall *c)
                         .token = c->token,
                         .method = BOTAPI_GET_ME,
                         .timeout_usec = PROBE_LOGIN_TIMEOUT_USEC,
+                        .tag = SEAT_LOCAL,
+                        .count = metrics_replies(&c->manager->metrics, SEAT_LOCAL, BOTAPI_GET_ME),
                 };
 
                 r = botapi_call(c->manager->api, &request, NULL, on_login_probed, c, &c->api_call);
@@ -168,7 +171,12 @@ static void on_probed(BotApiCall *call, const BotApiReply *reply, void *userdata
 
 static void probe(ServerCall *c)
 {
-        BotApiRequest request = { .root = c->manager->config->local_root, .method = BOTAPI_GET_ME };
+        BotApiRequest request = {
+                .root = c->manager->config->local_root,
+                .method = BOTAPI_GET_ME,
+                .tag = SEAT_LOCAL,
+                .count = metrics_replies(&c->manager->metrics, SEAT_LOCAL, BOTAPI_GET_ME),
+        };
         int r;
 
         r = botapi_call(c->manager->api, &request, NULL, on_probed, c, &c->api_call);
@@ -229,10 +237,13 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         ServerCall *c = userdata;
         const char *unit = c->manager->config->server_unit;
+        _cleanup_free_ char *missing = NULL;
         UnitActiveState state;
         UnitLoadState load;
         char why[512];
 
+        if (r >= 0 && info->missing_program && !(missing = strdup(info->missing_program)))
+                r = -ENOMEM;
         if (r < 0) {
                 c->unit_call = unit_call_free(c->unit_call);
                 fail_errno(c, r, "look at the local server's unit");
@@ -255,6 +266,13 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
                 finish(c, SERVER_FAILED, why);
         } else if (state == UNIT_ACTIVE || state == UNIT_RELOADING) {
                 probe(c);
+        } else if (missing && c->flags && c != c->manager->server_call) {
+                snprintf(why, sizeof(why),
+                         "%s cannot run: its program %s is not there. It is in no package of Debian: build it as "
+                         "https://github.com/tdlib/telegram-bot-api says and put it there, see THE LOCAL SERVER in "
+                         "tgswitch(7).",
+                         unit, missing);
+                finish(c, SERVER_FAILED, why);
         } else if (!(c->flags & SERVER_START) || (c == c->manager->server_call && !server_is_used(c->manager))) {
                 snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);
                 finish(c, SERVER_NOT_RUNNING, why);
@@ -323,7 +341,12 @@ bool server_waits_for_boot(Bot *b, ServerAnswer answer)
 /* Whether anything answers there at all: nobody's token, so nobody is logged in. */
 int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
 {
-        BotApiRequest request = { .root = m->config->cloud_root, .method = BOTAPI_GET_ME };
+        BotApiRequest request = {
+                .root = m->config->cloud_root,
+                .method = BOTAPI_GET_ME,
+                .tag = SEAT_CLOUD,
+                .count = metrics_replies(&m->metrics, SEAT_CLOUD, BOTAPI_GET_ME),
+        };
 
         return botapi_call(m->api, &request, NULL, handler, userdata, ret);
 }
@@ -367,7 +390,8 @@ static void on_watch(UnitCall *call, UnitActiveState active, const char *sub_sta
         complain_of_server(m);
         m->server_look = unit_call_free(m->server_look);
         if (unit_client_get(m->units, m->config->server_unit, on_looked, m, &m->server_look) < 0)
-                log_warning("Failed to look at %s, ignoring.", m->config->server_unit);
+                log_warning("Failed to look at %s, ignoring: 'systemctl status %s' shows how it is.",
+                            m->config->server_unit, m->config->server_unit);
         manager_watch_soon(m);
         manager_status_changed(m);
         if (m->observer)
@@ -418,7 +442,7 @@ static void on_done_with(UnitCall *call, UnitJobResult result, const char *error
         Bot *b = userdata;
 
         if (result != UNIT_JOB_DONE)
-                log_bot(LOG_WARNING, b->name, "Failed to stop %s, which no bot needs any more (%s), ignoring.%s%s",
+                bot_log(b, LOG_WARNING, "Failed to stop %s, which no bot needs any more (%s), ignoring.%s%s",
                         b->manager->config->server_unit, unit_job_result_to_string(result), error ? " " : "",
                         error ?: "");
         b->release_call = unit_call_free(b->release_call);
@@ -475,7 +499,7 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
         r = unit_client_job(m->units, m->config->server_unit, UNIT_STOP, 90 * USEC_PER_SEC, on_done_with, b,
                             &b->release_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to stop %s, ignoring: %m", m->config->server_unit);
+                bot_log_errno(b, LOG_WARNING, r, "Failed to stop %s, ignoring: %m", m->config->server_unit);
 }
 
 void server_release(Bot *b)
@@ -494,7 +518,7 @@ void server_release(Bot *b)
         b->release_call = unit_call_free(b->release_call);
         r = unit_client_get(m->units, m->config->server_unit, on_release_looked, b, &b->release_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to look at %s, ignoring: %m", m->config->server_unit);
+                bot_log_errno(b, LOG_WARNING, r, "Failed to look at %s, ignoring: %m", m->config->server_unit);
 }
 
 static void on_used(ServerAnswer answer, bool started, const char *why, void *userdata)
@@ -502,7 +526,8 @@ static void on_used(ServerAnswer answer, bool started, const char *why, void *us
         Manager *m = userdata;
 
         if (answer != SERVER_READY && answer != SERVER_NOT_RUNNING)
-                log_error("Bots live at the local server, but it cannot be used. %s", why);
+                log_event(LOG_ERR, LOG_EVENT_SERVER_DEAD, m->config->server_unit,
+                          "Bots live at the local server, but it cannot be used. %s", why);
         m->server_call = server_call_free(m->server_call);
         /* Also where it is dead: a worker that finds nobody there says so in its own words, and the bot's seat is
          * settled all the same. */

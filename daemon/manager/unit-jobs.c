@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/strv.h"
 #include "manager/unit-jobs.h"
 
@@ -51,16 +52,23 @@ void unit_jobs_complain(UnitJobs *j, const char *unit, const char *what, const c
 {
         if (j->complaint)
                 return;
-        if (asprintf(&j->complaint, "%s: %s.%s%s", unit, what, error ? " " : "", error ?: "") < 0)
+        if (asprintf(&j->complaint, "%s: %s.%s%s%s", unit, what, error ? " " : "", error ?: "", error ? "." : "") < 0)
                 j->complaint = NULL;
 }
 
 static void on_job(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
+        static const char *const verbs[UNIT_VERB_MAX] = {
+                [UNIT_START] = "start",     [UNIT_STOP] = "stop",
+                [UNIT_RESTART] = "restart", [UNIT_TRY_RESTART] = "try-restart",
+                [UNIT_RELOAD] = "reload",
+        };
         UnitJob *item = userdata;
         UnitJobs *j = item->jobs;
 
         item->result = result;
+        log_event(LOG_DEBUG, LOG_EVENT_NONE, item->wish.unit, "%s of %s: %s.", verbs[item->wish.verb], item->wish.unit,
+                  unit_job_result_to_string(result));
         if (result == UNIT_JOB_SHUTDOWN)
                 j->shutting_down = true;
         else if (result != UNIT_JOB_DONE)

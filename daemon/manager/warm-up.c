@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* From the stop of the workers to logOut every round trip is downtime. The two connections that this takes, one for
@@ -48,6 +48,6 @@ void warm_up(Bot *b)
         FOREACH_ELEMENT(c, b->warm_calls) {
                 r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_answer, b, c);
                 if (r < 0)
-                        log_bot_errno(LOG_DEBUG, b->name, r, "Failed to open a connection early, ignoring: %m");
+                        bot_log_errno(b, LOG_DEBUG, r, "Failed to open a connection early, ignoring: %m");
         }
 }

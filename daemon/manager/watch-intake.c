@@ -2,7 +2,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* A worker with the other server's address built in starts, stays up, and never asks for an update at the server where
@@ -54,7 +54,7 @@ static void blame(Bot *b)
                       complaint ?: "its updates are not taken.");
         b->intake_blamed = true;
         b->intake_looks = 0;
-        log_bot(LOG_WARNING, b->name, "%s", b->error);
+        bot_log_event(b, LOG_WARNING, LOG_EVENT_UPDATES_UNTAKEN, "%s", b->error ?: "no memory");
 }
 
 /* A job that has failed stays failed. Its error is taken back, since it is shown as long as there is no other. */
@@ -66,7 +66,7 @@ static void absolve(Bot *b)
                 bot_record_aside(b);
         }
         if (b->intake_failed || b->intake_blamed)
-                log_bot(LOG_INFO, b->name, "The bot's updates are taken now.");
+                bot_log(b, LOG_NOTICE, "The bot's updates are taken now.");
         if (b->intake_blamed)
                 bot_set_error(b, NULL);
         b->intake_failed = false;
@@ -133,7 +133,7 @@ static void on_timer(void *userdata)
         b->intake_timer = clock_timer_free(b->intake_timer);
         r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_webhook_info, b, &b->intake_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to look at what is pending, ignoring: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to look at what is pending, ignoring: %m");
 }
 
 static void look_later(Bot *b, usec_t delay)
@@ -142,7 +142,7 @@ static void look_later(Bot *b, usec_t delay)
 
         r = clock_timer_new(&b->intake_timer, b->manager->event, delay, on_timer, b);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to watch what is pending, ignoring: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to watch what is pending, ignoring: %m");
 }
 
 void intake_watch_cancel(Bot *b)

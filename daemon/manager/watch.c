@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* Moves that nobody asks for: away from a local server that stays dead (Fallback=auto), and the end of the session that
@@ -104,7 +105,7 @@ static void look_at_webhook(Bot *b)
         b->webhook_due_usec = usec_add(now, WEBHOOK_USEC);
         r = bot_call(b, SEAT_LOCAL, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_webhook_info, b, &b->webhook_call);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to look at the webhook, ignoring: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to look at the webhook, ignoring: %m");
 }
 
 void bot_watch_cancel(Bot *b)
@@ -117,16 +118,27 @@ void bot_watch_cancel(Bot *b)
 
 /* ---- what follows from an answer ---- */
 
-static void begin(Bot *b, usec_t *due_usec, const char *reason)
+/* Returns whether it was begun. */
+static bool begin(Bot *b, usec_t *due_usec, const char *reason)
 {
         int r;
 
         if (clock_boottime_usec() < *due_usec)
-                return;
+                return false;
         *due_usec = usec_add(clock_boottime_usec(), AGAIN_USEC);
         r = bot_begin_automatic(b, SEAT_CLOUD, reason);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to begin a move by itself, it is tried again: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to begin a move by itself, it is tried again: %m");
+        return r >= 0;
+}
+
+static void fall_back(Bot *b, const char *why)
+{
+        char reason[64];
+
+        snprintf(reason, sizeof(reason), "fallback: %s", why);
+        if (begin(b, &b->automatic_due_usec, reason))
+                bot_log_event(b, LOG_WARNING, LOG_EVENT_FALLBACK_BEGUN, "Goes back to the cloud by itself: %s.", why);
 }
 
 static void consider_fallback(Bot *b)
@@ -134,9 +146,9 @@ static void consider_fallback(Bot *b)
         usec_t now = clock_boottime_usec(), grace = b->config->fallback_grace_usec;
 
         if (health_is_dead(&b->manager->health, now, grace))
-                begin(b, &b->automatic_due_usec, "fallback: the local server is dead");
+                fall_back(b, "the local server is dead");
         else if (health_is_dead(&b->webhook_health, now, WEBHOOK_GRACES * grace))
-                begin(b, &b->automatic_due_usec, "fallback: the local server cannot deliver to the webhook");
+                fall_back(b, "the local server cannot deliver to the webhook");
         else
                 look_at_webhook(b);
 }
@@ -150,7 +162,7 @@ static void consider(Bot *b, bool good)
         if (!is_idle(b))
                 return;
         if (b->record.stale && good)
-                begin(b, &b->stale_due_usec, "the local server still holds a session of the bot");
+                (void) begin(b, &b->stale_due_usec, "the local server still holds a session of the bot");
         else if (b->record.seat == SEAT_LOCAL && bot_may_fall_back(b) && !b->config_error)
                 consider_fallback(b);
 }
@@ -179,9 +191,10 @@ static void on_answer(ServerAnswer answer, bool started, const char *why, void *
         }
         health_note(&m->health, good, now, stable_usec(m));
         if (!good && !was_bad)
-                log_warning("The local server does not answer. %s", why);
+                log_event(LOG_WARNING, LOG_EVENT_SERVER_DEAD, m->config->server_unit,
+                          "The local server does not answer. %s", why);
         else if (was_bad && health_is_well(&m->health))
-                log_info("The local server is well again.");
+                log_event(LOG_NOTICE, LOG_EVENT_SERVER_WELL, m->config->server_unit, "The local server is well again.");
         m->watch_call = server_call_free(m->watch_call);
         for (size_t i = 0; i < m->n_bots; i++)
                 consider(m->bots[i], good);
@@ -218,7 +231,7 @@ void manager_watch(Manager *m)
                 return;
         r = clock_timer_new(&m->watch_timer, m->event, m->config->server_probe_usec, on_timer, m);
         if (r < 0)
-                log_error_errno(r, "Failed to watch the local server: %m");
+                log_error_errno(r, "Failed to watch the local server, ignoring: %m");
 }
 
 void manager_watch_soon(Manager *m)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/log.h"
+#include "manager/bot-log.h"
 #include "manager/bot.h"
 
 /* When the windows of a bot end. One timer, and only while one is open. */
@@ -64,13 +64,15 @@ static void on_window_timer(void *userdata)
                         continue;
                 window_close(w);
                 closed = true;
+                bot_log_event(b, LOG_NOTICE, LOG_EVENT_WINDOW_OVER,
+                              "The window is over: the %s server takes the bot again.", seat_to_string(server));
         }
         if (closed) {
                 bot_record_aside(b);
                 manager_schedule(b->manager);
                 bot_changed(b);
         } else if (clock_refresh_synchronised() < 0) {
-                log_bot(LOG_DEBUG, b->name, "Failed to ask whether the clock is synchronised, ignoring.");
+                bot_log(b, LOG_DEBUG, "Failed to ask whether the clock is synchronised, ignoring.");
         }
         bot_window_watch(b);
 }
@@ -108,7 +110,7 @@ void bot_window_watch(Bot *b)
                 return;
         r = clock_timer_new(&b->window_timer, b->manager->event, next, on_window_timer, b);
         if (r < 0)
-                log_bot_errno(LOG_WARNING, b->name, r, "Failed to watch for the end of the window, ignoring: %m");
+                bot_log_errno(b, LOG_WARNING, r, "Failed to watch for the end of the window, ignoring: %m");
 }
 
 void bot_window_load(Bot *b)

@@ -104,6 +104,15 @@ void exchange_done(Exchange *x)
         *x = (Exchange){};
 }
 
+void exchange_assert_failed(const Exchange *x, const char *why)
+{
+        const char *said = startswith(x->text, x->transport == BOTAPI_NOT_SENT ? "not sent: " : "no reply: ");
+
+        assert_int_not_equal(x->transport, BOTAPI_REPLIED);
+        assert_non_null(said);
+        assert_string_equal(said, why);
+}
+
 static void on_request(HttpPeer *peer, const char *request, void *userdata)
 {
         Script *s = userdata;

@@ -56,6 +56,9 @@ void world_run_until(World *w, const bool *flag);
 void exchange_run(Exchange *x, World *w, BotApiMethod method);
 void exchange_done(Exchange *x);
 
+/* The call was not sent, or lost, and this is the reason that people read. */
+void exchange_assert_failed(const Exchange *x, const char *why);
+
 /* A world whose server answers every request in the same way, until the test changes it. */
 typedef struct Script Script;
 

@@ -9,7 +9,8 @@
 typedef struct Dirty {
         dev_t device;
         ino_t inode;
-        int fd; /* to spoil it; a directory's is -1 */
+        int fd;       /* to spoil it; a directory's is -1 */
+        off_t offset; /* of the first byte that was written */
 } Dirty;
 
 static struct {
@@ -101,6 +102,7 @@ static void mark_dirty(int fd)
                 .device = st.st_dev,
                 .inode = st.st_ino,
                 .fd = S_ISREG(st.st_mode) ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1,
+                .offset = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : 0,
         };
 }
 
@@ -127,7 +129,7 @@ static void spoil(void)
 
                 if (fault.dirty[i].fd < 0)
                         continue;
-                n = pwrite(fault.dirty[i].fd, garbage, sizeof(garbage), 0);
+                n = pwrite(fault.dirty[i].fd, garbage, sizeof(garbage), fault.dirty[i].offset);
                 assert(n == sizeof(garbage));
         }
         forget_dirty();

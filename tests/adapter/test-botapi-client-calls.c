@@ -144,6 +144,7 @@ static void test_kept_connection_closed_in_reply_is_lost_not_repeated(void **sta
                 assert_true(second.reused);
                 assert_int_equal(second.transport, BOTAPI_LOST);
                 assert_int_equal(second.outcome, LOGOUT_OUTCOME_UNKNOWN);
+                exchange_assert_failed(&second, "the server closed the connection");
                 assert_int_equal(s.n_requests, 2);
 
                 /* The client goes on as if nothing had been. */

@@ -33,8 +33,8 @@ static void test_introspection_is_complete(void **state)
         static const struct {
                 const char *path, *members;
         } objects[] = {
-                { BUS_PATH, "SwitchToLocal SwitchToCloud ListBots GetBot ListJobs Reload JobNew JobRemoved Version "
-                            "LocalServerState NBots NJobs NCloud NLocal GetManagedObjects" },
+                { BUS_PATH, "SwitchToLocal SwitchToCloud ListBots GetBot ListJobs GetHistory Reload JobNew JobRemoved "
+                            "Version LocalServerState NBots NJobs NCloud NLocal GetManagedObjects" },
                 { SHOP,
                   "SwitchToLocal SwitchToCloud Hold Release Check CheckToken SetSeat ReadSpool ClearSpool Name Id Seat "
                   "Phase Target Endpoint Workers LoggedOutUSec CloudAllowedUSec LocalAllowedUSec StaleSession "

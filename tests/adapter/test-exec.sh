@@ -34,11 +34,17 @@ fresh()
         echo '[]' | put bot-pending-updates
 }
 
+# What tells which messages it brings out (tests/messages).
+recorder=()
+for variable in LD_PRELOAD MESSAGES_RECORD ASAN_OPTIONS; do
+        [[ -z ${!variable:-} ]] || recorder+=("$variable=${!variable}")
+done
+
 # run ARGUMENT…: with nothing else in its environment; leaves $status, $output and $errors.
 run()
 {
-        output=$(env -i PATH="$PATH" CREDENTIALS_DIRECTORY="$credentials" BOT_TOKEN=old OTHER=stays "$exec" "$@" \
-                2>"$directory/errors")
+        output=$(env -i "${recorder[@]}" PATH="$PATH" CREDENTIALS_DIRECTORY="$credentials" BOT_TOKEN=old OTHER=stays \
+                "$exec" "$@" 2>"$directory/errors")
         status=$?
         errors=$(<"$directory/errors")
 }
@@ -156,7 +162,7 @@ check_equal "which most programs do not need" 0 "$status"
 rm -r "$credentials"
 run env
 refuses "no credentials" 243 'cannot be read \(No such file'
-output=$(env -i "$exec" /bin/true 2>"$directory/errors")
+output=$(env -i "${recorder[@]}" "$exec" /bin/true 2>"$directory/errors")
 status=$? errors=$(<"$directory/errors")
 refuses "not started by systemd" 243 'CREDENTIALS_DIRECTORY is not set'
 tap_done

@@ -61,6 +61,21 @@ static void assert_refused(uint64_t number)
         assert_non_null(strstr(why, "move the file away"));
 }
 
+/* It may have updates in it, so it is not taken for an empty one. */
+static void test_no_directory(void **state)
+{
+        DiskFixture *f = *state;
+        _cleanup_free_ char *why = NULL;
+        Spool *sp = NULL;
+
+        scratch_write(f->directory, "spool/shop", "");
+        assert_int_equal(spool_open(&sp, store, "shop", &why), -ENOTDIR);
+        assert_null(sp);
+        assert_string_equal(why, "The spool of bot shop cannot be read: Not a directory. It may hold updates for its "
+                                 "worker: look after spool/shop in the state directory, then run 'systemctl restart "
+                                 "tgswitchd'.");
+}
+
 static void test_lines_that_are_no_updates(void **state)
 {
         static const struct {
@@ -196,6 +211,7 @@ static void test_last_number(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_lines_that_are_no_updates, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_file_with_too_many_updates, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_line_that_takes_too_much_memory, set_up, tear_down),

@@ -114,35 +114,68 @@ static void test_too_many_ends_overtake_the_answer(void **state)
         unit_assert_calls(f, "StopUnit shop.service replace, GetJob, Get org.freedesktop.systemd1.Unit ActiveState");
 }
 
+#define UNIT_FILE "correct its unit file, then run 'systemctl daemon-reload' as root"
+
+/* Each has the words of systemd and what to do. */
 static void test_refusals(void **state)
 {
         static const struct {
                 const char *name;
                 UnitJobResult result;
-                const char *error;
+                const char *cure;
         } refusals[] = {
                 { SD_BUS_ERROR_ACCESS_DENIED, UNIT_JOB_DENIED,
-                  "systemd refused to stop shop.service: Said so; see that polkitd is installed, and run 'systemctl "
-                  "reload tgswitchd' as root so that the polkit rule names this unit" },
-                { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, UNIT_JOB_DENIED, NULL },
-                { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN, NULL },
-                { "org.freedesktop.systemd1.NoSuchUnit", UNIT_JOB_REFUSED, NULL },
+                  "see that polkitd is installed, and run 'systemctl reload tgswitchd' as root so that the polkit rule "
+                  "names this unit" },
+                { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, UNIT_JOB_DENIED,
+                  "run 'systemctl reload tgswitchd' as root so that the polkit rule names this unit" },
+                { "org.freedesktop.systemd1.ShuttingDown", UNIT_JOB_SHUTDOWN,
+                  "tgswitchd goes on when the host is up again" },
+                { "org.freedesktop.systemd1.NoSuchUnit", UNIT_JOB_REFUSED,
+                  "install the unit, or correct its name in tgswitch's configuration" },
                 { "org.freedesktop.systemd1.UnitMasked", UNIT_JOB_REFUSED,
-                  "systemd refused to stop shop.service: Said so; run 'systemctl unmask shop.service' as root" },
-                { "org.freedesktop.systemd1.LoadFailed", UNIT_JOB_REFUSED, NULL },
-                { "org.example.NeverHeardOf", UNIT_JOB_REFUSED,
-                  "systemd refused to stop shop.service: Said so; see 'systemctl status shop.service'" },
+                  "run 'systemctl unmask shop.service' as root" },
+                { "org.freedesktop.systemd1.LoadFailed", UNIT_JOB_REFUSED, UNIT_FILE },
+                { "org.freedesktop.systemd1.BadUnitSetting", UNIT_JOB_REFUSED, UNIT_FILE },
+                { "org.freedesktop.systemd1.OnlyByDependency", UNIT_JOB_REFUSED,
+                  "remove RefuseManualStart= and RefuseManualStop= from the unit" },
+                { "org.freedesktop.systemd1.JobTypeNotApplicable", UNIT_JOB_REFUSED,
+                  "its unit does not support this; give it what it lacks, an ExecReload= for instance" },
+                { "org.freedesktop.systemd1.TransactionIsDestructive", UNIT_JOB_REFUSED,
+                  "wait for the jobs that 'systemctl list-jobs' shows, or cancel them" },
+                { "org.freedesktop.systemd1.TransactionJobsConflicting", UNIT_JOB_REFUSED,
+                  "see Conflicts= of the unit and of what it requires" },
+                { "org.freedesktop.systemd1.TransactionOrderIsCyclic", UNIT_JOB_REFUSED,
+                  "see After= and Before= of the unit with 'systemd-analyze verify shop.service'" },
+                { "org.example.NeverHeardOf", UNIT_JOB_REFUSED, "see 'systemctl status shop.service'" },
         };
         UnitFixture *f = *state;
 
         FOREACH_ELEMENT(refusal, refusals) {
+                const char *cure;
+
                 f->systemd->refusal = refusal->name;
                 begin_job(f, UNIT_STOP, USEC_INFINITY);
                 assert_result(f, refusal->result);
                 assert_non_null(f->error);
-                if (refusal->error)
-                        assert_string_equal(f->error, refusal->error);
+                cure = startswith(f->error, "systemd refused to stop shop.service: Said so; ");
+                assert_non_null(cure);
+                assert_string_equal(cure, refusal->cure);
         }
+}
+
+/* No job has this number, so no end can be told from it. */
+static void test_answer_that_names_no_job(void **state)
+{
+        UnitFixture *f = *state;
+
+        f->systemd->silent = true;
+        begin_job(f, UNIT_STOP, USEC_INFINITY);
+        f->systemd->last_job = 0;
+        fake_systemd_answer_kept(f->systemd, NULL);
+        assert_result(f, UNIT_JOB_REFUSED);
+        assert_string_equal(f->error, "systemd was to stop shop.service, and whether it does so is not known (Bad "
+                                      "message); see 'systemctl status shop.service'");
 }
 
 /* What systemd says then is about polkit's own unit, and must not read as if it were about the worker's. */
@@ -469,6 +502,7 @@ int main(void)
                 DIRECT(test_end_overtakes_the_answer),
                 DIRECT(test_too_many_ends_overtake_the_answer),
                 DIRECT(test_refusals),
+                DIRECT(test_answer_that_names_no_job),
                 DIRECT(test_refused_for_want_of_polkit),
                 DIRECT(test_refused_by_a_shutdown),
                 DIRECT(test_cancelled_by_a_shutdown),

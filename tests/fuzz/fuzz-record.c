@@ -5,6 +5,7 @@
  *
  *      bytes   comes the record as it lies on disk, and as root's tgswitchctl reads it out of the daemon's directory
  *      json    comes the text behind the header, which is made for it, so that the checksum hides nothing
+ *      json2   comes the same of the version before
  *      fields  comes the value of each member of Record in a line, in the order of RECORD_FIELDS, to be written */
 
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 
 #define UNIT_NAME_SIZE_MAX 255u
 #define WHY_SIZE_MAX       128u
+#define NEW_FIELDS_SIZE    128u /* of what version 2 did not have, as it is then */
 
 #define FIELD(text, type, member) { text, FIELD_##type, offsetof(Record, member) },
 static const RecordField fields[] = { RECORD_FIELDS(FIELD) };
@@ -89,6 +91,10 @@ static void take_field(const RecordField *field, char *line, Record *r)
                 break;
         case FIELD_ID128:
                 memcpy(p, line, MIN(strlen(line), 16u));
+                break;
+        case FIELD_PHASES:
+                for (size_t i = 0; i < JOB_PHASE_MAX; i++)
+                        ((usec_t *) p)[i] = strtoull(fuzz_take_word(&line), NULL, 10);
                 break;
         case FIELD_SETTLED_SEAT:
                 *(Seat *) p = seats[number % ELEMENTSOF(seats)];
@@ -195,6 +201,9 @@ static void assert_same_field(const RecordField *field, const Record *written, c
         case FIELD_ID128:
                 assert(memcmp(a, b, 16) == 0);
                 break;
+        case FIELD_PHASES:
+                assert(memcmp(a, b, JOB_PHASE_MAX * sizeof(usec_t)) == 0);
+                break;
         default: /* all others have the size of an int */
                 assert(*(const int *) a == *(const int *) b);
         }
@@ -220,8 +229,8 @@ static void assert_kept(const Record *r, const char *bot, size_t read_size)
         size_t size = 0;
 
         assert(record_encode(r, bot, &bytes, &size) == 0);
-        /* so that whatever fitted fits again; the newline at the end need not have been there */
-        assert(size <= read_size + 1);
+        /* so that whatever fitted fits again; the newline at the end need not have been there, nor what is new */
+        assert(size <= read_size + 1 + NEW_FIELDS_SIZE);
         assert(record_decode(bytes, size, bot, &again, &why) == 0);
         FOREACH_ELEMENT(f, fields) {
                 assert_same_field(f, r, &again);
@@ -301,14 +310,14 @@ static void try_file(const char *name, const char *bytes, size_t size)
 
 /* ---- the three kinds of input ---- */
 
-static void try_json(const char *bot, const char *json, size_t size)
+static void try_json(const char *bot, unsigned version, const char *json, size_t size)
 {
         _cleanup_(record_done) Record r = {};
         unsigned long crc = crc32_z(crc32_z(0, NULL, 0), (const Bytef *) json, size);
         _cleanup_free_ char *header = NULL, *bytes = NULL;
         int header_size;
 
-        header_size = asprintf(&header, "tgswitch-record 2 %zu %08lx\n", size, crc);
+        header_size = asprintf(&header, "tgswitch-record %u %zu %08lx\n", version, size, crc);
         assert(header_size > 0);
         bytes = realloc(header, (size_t) header_size + size + 1);
         assert(bytes);
@@ -356,8 +365,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (streq(kind, "fields"))
                 try_fields(bot, &in);
-        else if (streq(kind, "json"))
-                try_json(bot, in.next, in.left);
+        else if (streq(kind, "json") || streq(kind, "json2"))
+                try_json(bot, streq(kind, "json") ? 3 : 2, in.next, in.left);
         else
                 try_file(name, in.next, in.left);
         return 0;

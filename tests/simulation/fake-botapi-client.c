@@ -9,12 +9,16 @@
 
 struct BotApiClient {
         unsigned n_calls;
+        botapi_observer_t observer;
+        void *observer_userdata;
         usec_t used_usec[SIDE_MAX]; /* a connection rests since */
         sd_event *event;
 };
 
 struct BotApiCall {
         BotApiClient *client;
+        BotApiMethod method;
+        int tag;
         Request *request;
         bool connected;
         botapi_sent_handler_t sent;
@@ -119,6 +123,8 @@ static void finish(BotApiCall *call, BotApiReply *reply)
         }
         call->replied_usec = world_boottime_usec();
         daemon_touch();
+        if (call->client->observer)
+                call->client->observer(call->method, call->tag, reply, call->client->observer_userdata);
         call->handler(call, reply, call->userdata);
         botapi_reply_done(reply);
 }
@@ -214,6 +220,12 @@ int botapi_client_new(BotApiClient **ret, sd_event *event)
         return 0;
 }
 
+void botapi_client_observe(BotApiClient *c, botapi_observer_t observer, void *userdata)
+{
+        c->observer = observer;
+        c->observer_userdata = userdata;
+}
+
 int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
 {
         return botapi_client_new(ret, NULL);
@@ -258,7 +270,14 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
                 return -ENOMEM;
         judge_called(b, request);
         c->n_calls++;
-        *call = (BotApiCall){ .client = c, .sent = sent, .handler = handler, .userdata = userdata };
+        *call = (BotApiCall){
+                .client = c,
+                .method = request->method,
+                .tag = request->tag,
+                .sent = sent,
+                .handler = handler,
+                .userdata = userdata,
+        };
         call->timeout_usec = request->timeout_usec
                                              ?: request->token ? methods[request->method].timeout_usec
                                                                : 5 * USEC_PER_SEC;

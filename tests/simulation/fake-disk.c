@@ -242,9 +242,12 @@ int store_list(Store *s, char ***ret)
 }
 
 typedef struct SaveWork {
+        SimBot *bot;
         DiskBot *disk;
         char *bytes;
         size_t size;
+        uint32_t job;
+        bool job_ended;
 } SaveWork;
 
 static void save_work_free(void *work)
@@ -267,12 +270,15 @@ static int save_run(void *work)
                 if (random_chance(200)) {
                         w->disk->ghost = TAKE_PTR(w->bytes);
                         w->disk->ghost_size = w->size;
+                        w->disk->ghost_job = w->job;
+                        w->disk->ghost_job_ended = w->job_ended;
                 }
                 return random_chance(500) ? -ENOSPC : -EIO;
         }
         free(w->disk->record);
         w->disk->record = TAKE_PTR(w->bytes);
         w->disk->record_size = w->size;
+        judge_recorded(w->bot, w->job, w->job_ended);
         return 0;
 }
 
@@ -283,7 +289,10 @@ int store_save(Store *s, const char *bot, const Record *record, disk_done_t done
 
         if (!w)
                 return -ENOMEM;
-        w->disk = &world_find_bot(bot)->disk;
+        w->bot = world_find_bot(bot);
+        w->disk = &w->bot->disk;
+        w->job = record->job.id;
+        w->job_ended = record->state == CUTOVER_SETTLED;
         r = record_encode(record, bot, &w->bytes, &w->size);
         if (r >= 0)
                 judge_bytes(NULL, "a record", w->bytes, w->size);
@@ -305,6 +314,7 @@ void disk_power_cut(void)
                         free(d->record);
                         d->record = TAKE_PTR(d->ghost);
                         d->record_size = d->ghost_size;
+                        judge_recorded(&world.bots[i], d->ghost_job, d->ghost_job_ended);
                 }
                 free(d->ghost);
                 d->ghost = NULL;

@@ -272,12 +272,15 @@ InhibitorState inhibitor_state(const Inhibitor *i)
 
 /* ---- base/log.h ---- */
 
-void log_set_max_level(int level)
+int log_max_level(void)
 {
+        /* All of it, for the judge. */
+        return LOG_DEBUG;
 }
 
-int log_internal(int level, int error, const char *bot, const char *format, ...)
+int log_internal(int level, int error, const LogContext *context, const char *format, ...)
 {
+        const char *bot = context ? context->fields[LOG_FIELD_BOT] : NULL;
         char text[1024];
         va_list ap;
 
@@ -286,6 +289,9 @@ int log_internal(int level, int error, const char *bot, const char *format, ...)
         (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         judge_text(NULL, "the log", text);
+        for (LogField f = 0; context && f < LOG_FIELD_MAX; f++)
+                if (context->fields[f])
+                        judge_text(NULL, "a field of the log", context->fields[f]);
         trace("    %s: %s", bot ?: "tgswitchd", text);
         return error;
 }

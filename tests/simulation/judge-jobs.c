@@ -233,7 +233,8 @@ bool judge_disk_rests(void)
         for (size_t i = 0; i < world.n_bots; i++) {
                 const Bot *bot = manager_find_bot(daemon_manager(), world.bots[i].name);
 
-                if (!bot_job_running(bot) && !world.bots[i].revoked && wrong_on_disk(&world.bots[i]))
+                if (!bot_job_running(bot) && !world.bots[i].revoked &&
+                    (wrong_on_disk(&world.bots[i]) || judge_history_is_behind(&world.bots[i])))
                         return false;
         }
         return true;
@@ -261,6 +262,7 @@ static void end_of_bot(SimBot *b, const Bot *bot)
         if (b->disk.published == SEAT_NONE)
                 judge_says("L4", b, "all is over, and the environment file says that there is no endpoint");
         judge_end_updates(b);
+        judge_end_history(b);
 }
 
 void judge_end(void)

@@ -19,6 +19,7 @@ static char verdict[512];
 void judge_reset(void)
 {
         verdict[0] = '\0';
+        judge_history_reset();
 }
 
 bool judge_found(void)
@@ -363,6 +364,7 @@ void judge_daemon_starts(void)
 
                 if (judge_record(&world.bots[i], &record)) {
                         remember_as_on_disk(&world.bots[i], &record);
+                        judge_history_process_starts(&world.bots[i], record.job.id);
                         record_done(&record);
                 }
         }

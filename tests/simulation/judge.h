@@ -41,6 +41,10 @@ void judge_cut(SimBot *b);
 void judge_process_started(const Unit *u);
 void judge_job_began(SimBot *b);
 void judge_job_ended(SimBot *b, JobResult result);
+/* A record has come to the disk: the job in it, or 0. A line of the history has, or has not. */
+void judge_recorded(const SimBot *b, uint32_t job_id, bool ended);
+void judge_line_written(const SimBot *b, uint32_t job_id);
+void judge_line_failed(const SimBot *b, uint32_t job_id);
 /* Somebody else has done something to the bot's units, or to the server if NULL. */
 void judge_disturbed(SimBot *b);
 

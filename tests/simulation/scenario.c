@@ -209,6 +209,8 @@ void scenario_tear_down(void)
         timeline_reset();
         free(world.updates);
         world.updates = NULL;
+        free(world.history);
+        world.history = NULL;
 }
 
 /* ---- a run ---- */
@@ -249,6 +251,9 @@ static void linger(void)
                 while (!(judge_all_rest() && judge_disk_rests()) && step(until + REST_USEC))
                         ;
         }
+        /* Somebody who never came to rest for long: what the end of the last job has begun is still to be done. */
+        for (usec_t until = timeline_now() + LINGER_USEC; !judge_found() && step(until);)
+                ;
 }
 
 static void run(void)

@@ -62,6 +62,8 @@ typedef struct DiskBot {
         size_t record_size;
         char *ghost; /* of a save that failed: after a power cut this may be what is there */
         size_t ghost_size;
+        uint32_t ghost_job; /* the number of the job in it, and whether that has ended there */
+        bool ghost_job_ended;
         SpoolFile *files;
         size_t n_files;
         Seat published; /* the endpoint in the environment file */
@@ -201,6 +203,8 @@ typedef struct World {
         Settings copy;     /* the last good ones, in the state directory */
         bool has_copy;
         uint32_t next_job;
+        uint32_t *history; /* jobs that have a line there */
+        size_t n_history;
         unsigned part_max; /* updates in one part of the spool */
 
         Update *updates;

@@ -142,6 +142,37 @@ static void test_odd_names_are_not_copied(void **state)
         assert_null(left);
 }
 
+/* A bot that is moved outlives its file, also where another one has its worker by now: read back, the copy has no two
+ * that claim the same, of which one would be refused. Once it is forgotten the other one is copied. */
+static void test_worker_of_two(void **state)
+{
+        Fixture *f = *state;
+        const char *const directories[] = { f->root, NULL };
+        _cleanup_free_ char *copy = NULL, *path = NULL, *early = NULL, *late = NULL;
+        _cleanup_(config_problems_done) ConfigProblems problems = {};
+        _cleanup_(config_freep) Config *c = NULL;
+
+        assert_true(asprintf(&copy, "%s/copy", f->root) > 0);
+        assert_true(asprintf(&path, "%s/bots.d/shop.conf", f->root) > 0);
+        scratch_write(f->root, "bots.d/shop.conf", "[Bot]\nWorker=other.service shop.service\n");
+        assert_int_equal(config_save_copy(directories, copy), 0);
+        assert_return_code(unlink(path), errno);
+        scratch_write(f->root, "bots.d/early.conf", "[Bot]\nWorker=shop.service\n");
+        scratch_write(f->root, "bots.d/free.conf", "[Bot]\nWorker=free.service\n");
+        assert_int_equal(config_save_copy(directories, copy), 0);
+        assert_int_equal(config_load((const char *const[]){ copy, NULL }, &c, &problems), 0);
+        assert_int_equal(problems.n, 0);
+        assert_non_null(config_find_bot(c, "shop"));
+        assert_non_null(config_find_bot(c, "free"));
+        early = scratch_read(copy, "bots.d/early.conf");
+        assert_null(early);
+
+        assert_int_equal(config_copy_forget_bot(copy, "shop"), 0);
+        assert_int_equal(config_save_copy(directories, copy), 0);
+        late = scratch_read(copy, "bots.d/early.conf");
+        assert_non_null(late);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -150,6 +181,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_odd_names, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_too_many_files, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_odd_names_are_not_copied, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_worker_of_two, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,9 +102,11 @@ static json_object *random_strings(void)
 
 static RecordJob random_job(void)
 {
-        return (RecordJob){
+        RecordJob job = {
                 .id = (uint32_t) random_number(UINT32_MAX),
                 .batch = (uint32_t) random_number(UINT32_MAX),
+                .source = (Seat) below(SEAT_LOCAL + 1),
+                .wanted = below(2) ? SEAT_CLOUD : SEAT_LOCAL,
                 .target = below(2) ? SEAT_CLOUD : SEAT_LOCAL,
                 .result = (JobResult) below(JOB_RESULT_MAX),
                 .reason = random_string(),
@@ -125,6 +127,10 @@ static RecordJob random_job(void)
                 .downtime_usec = random_number(UINT64_MAX),
                 .error = random_string(),
         };
+
+        FOREACH_ELEMENT(phase, job.phase_usec)
+                *phase = random_number(UINT64_MAX);
+        return job;
 }
 
 static Record random_record(void)
@@ -182,6 +188,8 @@ static void assert_same_job(const RecordJob *a, const RecordJob *b)
 {
         assert_int_equal(a->id, b->id);
         assert_int_equal(a->batch, b->batch);
+        assert_int_equal(a->source, b->source);
+        assert_int_equal(a->wanted, b->wanted);
         assert_int_equal(a->target, b->target);
         assert_int_equal(a->result, b->result);
         assert_string_equal(a->reason, b->reason);
@@ -194,6 +202,7 @@ static void assert_same_job(const RecordJob *a, const RecordJob *b)
         assert_int_equal(a->started_usec, b->started_usec);
         assert_int_equal(a->phase_started_usec, b->phase_started_usec);
         assert_int_equal(a->ended_usec, b->ended_usec);
+        assert_memory_equal(a->phase_usec, b->phase_usec, sizeof(a->phase_usec));
         assert_int_equal(a->pending_at_start, b->pending_at_start);
         assert_int_equal(a->drained, b->drained);
         assert_int_equal(a->spooled, b->spooled);
@@ -308,14 +317,20 @@ static void test_damage(void **state)
 }
 
 /* Puts a right header before any text. */
-static int decode_json(const char *json, const char **ret_why)
+static int decode_as(unsigned version, const char *json, Record *ret, const char **ret_why)
 {
-        _cleanup_(record_done) Record r = {};
         _cleanup_free_ char *bytes = NULL;
         uLong crc = crc32_z(0, (const Bytef *) json, strlen(json));
 
-        assert_true(asprintf(&bytes, "tgswitch-record 2 %zu %08lx\n%s\n", strlen(json), crc, json) > 0);
-        return record_decode(bytes, strlen(bytes), "shop", &r, ret_why);
+        assert_true(asprintf(&bytes, "tgswitch-record %u %zu %08lx\n%s\n", version, strlen(json), crc, json) > 0);
+        return record_decode(bytes, strlen(bytes), "shop", ret, ret_why);
+}
+
+static int decode_json(const char *json, const char **ret_why)
+{
+        _cleanup_(record_done) Record r = {};
+
+        return decode_as(3, json, &r, ret_why);
 }
 
 static char *replace(const char *text, const char *from, const char *to)
@@ -348,6 +363,12 @@ static const struct {
         { "\"seat\":\"undeclared\"", "\"seat\":0" },
         { "\"state\":\"settled\"", "\"state\":\"SETTLED\"" },
         { "\"job.result\":\"none\"", "\"job.result\":\"nothing\"" },
+        { "\"job.phase-usec\":[0,", "\"job.phase-usec\":[" },
+        { "\"job.phase-usec\":[0,", "\"job.phase-usec\":[0,0," },
+        { "\"job.phase-usec\":[0,", "\"job.phase-usec\":[-1," },
+        { "\"job.phase-usec\":[0,", "\"job.phase-usec\":[\"0\"," },
+        { "\"job.phase-usec\":[0,", "\"job.phase-usec\":null,\"a\":[0," },
+        { "\"job.source\":\"undeclared\"", "\"job.source\":\"unknown\"" },
         { "\"job.reason\":\"\"", "\"job.reason\":null" },
         { "\"job.reason\":\"\"", "\"job.reason\":\"a\\u0000b\"" },
         /* each would be six on its way back to the disk, and might not fit any more */
@@ -404,6 +425,95 @@ static void test_strict(void **state)
         }
 }
 
+static void test_reasons(void **state)
+{
+        static const struct {
+                const char *from, *to, *why;
+        } rows[] = {
+                { "{", "{{", "it is not JSON" },
+                { "\"seat\":", "\"chair\":", "a field is missing" },
+                { "\"job.id\":0", "\"job.id\":-1", "a field has a value that tgswitchd never writes" },
+                { "{", "{\"new\":1,", "it has an unknown field" },
+        };
+        _cleanup_(record_done) Record r, decoded = {};
+        _cleanup_free_ char *bytes = NULL;
+        const char *why = NULL;
+        size_t size;
+
+        record_init(&r);
+        assert_int_equal(record_encode(&r, "shop", &bytes, &size), 0);
+        bytes[size - 1] = '\0';
+        FOREACH_ELEMENT(row, rows) {
+                _cleanup_free_ char *changed = replace(strchr(bytes, '\n') + 1, row->from, row->to);
+                assert_string_equal(decode_json(changed, &why) == -EBADMSG ? why : "read", row->why);
+        }
+        assert_int_equal(record_decode("", RECORD_SIZE_MAX + 1, "shop", &decoded, &why), -EBADMSG);
+        assert_string_equal(why, "it is too large");
+}
+
+static void remove_text(char *text, const char *from, const char *to)
+{
+        char *first = strstr(text, from), *last = first ? strstr(first, to) : NULL;
+
+        assert_non_null(last);
+        memmove(first, last + strlen(to), strlen(last + strlen(to)) + 1);
+}
+
+/* A package is upgraded in the middle of a move: what version 2 wrote is read, and what it did not know is not known.
+ * Nor may one of the two pass for the other. */
+static void test_version_2(void **state)
+{
+        _cleanup_(record_done) Record r = random_record(), decoded = {}, none = {};
+        _cleanup_free_ char *bytes = NULL, *now = NULL;
+        const char *why = NULL;
+        char *json;
+        size_t size;
+
+        assert_int_equal(record_encode(&r, "shop", &bytes, &size), 0);
+        bytes[size - 1] = '\0';
+        json = strchr(bytes, '\n') + 1;
+        now = strdup(json);
+        assert_non_null(now);
+        remove_text(json, "\"job.source\":", ",");
+        assert_int_equal(decode_as(2, json, &none, &why), -EBADMSG);
+        remove_text(json, "\"job.wanted\":", ",");
+        assert_int_equal(decode_as(2, json, &none, &why), -EBADMSG);
+        remove_text(json, "\"job.phase-usec\":", "],");
+
+        assert_int_equal(decode_as(2, json, &decoded, &why), 0);
+        assert_int_equal(decoded.job.source, SEAT_UNDECLARED);
+        assert_int_equal(decoded.job.wanted, r.job.target);
+        FOREACH_ELEMENT(phase, decoded.job.phase_usec)
+                assert_int_equal(*phase, 0);
+        decoded.job.source = r.job.source;
+        decoded.job.wanted = r.job.wanted;
+        memcpy(decoded.job.phase_usec, r.job.phase_usec, sizeof(r.job.phase_usec));
+        assert_same(&r, &decoded);
+
+        assert_int_equal(decode_as(3, json, &none, &why), -EBADMSG);
+        assert_int_equal(decode_as(2, now, &none, &why), -EBADMSG);
+        assert_int_equal(decode_as(1, json, &none, &why), -EPROTONOSUPPORT);
+}
+
+/* Each phase that a job can be in has its own time, and no time is of a phase that there is not. */
+static void test_phases(void **state)
+{
+        bool used[JOB_PHASE_MAX] = { false };
+
+        for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++) {
+                const char *phase = cutover_facts(s)->phase;
+                JobPhase p = job_phase_from_string(phase);
+
+                assert_int_equal(p < 0, s == CUTOVER_SETTLED);
+                if (p < 0)
+                        continue;
+                assert_string_equal(job_phase_to_string(p), phase);
+                used[p] = true;
+        }
+        FOREACH_ELEMENT(u, used)
+                assert_true(*u);
+}
+
 /* Neither an older nor a newer one is guessed at. */
 static void test_versions(void **state)
 {
@@ -411,7 +521,7 @@ static void test_versions(void **state)
         const char *why = NULL;
 
         assert_int_equal(record_decode("tgswitch-record 1 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
-        assert_int_equal(record_decode("tgswitch-record 3 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
+        assert_int_equal(record_decode("tgswitch-record 4 0 x\n", 22, "shop", &decoded, &why), -EPROTONOSUPPORT);
         assert_int_equal(record_decode("tgswitch-record 99999 0\n", 24, "shop", &decoded, &why), -EBADMSG);
         assert_int_equal(record_decode("tgswitch-record  2 0\n", 21, "shop", &decoded, &why), -EBADMSG);
         assert_int_equal(record_decode("", 0, "shop", &decoded, &why), -EBADMSG);
@@ -479,7 +589,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip), cmocka_unit_test(test_empty),    cmocka_unit_test(test_damage),
                 cmocka_unit_test(test_strict),     cmocka_unit_test(test_versions), cmocka_unit_test(test_foreign_text),
-                cmocka_unit_test(test_bounds),     cmocka_unit_test(test_words),
+                cmocka_unit_test(test_bounds),     cmocka_unit_test(test_words),    cmocka_unit_test(test_version_2),
+                cmocka_unit_test(test_phases),     cmocka_unit_test(test_reasons),
         };
         const char *given = getenv("SEED");
 

@@ -43,9 +43,24 @@ static void test_job_results_round_trip(void **state)
 {
         for (UnitJobResult r = 0; r < UNIT_JOB_RESULT_MAX; r++)
                 assert_int_equal(unit_job_result_from_string(unit_job_result_to_string(r)), r);
-        for (UnitJobResult r = 0; r < UNIT_JOB_RESULT_MAX; r++)
-                assert_non_null(unit_job_result_explain(r));
         assert_int_equal(unit_job_result_from_string(NULL), UNIT_JOB_RESULT_INVALID);
+}
+
+static void test_failures_are_explained(void **state)
+{
+        static const char *const sentences[UNIT_JOB_RESULT_MAX] = {
+                [UNIT_JOB_CANCELED] = "something else was asked of it meanwhile",
+                [UNIT_JOB_TIMEOUT] = "that took longer than it may, and systemd goes on with it",
+                [UNIT_JOB_FAILED] = "that failed",
+                [UNIT_JOB_DEPENDENCY] = "a unit that it requires did not start",
+                [UNIT_JOB_SKIPPED] = "a condition of the unit is not met",
+                [UNIT_JOB_REFUSED] = "systemd did not take the request",
+                [UNIT_JOB_DENIED] = "tgswitchd may not do that",
+        };
+
+        for (UnitJobResult r = 0; r < UNIT_JOB_RESULT_MAX; r++)
+                if (r != UNIT_JOB_DONE && r != UNIT_JOB_SHUTDOWN)
+                        assert_string_equal(unit_job_result_explain(r), sentences[r]);
 }
 
 /* Every word of systemd's that is not "done" is not a success, and neither is a word that it does not have
@@ -149,6 +164,7 @@ int main(void)
                 cmocka_unit_test(test_only_two_states_are_stopped),
                 cmocka_unit_test(test_active_states_round_trip),
                 cmocka_unit_test(test_job_results_round_trip),
+                cmocka_unit_test(test_failures_are_explained),
                 cmocka_unit_test(test_only_done_is_done),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_globs),

@@ -287,6 +287,12 @@ static void test_pinned_addresses(void **state)
 #define END   "-----END CERTIFICATE-----\n"
 #define BODY  "MIIBgjCCASmgAwIBAgIUWbq3\nZ3Y0MjQyMA==\n"
 
+/* What is wrong with a certificate, as the administrator is told. */
+#define NO_BEGIN "has no line -----BEGIN CERTIFICATE-----, so it is no certificate in PEM"
+#define NO_END   "has no line -----END CERTIFICATE-----, so it is cut off"
+#define NO_BODY  "has something else than a certificate between its BEGIN and its END line"
+#define HAS_KEY  "has a private key in it, which nobody else must get and which tgswitchd sends to no server"
+
 static void test_certificates(void **state)
 {
         static const struct {
@@ -296,27 +302,29 @@ static void test_certificates(void **state)
                 { "Certificate:\n    Data:\n" BEGIN BODY END, NULL }, /* as openssl x509 -text prints it */
                 { BEGIN BODY END BEGIN BODY END, NULL },
                 { BEGIN "MIIBgjCC\r\nASmgAwIB\r\n" END, NULL },
-                { "", "no line -----BEGIN" },
-                { "\x30\x82\x01\x82\x30\x82", "no line -----BEGIN" }, /* DER */
-                { "-----BEGIN CERTIFICATE REQUEST-----\n" BODY "-----END CERTIFICATE REQUEST-----\n", "no line" },
-                { BEGIN BODY, "cut off" },
-                { END BEGIN BODY, "cut off" },
-                { BEGIN END, "something else" },
-                { BEGIN "MIIB" BEGIN END, "something else" },
-                { BEGIN "MIIBg\n" END, "something else" },
-                { BEGIN "not a certificate\n" END, "something else" },
-                { BEGIN BODY END "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", "private key" },
-                { "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n" BEGIN BODY END,
-                  "private key" },
-                { "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB", "private key" },
+                { "", NO_BEGIN },
+                { "\x30\x82\x01\x82\x30\x82", NO_BEGIN }, /* DER */
+                { "-----BEGIN CERTIFICATE REQUEST-----\n" BODY "-----END CERTIFICATE REQUEST-----\n", NO_BEGIN },
+                { BEGIN BODY, NO_END },
+                { END BEGIN BODY, NO_END },
+                { BEGIN END, NO_BODY },
+                { BEGIN "MIIB" BEGIN END, NO_BODY },
+                { BEGIN "MIIBg\n" END, NO_BODY },
+                { BEGIN "not a certificate\n" END, NO_BODY },
+                { BEGIN BODY END "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n", HAS_KEY },
+                { "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n" BEGIN BODY END, HAS_KEY },
+                { "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB", HAS_KEY },
         };
 
         FOREACH_ELEMENT(row, rows) {
                 const char *problem = webhook_certificate_problem(row->bytes, strlen(row->bytes));
 
-                if (!row->problem != !problem || (problem && !strstr(problem, row->problem)))
+                if (!row->problem != !problem || (problem && !streq(problem, row->problem)))
                         fail_msg("%s: %s, expected %s", row->bytes, problem ?: "good", row->problem ?: "good");
         }
+        assert_string_equal(webhook_certificate_problem("", 0), NO_BEGIN);
+        assert_string_equal(webhook_certificate_problem(BEGIN, strlen(BEGIN)), NO_END);
+        assert_string_equal(webhook_certificate_problem(BEGIN END, strlen(BEGIN END)), NO_BODY);
         assert_true(webhook_certificate_has_key("-----BEGIN RSA PRIVATE KEY-----", 31));
         assert_false(webhook_certificate_has_key(BEGIN BODY END, strlen(BEGIN BODY END)));
         /* Behind a NUL, too: the file is sent as a whole. */
