@@ -25,11 +25,12 @@ make_quietly()
         make -s -j"$(nproc)" CONFIG=release BUILDROOT="$BUILDROOT" "$@"
 }
 
-# Lists of files: mode, owner and path, with manual pages by the name that they have before they are compressed.
+# Lists of files: mode, owner and path, with manual pages by the name that they have before they are compressed. Where
+# zsh looks is another place for each kind of package.
 in_one_form()
 {
         sed -e 's| \./| /|' -e 's| /lib/systemd/| /usr/lib/systemd/|' -e '\| /usr/share/man/|s|\.gz$||' \
-                -e '\|/README\.md\.gz$|s|\.gz$||' | sort -k 3
+                -e '\|/README\.md\.gz$|s|\.gz$||' -e 's|/zsh/site-functions/|/zsh/vendor-completions/|' | sort -k 3
 }
 
 deb_files()
@@ -83,7 +84,8 @@ unit_actions()
 # The same of an RPM, whose scripts are all in one list.
 rpm_unit_actions()
 {
-        rpm --dbpath "$dir/rpmdb" -qp --scripts "$1" | sed -n 's/^ *\(systemctl .*[^ ]\) || :$/\1/p' |
+        rpm --dbpath "$dir/rpmdb" -qp --scripts "$1" | sed -e ':more' -e '/\\$/{ N; s/ *\\\n */ /; b more; }' |
+                sed -n 's/^ *\(systemctl .*[^ ]\) || :$/\1/p' |
                 grep -v '^systemctl daemon-reload$' | sort -u
 }
 
@@ -160,6 +162,16 @@ check_purge()
         check_equal "but a mask is no such unit" "$links $unit ./var/cache ./var/lib/other" "$(purged ln -s /dev/null)"
 }
 
+check_removal()
+{
+        local root=$dir/removed textfiles=$dir/removed/var/lib/prometheus/node-exporter
+
+        mkdir -p "$root/run/tgswitch" "$textfiles"
+        touch "$textfiles"/{tgswitch,apt}.prom
+        DPKG_ROOT=$root sh packaging/debian/postrm remove
+        check_equal "what Prometheus was told does not outlive a removal" apt.prom "$(ls "$textfiles")"
+}
+
 check_rpm()
 {
         if ! command -v rpmbuild >/dev/null; then
@@ -180,7 +192,7 @@ check_rpm()
                 "$(rpm --dbpath "$dir/rpmdb" -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$rpm" |
                         sed -n 's/^drwx------ //p' | sort)"
         check_equal "its scripts start and stop nothing else either" \
-                "systemctl --no-reload disable tgswitchd-credential.socket tgswitchd.service tgswitch-local.service
+                "systemctl --no-reload disable tgswitchd-credential.socket tgswitchd.service tgswitch-local.service tgswitch-metrics.timer
 systemctl --no-reload preset tgswitchd-credential.socket tgswitchd.service
 systemctl reload dbus.service
 systemctl start tgswitchd-credential.socket tgswitchd.service
@@ -200,5 +212,6 @@ check "one that is missing is found" fails same_files "$dir/installed" "$dir/les
 sed '/bin\/tgswitchctl$/s/^-rwx/-rws/' "$dir/deb" >"$dir/other"
 check "one with another mode is found" fails same_files "$dir/installed" "$dir/other"
 check_purge
+check_removal
 check_rpm
 tap_done

@@ -31,7 +31,7 @@ exposure_max()
                 echo 12
                 ;;
         # Clients of the bus without a network. Most of it is that they are root's.
-        tgswitch-local*.service | tgswitch-cloud*.service)
+        tgswitch-local*.service | tgswitch-cloud*.service | tgswitch-metrics.service)
                 echo 5
                 ;;
         # A service that nobody has thought about.
@@ -114,7 +114,7 @@ check_checks()
 }
 
 check "everything is installed" make_root || tap_done
-for path in units/*.service units/*.socket; do
+for path in units/*.service units/*.socket units/*.timer; do
         unit=${path#units/}
         check "systemd has nothing to say about $unit" verify "${unit/@./@shop.}"
         check "$unit names manual pages that there are" documented "$unit"
