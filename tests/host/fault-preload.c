@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Faults inside tgswitchd, for scenarios of the scratch host (points.sh has the shell's side of it). Loaded by
- * LD_PRELOAD, it stands between libc and the daemon with its libraries, and does what files in $FAULT_DIRECTORY say:
+ * LD_PRELOAD, it stands between libc and the daemon ($FAULT_PROGRAM: another program) with its libraries, and does what
+ * files in $FAULT_DIRECTORY say:
  *
  *      at      "fsync 7 before", "connect 1 after", "rename 3 after /var/lib": the process stops at that call, as by
  *              SIGSTOP, before or after it is carried out; counted from the moment at which the file is read, and
@@ -504,13 +505,13 @@ static void *watch_directory(void *userdata)
 
 static __attribute__((constructor)) void begin(void)
 {
-        const char *path = getenv("FAULT_DIRECTORY");
+        const char *path = getenv("FAULT_DIRECTORY"), *program = getenv("FAULT_PROGRAM") ?: "tgswitchd";
         sigset_t all, before;
         pthread_t thread;
         int fd, r;
 
         /* What systemd runs before the daemon inherits the environment, too. */
-        if (!path || !streq(program_invocation_short_name, "tgswitchd"))
+        if (!path || !streq(program_invocation_short_name, program))
                 return;
         fd = inotify_init1(IN_CLOEXEC);
         r = inotify_add_watch(fd, path, IN_MOVED_TO | IN_DELETE);

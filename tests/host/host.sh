@@ -85,7 +85,30 @@ Before=tgswitchd.service
 ExecStart=/bin/sh -c 'read -r _ </var/lib/watched'
 EOF
         canary_install
+        messages_install
         host_cgroups_create
+}
+
+# Has every program in the host tell which messages it brings out (tests/messages), into the file that the caller names.
+# They all write into one FIFO, which a sandbox lets through.
+messages_install()
+{
+        MESSAGES_READER=
+        [[ -n ${MESSAGES_RECORD:-} && $CONFIG != asan ]] || return 0
+        mkfifo --mode=622 "$HOST_ROOT/var/lib/messages"
+        exec {MESSAGES}<>"$HOST_ROOT/var/lib/messages"
+        sed '/^$/Q' <&"$MESSAGES" >>"$MESSAGES_RECORD" &
+        MESSAGES_READER=$!
+        host_put /usr/lib/record-preload.so 755 <"$BUILD/tests/messages/record-preload.so"
+        echo /usr/lib/record-preload.so >>"$HOST_ROOT/etc/ld.so.preload"
+}
+
+# Nothing of the host runs any more. An empty line is the end of what it told.
+messages_end()
+{
+        [[ -n ${MESSAGES_READER:-} ]] || return 0
+        echo >&"$MESSAGES"
+        wait "$MESSAGES_READER"
 }
 
 # Control groups of its own, in every hierarchy: PID 1 of the host takes the one it is started in for the whole tree,
@@ -221,6 +244,7 @@ host_exit()
 
         trap - EXIT INT TERM
         [[ -n $HOST_LEADER ]] && kill -s KILL "$HOST_LEADER" && wait "$HOST_NSPAWN"
+        messages_end
         if ((status != 0)) && mountpoint -q "$HOST_ROOT"; then
                 host_save_logs
         fi
