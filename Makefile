@@ -3,6 +3,8 @@
 #   make            build tgswitchd, tgswitchctl and tgswitch-exec
 #   make check      install what the tests need, run every tier, close with "N passed, N failed"
 #   make check-sim  SEEDS=1000 runs of the daemon in a simulated world; a seed that breaks a law is printed
+#   make messages   every message that tells somebody what is wrong, and which test of the last run provoked it
+#   make screens    the screens in the documentation, written anew by a real run
 #   make check-window   the ten minutes after logOut, unscaled; takes eleven
 #   make check-mutants
 #                   put deliberate mistakes into a copy of the code, one at a time: a test has to notice each;
@@ -25,6 +27,8 @@ PREFIX      ?= /usr
 SYSCONFDIR  ?= /etc
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 PRESETDIR   ?= $(UNITDIR)-preset
+# Where Debian's zsh looks; others take $(PREFIX)/share/zsh/site-functions.
+ZSHDIR      ?= $(PREFIX)/share/zsh/vendor-completions
 
 PACKAGES       := libsystemd libcurl json-c inih zlib
 TEST_PACKAGES  := cmocka libmicrohttpd openssl
@@ -54,7 +58,8 @@ ifeq ($(CONFIG),release)
 CONFIG_CFLAGS  = -O2 $(HARDENING_CFLAGS)
 LDFLAGS_ALL    = $(HARDENING_LDFLAGS) $(LDFLAGS)
 else ifeq ($(CONFIG),asan)
-CONFIG_CFLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+# What gcc does itself of snprintf(), tests/messages does not hear of.
+CONFIG_CFLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-builtin-snprintf
 LDFLAGS_ALL    = -fsanitize=address,undefined $(LDFLAGS)
 else ifeq ($(CONFIG),clang)
 CC            := clang
@@ -108,18 +113,22 @@ FAULT_LIBRARY     := $(BUILD)/tests/host/fault-preload.so
 CANARY_PROGRAMS   := $(BUILD)/tests/host/canary-find $(BUILD)/tests/host/canary-plant
 CANARY            := $(BUILD)/tests/host/canary-preload.so $(CANARY_PROGRAMS)
 MEMORY_SEARCH     := $(BUILD)/tests/host/memory-search
+# Tells which messages the programs bring out in tests, and what reads the sources for all there are.
+MESSAGES_LIBRARY  := $(BUILD)/tests/messages/record-preload.so
+MESSAGES_EXTRACT  := $(BUILD)/tests/messages/extract
 # Tries in a scratch host what somebody may do there.
 MATRIX_PROBE      := $(BUILD)/tests/host/matrix-probe
 
 BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCES),$(BUILD)/tgswitchctl) \
             $(if $(wildcard daemon/exec/tgswitch-exec.c),$(BUILD)/tgswitch-exec)
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
+INTERFACES := $(foreach i,Manager Bot Job,$(BUILD)/dbus/org.tgswitch1.$(i).xml)
 
-.PHONY: all tests fuzzers man check check-sim check-window check-mutants fuzz demo lint tidy install uninstall clean deps
-all: $(if $(filter fuzz coverage,$(CONFIG)),$(FUZZERS),$(BINARIES))
+.PHONY: all tests fuzzers man check messages check-sim check-window check-mutants fuzz demo screens lint tidy install uninstall clean deps
+all: $(if $(filter fuzz coverage,$(CONFIG)),$(FUZZERS),$(BINARIES) $(INTERFACES))
 
 tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(MEMORY_SEARCH) $(MATRIX_PROBE) \
-       $(CANARY) $(SIMULATION) $(FUZZERS)
+       $(CANARY) $(MESSAGES_LIBRARY) $(MESSAGES_EXTRACT) $(SIMULATION) $(FUZZERS)
 
 fuzzers: $(FUZZERS)
 
@@ -139,6 +148,15 @@ $(BUILD)/tgswitchctl: $(call objects,$(CTL_SOURCES)) $(BUILD)/libtgswitch.a
 # In front of a worker's program, so without the libraries: libc alone is there in every sandbox.
 $(BUILD)/tgswitch-exec: $(BUILD)/daemon/exec/tgswitch-exec.o $(BUILD)/libtgswitch.a
 	$(CC) $(LDFLAGS_ALL) -o $@ $^
+
+# The tables of the bus, as the daemon would describe them.
+$(BUILD)/introspect: $(BUILD)/daemon/introspect.o $(BUILD)/libtgswitch.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+
+$(INTERFACES): $(BUILD)/dbus/%.xml: $(BUILD)/introspect
+	@mkdir -p $(@D)
+	$< $* >$@.new
+	mv $@.new $@
 
 # An archive, so that a test gets the helpers it uses and no others.
 $(BUILD)/libtests.a: $(call objects,$(TEST_SHARED))
@@ -177,12 +195,19 @@ $(MEMORY_SEARCH): $(BUILD)/tests/host/memory-search.o
 # Without a sanitizer, whose library would have to be the first in the process.
 $(FAULT_LIBRARY): tests/host/fault-preload.c daemon/base/macro.h
 $(BUILD)/tests/host/canary-preload.so: tests/host/canary-preload.c tests/canary.h daemon/base/macro.h
-$(FAULT_LIBRARY) $(BUILD)/tests/host/canary-preload.so:
+$(MESSAGES_LIBRARY): tests/messages/record-preload.c daemon/base/macro.h
+$(FAULT_LIBRARY) $(BUILD)/tests/host/canary-preload.so $(MESSAGES_LIBRARY):
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -std=gnu17 -g -O2 -fPIC $(WARNINGS) $(CFLAGS) -shared -o $@ $< -lpthread
 
-$(CANARY_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/tests/%.o
+$(CANARY_PROGRAMS) $(MESSAGES_EXTRACT): $(BUILD)/tests/%: $(BUILD)/tests/%.o
 	$(CC) $(LDFLAGS_ALL) -o $@ $^
+
+# The literals of a source, for tests/messages/list.
+$(BUILD)/%.texts: %.c $(MESSAGES_EXTRACT)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -std=gnu17 -MMD -MP -MT $@ -MF $@.d -E -o $@.i $<
+	$(MESSAGES_EXTRACT) <$@.i >$@.new && mv $@.new $@ && rm $@.i
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -203,11 +228,14 @@ $(BUILD)/man/%: packaging/man/%.scd
 	scdoc <$< >$@
 
 deps:
-	@tests/install-deps
+	@BUILDROOT=$(BUILDROOT) tests/install-deps
 
 # The scripts call make themselves, once for each CONFIG, so nothing of this one's flags goes down to them.
 check: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/run
+
+messages:
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/messages/report
 
 check-sim: $(SIMULATION)
 	$(SIMULATION) --corpus=tests/simulation/corpus --seeds=$(SEEDS) --jobs=$(shell nproc) --coverage
@@ -224,6 +252,9 @@ fuzz: deps
 demo: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo
 
+screens: deps
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/screens
+
 lint:
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/run-lint
 
@@ -232,15 +263,21 @@ relocate = sed -e 's|/usr/bin/tgswitch|$(PREFIX)/bin/tgswitch|g' -e 's|/usr/libe
                -e 's|/etc/tgswitch|$(SYSCONFDIR)/tgswitch|g'
 
 UNITS := $(notdir $(wildcard units/*.service units/*.socket units/*.timer))
+SCHEMAS := $(wildcard packaging/schema/*.json)
 # What is installed and belongs to nobody but us; the administrator's files below SYSCONFDIR are not among them.
 INSTALLED = $(PREFIX)/libexec/tgswitch/tgswitchd $(PREFIX)/libexec/tgswitch/tgswitch-exec $(PREFIX)/bin/tgswitchctl \
             $(addprefix $(UNITDIR)/,$(UNITS)) \
             $(PREFIX)/lib/sysusers.d/tgswitch.conf $(PREFIX)/lib/tmpfiles.d/tgswitch.conf \
+            $(PREFIX)/lib/systemd/catalog/tgswitch.catalog \
             $(PRESETDIR)/90-tgswitch.preset \
             $(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf \
             $(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service \
             $(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy \
             $(PREFIX)/share/polkit-1/rules.d/50-org.tgswitch1.rules \
+            $(addprefix $(PREFIX)/share/dbus-1/interfaces/,$(notdir $(INTERFACES))) \
+            $(addprefix $(PREFIX)/share/tgswitch/schema/,$(notdir $(SCHEMAS))) \
+            $(PREFIX)/share/tgswitch/prometheus/tgswitch.rules.yml \
+            $(PREFIX)/share/bash-completion/completions/tgswitchctl $(ZSHDIR)/_tgswitchctl \
             $(foreach m,$(notdir $(MANPAGES)),$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(m))
 
 install: all man
@@ -252,10 +289,16 @@ install: all man
 	install -D -m 644 units/tgswitch.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tgswitch.conf
 	install -D -m 644 units/tgswitch.preset $(DESTDIR)$(PRESETDIR)/90-tgswitch.preset
 	$(relocate) units/tgswitch.tmpfiles | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgswitch.conf
+	install -D -m 644 packaging/catalog/tgswitch.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/tgswitch.catalog
 	install -D -m 644 conf/org.tgswitch1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.tgswitch1.conf
 	install -D -m 644 conf/org.tgswitch1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.tgswitch1.service
 	install -D -m 644 conf/org.tgswitch1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/org.tgswitch1.policy
 	install -D -m 644 conf/org.tgswitch1.rules $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d/50-org.tgswitch1.rules
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces $(INTERFACES)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tgswitch/schema $(SCHEMAS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tgswitch/prometheus packaging/prometheus/tgswitch.rules.yml
+	install -D -m 644 packaging/completion/bash/tgswitchctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tgswitchctl
+	install -D -m 644 packaging/completion/zsh/_tgswitchctl $(DESTDIR)$(ZSHDIR)/_tgswitchctl
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/bots.d $(DESTDIR)$(SYSCONFDIR)/tgswitch/tgswitch.conf.d
 	install -d -m 700 $(addprefix $(DESTDIR)$(SYSCONFDIR)/tgswitch/,tokens tokens.encrypted secrets secrets.encrypted)
 	install -d $(DESTDIR)$(SYSCONFDIR)/tgswitch/certificates
@@ -295,7 +338,8 @@ $(BUILDROOT)/rpm/built: $(PACKAGE_FILES)
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tgswitch
-	-rmdir $(DESTDIR)$(PREFIX)/libexec/tgswitch
+	-rmdir $(DESTDIR)$(PREFIX)/libexec/tgswitch $(addprefix $(DESTDIR)$(PREFIX)/share/tgswitch,/schema /prometheus) \
+		$(DESTDIR)$(PREFIX)/share/tgswitch
 
 clean:
 	rm -rf $(BUILDROOT)

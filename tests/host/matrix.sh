@@ -131,6 +131,7 @@ matrix_expand()
         [[ $kind == call || $kind == ask ]] && [[ $object != org.* ]] || return 0
         case $object in
         manager) path=/org/tgswitch1 ;;
+        log) path=/org/freedesktop/LogControl1 ;;
         job:*) path="/org/tgswitch1/job/{$object}" ;;
         *) path=/org/tgswitch1/bot/$object ;;
         esac

@@ -93,6 +93,24 @@ property_rows()
         done < <(members "$2")
 }
 
+# log_control_rows: what is logged is for everybody to see, and for root to change.
+log_control_rows()
+{
+        local interface kind name signature writers value
+
+        while read -r interface kind name signature; do
+                [[ $interface == org.freedesktop.LogControl1 && $kind == property ]] || continue
+                case $name in
+                LogLevel) writers="yes no no no no no no" value=notice ;;
+                LogTarget) writers="yes no no no no no no" value=auto ;;
+                *) writers="no" value=something ;;
+                esac
+                matrix_row "properties of LogControl1, read: $name" yes call log DBus.Properties.Get ss "$interface" "$name"
+                matrix_row "properties of LogControl1, written: $name" "$writers" \
+                        call log DBus.Properties.Set ssv "$interface" "$name" "$signature" "$value"
+        done < <(members /org/freedesktop/LogControl1)
+}
+
 # check_complete: each method that some object of the daemon's has is in some row.
 check_complete()
 {
@@ -164,10 +182,13 @@ stage
 property_rows manager /org/tgswitch1
 property_rows shop /org/tgswitch1/bot/shop
 property_rows job:busy "/org/tgswitch1/job/$(job_number busy)"
+log_control_rows
 matrix_rows <<EOT
 ListBots                                | yes  | call manager Manager.ListBots
 GetBot                                  | yes  | call manager Manager.GetBot s shop
 ListJobs                                | yes  | call manager Manager.ListJobs
+GetHistory                              | yes  | call manager Manager.GetHistory a{sv} 0
+GetMetrics                              | yes  | call manager Manager.GetMetrics
 EOT
 # of: root admin keeper sudo user tgswitch worker
 matrix_rows <<EOT
