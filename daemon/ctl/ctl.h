@@ -33,15 +33,15 @@ typedef struct Ctl {
         bool environment, exec, pending_updates, undo, force, restart; /* of adopt */
         bool encrypt, plain, webhook;                                  /* of set-token, as is `force` */
         bool no_ask_password, help, version;
-        bool quiet; /* of is-local */
-        bool brief; /* no verb was given: all on one screen, and what to do next */
+        bool quiet;  /* of is-local */
+        bool brief;  /* no verb was given: all on one screen, and what to do next */
         pid_t agent; /* ctl-agent.h; 0: none runs */
         const char *reason, *on_undrained, *hold_at, *output, *hold_for, *hold_until, *bot;
         const char *limit, *since;             /* of history */
         const char *token_file, *initial_seat; /* of add */
         char **workers;                        /* the same; owned */
-        const char *host; /* whose system bus: [USER@]HOST, by ssh; NULL: that of this host */
-        char **arguments; /* what follows the verb; NULL-terminated */
+        const char *host;                      /* whose system bus: [USER@]HOST, by ssh; NULL: that of this host */
+        char **arguments;                      /* what follows the verb; NULL-terminated */
 
         bool terminal; /* standard output is one */
         bool dumb;     /* which obeys no control codes: lines cannot be written over */

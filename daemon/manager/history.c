@@ -53,6 +53,16 @@ static int keep(Manager *m, HistoryEntry *e)
         return 0;
 }
 
+/* Those of a batch that the disk did not take. */
+static void keep_all(Manager *m, HistoryBatch *batch)
+{
+        for (size_t i = 0; i < batch->n; i++)
+                if (keep(m, batch->entries + i) < 0) {
+                        (void) log_oom();
+                        return;
+                }
+}
+
 static void on_history_timer(void *userdata)
 {
         Manager *m = userdata;
@@ -75,8 +85,10 @@ static void complain(Manager *m, int r)
                                          m->state_directory);
         m->history_complained = true;
         m->history_timer = clock_timer_free(m->history_timer);
-        if (clock_timer_new(&m->history_timer, m->event, wait, on_history_timer, m) < 0)
-                log_warning("Failed to arm a timer; the history is written when the next job ends.");
+        r = clock_timer_new(&m->history_timer, m->event, wait, on_history_timer, m);
+        if (r < 0)
+                /* What is kept is in the record of its bot, too, as long as that has no other job. */
+                sd_event_exit(m->event, log_error_errno(r, "Failed to arm a timer, giving up: %m"));
 }
 
 static void on_appended(DiskJob *job, int r, void *userdata)
@@ -85,9 +97,8 @@ static void on_appended(DiskJob *job, int r, void *userdata)
         Manager *m = batch->manager;
 
         batch_unlink(batch);
-        for (size_t i = 0; i < batch->n && r < 0; i++)
-                if (keep(m, batch->entries + i) < 0)
-                        (void) log_oom();
+        if (r < 0)
+                keep_all(m, batch);
         batch_free(batch);
         if (r < 0) {
                 complain(m, r);
@@ -112,8 +123,9 @@ void manager_history_write(Manager *m)
                 return;
         }
         *batch = (HistoryBatch){
-                .manager = m, .entries = TAKE_PTR(m->history_kept), .n = m->n_history_kept, .next = m->history_batches
+                .manager = m, .entries = m->history_kept, .n = m->n_history_kept, .next = m->history_batches
         };
+        m->history_kept = NULL;
         m->n_history_kept = 0;
         m->history_batches = batch;
         m->history_timer = clock_timer_free(m->history_timer);
@@ -149,8 +161,7 @@ void bot_history_keep(Bot *b)
         if (r >= 0)
                 r = keep(b->manager, &e);
         if (r < 0)
-                bot_log_errno(b, LOG_WARNING, r, "Failed to keep job %" PRIu32 " for the history, ignoring: %m",
-                              b->record.job.id);
+                (void) log_oom();
 }
 
 void bot_history_append(Bot *b)

@@ -453,10 +453,13 @@ static void test_reasons(void **state)
 
 static void remove_text(char *text, const char *from, const char *to)
 {
-        char *first = strstr(text, from), *last = first ? strstr(first, to) : NULL;
+        char *first = strstr(text, from), *rest;
 
-        assert_non_null(last);
-        memmove(first, last + strlen(to), strlen(last + strlen(to)) + 1);
+        assert_non_null(first);
+        rest = strstr(first, to);
+        assert_non_null(rest);
+        rest += strlen(to);
+        memmove(first, rest, strlen(rest) + 1);
 }
 
 /* A package is upgraded in the middle of a move: what version 2 wrote is read, and what it did not know is not known.
