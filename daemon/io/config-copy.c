@@ -36,36 +36,10 @@ static bool is_bad(const ConfigProblems *problems, const char *bot)
         return false;
 }
 
-/* Whether a bot that is gone has a worker of this one, by the old copy. As long as that is kept, reading it back would
- * refuse one of the two, and the one that may be on its way must not be it. */
-static bool has_worker_of_gone(const BotConfig *b, const ConfigTexts *texts, const Config *old)
-{
-        for (size_t i = 0; b && old && i < old->n_bots; i++) {
-                if (has_bot(texts, old->bots[i]->name))
-                        continue;
-                STRV_FOREACH(w, b->workers)
-                        if (strv_contains(old->bots[i]->workers, *w))
-                                return true;
-        }
-        return false;
-}
-
-/* The texts of a configuration, and what they say; NULL: they cannot be used. */
-typedef struct Source {
-        ConfigTexts texts;
-        Config *config;
-} Source;
-
-static void source_done(Source *s)
-{
-        config_texts_done(&s->texts);
-        config_free(s->config);
-}
-
 /* The new files, without those of bad bots; the old ones of bots that are bad now, or gone. */
-static int select_texts(const Source *new, const Source *old_source, const ConfigProblems *problems, Selection *ret)
+static int select_texts(const ConfigTexts *texts, const ConfigTexts *old, const ConfigProblems *problems,
+                        Selection *ret)
 {
-        const ConfigTexts *texts = &new->texts, *old = &old_source->texts;
         Selection s = {};
 
         s.items = calloc(texts->n + old->n + 1, sizeof(ConfigText *));
@@ -74,8 +48,7 @@ static int select_texts(const Source *new, const Source *old_source, const Confi
         for (size_t i = 0; i < texts->n; i++) {
                 const ConfigText *t = texts->items + i;
 
-                if (!t->bot || (bot_name_is_valid(t->bot) && !is_bad(problems, t->bot) &&
-                                !has_worker_of_gone(config_find_bot(new->config, t->bot), texts, old_source->config)))
+                if (!t->bot || (bot_name_is_valid(t->bot) && !is_bad(problems, t->bot)))
                         s.items[s.n++] = t;
         }
         for (size_t i = 0; i < old->n; i++) {
@@ -219,27 +192,41 @@ static int write_copy(const char *path, const Selection *s)
 
 int config_save_copy(const char *const *directories, const char *copy)
 {
-        _cleanup_(source_done) Source new = {}, old = {};
+        _cleanup_(config_texts_done) ConfigTexts texts = {}, old = {};
         _cleanup_(config_problems_done) ConfigProblems problems = {}, ignored = {};
+        _cleanup_(config_freep) Config *config = NULL;
         _cleanup_(selection_done) Selection s = {};
         int r;
 
-        r = config_texts_read(directories, &new.texts, &problems);
+        r = config_texts_read(directories, &texts, &problems);
         if (r < 0)
                 return r;
-        r = config_from_texts(&new.texts, &new.config, &problems);
+        r = config_from_texts(&texts, &config, &problems);
         if (r < 0)
                 return r;
         /* What cannot be read of the old copy is not kept. */
-        r = config_texts_read((const char *const[]){ copy, NULL }, &old.texts, &ignored);
-        if (r >= 0)
-                r = config_from_texts(&old.texts, &old.config, &ignored);
-        if (r < 0 && r != -EINVAL)
-                return r;
-        r = select_texts(&new, &old, &problems, &s);
+        r = config_texts_read((const char *const[]){ copy, NULL }, &old, &ignored);
         if (r < 0)
                 return r;
-        return is_what_is_there(&s, &old.texts) ? 0 : write_copy(copy, &s);
+        r = select_texts(&texts, &old, &problems, &s);
+        if (r < 0)
+                return r;
+        return is_what_is_there(&s, &old) ? 0 : write_copy(copy, &s);
+}
+
+int config_load_copy(const char *copy, Config **ret)
+{
+        _cleanup_(config_texts_done) ConfigTexts texts = {};
+        _cleanup_(config_problems_done) ConfigProblems problems = {};
+        int r;
+
+        if (access(copy, F_OK) < 0)
+                return -errno;
+        r = config_texts_read((const char *const[]){ copy, NULL }, &texts, &problems);
+        if (r < 0)
+                return r;
+        texts.is_copy = true;
+        return config_from_texts(&texts, ret, &problems);
 }
 
 int config_copy_forget_bot(const char *copy, const char *bot)

@@ -119,14 +119,15 @@ static int read_bot(const ConfigText *text, const BotConfig *defaults, ConfigPro
         return 0;
 }
 
-/* Returns 1 if the bot's workers are its own alone, 0 if not, with a problem added. */
+/* Returns 1 if the bot's workers are its own alone, 0 if not, with a problem added. Without `owners` only the server is
+ * looked at. */
 static int check_workers(const Config *c, const WorkerOwners *owners, const BotConfig *b, unsigned line,
                          ConfigProblems *problems)
 {
         int r;
 
         STRV_FOREACH(worker, b->workers) {
-                const WorkerOwner *other = worker_owners_find(owners, *worker);
+                const WorkerOwner *other = owners ? worker_owners_find(owners, *worker) : NULL;
 
                 if (unit_name_matches(*worker, c->server_unit))
                         r = config_problem_add(problems, b->path, line, b->name,
@@ -163,7 +164,7 @@ static int read_bots(const ConfigTexts *texts, const BotConfig *defaults, Config
                         return r;
                 if (!b)
                         continue;
-                r = check_workers(c, &owners, b, line, problems);
+                r = check_workers(c, texts->is_copy ? NULL : &owners, b, line, problems);
                 if (r < 0)
                         return r;
                 if (r == 0)

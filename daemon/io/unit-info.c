@@ -177,15 +177,13 @@ static void info_finish(InfoCall *i, int r)
         i->handler(&i->base, r, r < 0 ? NULL : &i->info, i->base.userdata);
 }
 
-/* What units see there is not what we do: our own sandbox has another /tmp and no /home (tgswitchd.service). */
+/* Below /usr what is there is there for all, as long as the unit does not mount something over it, and looking does not
+ * wait for a network file system, or for an automount that nobody has asked for. */
 static bool is_seen_by_all(const UnitInfo *info, const char *path)
 {
-        static const char *const hidden[] = { "/home/", "/root/", "/tmp/", "/var/tmp/", "/run/", "/dev/", "/proc/" };
+        const UnitSandbox *s = &info->sandbox;
 
-        FOREACH_ELEMENT(h, hidden)
-                if (startswith(path, *h))
-                        return false;
-        return path[0] == '/' && isempty(info->sandbox.root_directory) && isempty(info->sandbox.root_image);
+        return startswith(path, "/usr/") && isempty(s->root_directory) && isempty(s->root_image) && s->n_binds == 0;
 }
 
 /* The command is one string by now, and a path may have blanks in it: it is missing where no beginning of the string is

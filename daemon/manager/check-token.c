@@ -12,6 +12,7 @@ struct TokenCheck {
         Bot *bot;
         bool restore_webhook;
         Moment logged_in; /* on record before it */
+        Moment noted;     /* since */
         token_check_handler_t handler;
         void *userdata;
         BotApiCall *call;
@@ -106,7 +107,7 @@ static void on_webhook_info(BotApiCall *call, const BotApiReply *reply, void *us
         else if (!c->restore_webhook)
                 report(c, TOKEN_ACCEPTED, TOKEN_WEBHOOK_GONE, "");
         else if (set_webhook(c) < 0)
-                report(c, TOKEN_ACCEPTED, TOKEN_WEBHOOK_GONE, "The webhook could not be set again; try again.");
+                report(c, TOKEN_ACCEPTED, TOKEN_WEBHOOK_GONE, NULL);
 }
 
 static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -128,8 +129,8 @@ static void on_get_me(BotApiCall *call, const BotApiReply *reply, void *userdata
                                                       : "did not say that it takes the token",
                      said ?: "no memory") < 0)
                 sentence = NULL;
-        /* No session has begun with it. */
-        if (outcome == LOGIN_OUTCOME_REFUSED) {
+        /* No session has begun with it. Whoever has written there since knows of another one. */
+        if (outcome == LOGIN_OUTCOME_REFUSED && b->record.logged_in.boottime_usec == c->noted.boottime_usec) {
                 b->record.logged_in = c->logged_in;
                 bot_record_aside(b);
         }
@@ -178,11 +179,11 @@ AskResult bot_check_token(Bot *b, bool restore_webhook, token_check_handler_t ha
         /* As long as it runs no cutover begins. */
         b->n_checks++;
         note_new_session(b);
+        c->noted = b->record.logged_in;
         r = bot_call(b, seat, BOTAPI_GET_ME, NULL, 0, NULL, on_get_me, c, &c->call);
         if (r < 0) {
                 token_check_free(c);
-                return ask_answer(ASK_FAILED, ret_message, "The server could not be asked: %s. Try again.",
-                                  strerror(-r));
+                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
         }
         *ret = c;
         return ASK_OK;

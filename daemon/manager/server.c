@@ -233,6 +233,14 @@ static void start_unit(ServerCall *c)
 
 static bool server_is_used(const Manager *m);
 
+static const char *how_to_get(const char *program)
+{
+        if (streq(strrchr(program, '/'), "/telegram-bot-api"))
+                return "It is in no package of Debian: build it as https://github.com/tdlib/telegram-bot-api says and put it "
+                       "there, see THE LOCAL SERVER in tgswitch(7).";
+        return "Install what it belongs to, or correct ExecStart= of the unit.";
+}
+
 static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         ServerCall *c = userdata;
@@ -267,11 +275,8 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
         } else if (state == UNIT_ACTIVE || state == UNIT_RELOADING) {
                 probe(c);
         } else if (missing && c->flags && c != c->manager->server_call) {
-                snprintf(why, sizeof(why),
-                         "%s cannot run: its program %s is not there. It is in no package of Debian: build it as "
-                         "https://github.com/tdlib/telegram-bot-api says and put it there, see THE LOCAL SERVER in "
-                         "tgswitch(7).",
-                         unit, missing);
+                snprintf(why, sizeof(why), "%s cannot run: its program %s is not there. %s", unit, missing,
+                         how_to_get(missing));
                 finish(c, SERVER_FAILED, why);
         } else if (!(c->flags & SERVER_START) || (c == c->manager->server_call && !server_is_used(c->manager))) {
                 snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);

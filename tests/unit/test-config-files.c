@@ -142,35 +142,62 @@ static void test_odd_names_are_not_copied(void **state)
         assert_null(left);
 }
 
-/* A bot that is moved outlives its file, also where another one has its worker by now: read back, the copy has no two
- * that claim the same, of which one would be refused. Once it is forgotten the other one is copied. */
+/* A bot that is moved outlives its file, also where another one has its worker by now, by name or by a glob, and also
+ * where that one was there before: read back, the copy has both, and all that was good of each. */
 static void test_worker_of_two(void **state)
+{
+        static const char *const workers[][2] = {
+                { "shop.service", "shop.service" },
+                { "shop@1.service", "shop@*.service" },
+                { "shop@*.service", "shop@1.service" },
+        };
+        Fixture *f = *state;
+        const char *const directories[] = { f->root, NULL };
+
+        FOREACH_ELEMENT(w, workers) {
+                _cleanup_free_ char *copy = NULL, *path = NULL, *gone = NULL, *heir = NULL;
+                _cleanup_(config_freep) Config *c = NULL, *later = NULL;
+
+                assert_true(asprintf(&copy, "%s/copy", f->root) > 0);
+                assert_true(asprintf(&path, "%s/bots.d/zeta.conf", f->root) > 0);
+                assert_true(asprintf(&gone, "[Bot]\nWorker=other.service %s\n", (*w)[0]) > 0);
+                assert_true(asprintf(&heir, "[Bot]\nWorker=alpha.service %s\n", (*w)[1]) > 0);
+                scratch_write(f->root, "bots.d/zeta.conf", gone);
+                scratch_write(f->root, "bots.d/alpha.conf", "[Bot]\nWorker=alpha.service\n");
+                assert_int_equal(config_save_copy(directories, copy), 0);
+                assert_return_code(unlink(path), errno);
+                scratch_write(f->root, "bots.d/alpha.conf", heir);
+                assert_int_equal(config_save_copy(directories, copy), 0);
+
+                assert_int_equal(config_load_copy(copy, &c), 0);
+                assert_non_null(config_find_bot(c, "zeta"));
+                assert_non_null(config_find_bot(c, "alpha"));
+                assert_string_equal(config_find_bot(c, "zeta")->workers[1], (*w)[0]);
+                assert_string_equal(config_find_bot(c, "alpha")->workers[1], (*w)[1]);
+
+                assert_int_equal(config_copy_forget_bot(copy, "zeta"), 0);
+                assert_int_equal(config_load_copy(copy, &later), 0);
+                assert_null(config_find_bot(later, "zeta"));
+        }
+}
+
+/* The same where the file of the other one is bad, instead of gone. */
+static void test_worker_of_a_bad_one(void **state)
 {
         Fixture *f = *state;
         const char *const directories[] = { f->root, NULL };
-        _cleanup_free_ char *copy = NULL, *path = NULL, *early = NULL, *late = NULL;
-        _cleanup_(config_problems_done) ConfigProblems problems = {};
+        _cleanup_free_ char *copy = NULL;
         _cleanup_(config_freep) Config *c = NULL;
 
         assert_true(asprintf(&copy, "%s/copy", f->root) > 0);
-        assert_true(asprintf(&path, "%s/bots.d/shop.conf", f->root) > 0);
-        scratch_write(f->root, "bots.d/shop.conf", "[Bot]\nWorker=other.service shop.service\n");
+        scratch_write(f->root, "bots.d/zeta.conf", "[Bot]\nWorker=shop.service\n");
         assert_int_equal(config_save_copy(directories, copy), 0);
-        assert_return_code(unlink(path), errno);
-        scratch_write(f->root, "bots.d/early.conf", "[Bot]\nWorker=shop.service\n");
-        scratch_write(f->root, "bots.d/free.conf", "[Bot]\nWorker=free.service\n");
+        scratch_write(f->root, "bots.d/zeta.conf", "[Bot]\nWorker\n");
+        scratch_write(f->root, "bots.d/alpha.conf", "[Bot]\nWorker=shop.service\n");
         assert_int_equal(config_save_copy(directories, copy), 0);
-        assert_int_equal(config_load((const char *const[]){ copy, NULL }, &c, &problems), 0);
-        assert_int_equal(problems.n, 0);
-        assert_non_null(config_find_bot(c, "shop"));
-        assert_non_null(config_find_bot(c, "free"));
-        early = scratch_read(copy, "bots.d/early.conf");
-        assert_null(early);
-
-        assert_int_equal(config_copy_forget_bot(copy, "shop"), 0);
-        assert_int_equal(config_save_copy(directories, copy), 0);
-        late = scratch_read(copy, "bots.d/early.conf");
-        assert_non_null(late);
+        assert_int_equal(config_load_copy(copy, &c), 0);
+        assert_non_null(config_find_bot(c, "zeta"));
+        assert_non_null(config_find_bot(c, "alpha"));
 }
 
 int main(void)
@@ -182,6 +209,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_too_many_files, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_odd_names_are_not_copied, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_worker_of_two, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_worker_of_a_bad_one, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
