@@ -133,6 +133,21 @@ static const char *first_directory(const char *variable)
         return list;
 }
 
+/* Whoever ends the loop with an error has said what is wrong; the bus says nothing and ends it with EXIT_FAILURE
+ * (sd_bus_set_exit_on_disconnect(3)). */
+static int serve(sd_event *event)
+{
+        int r = sd_event_loop(event);
+
+        if (r > 0)
+                return log_error_errno(-ECONNRESET, "The system bus has gone; see 'systemctl status dbus'. systemd "
+                                                    "starts tgswitchd again, which goes on from its records.");
+        if (r < 0)
+                return log_error_errno(r, "tgswitchd ends (%m); systemd starts it again, and it goes on from its "
+                                          "records.");
+        return 0;
+}
+
 static int run(char **names, int n_fds)
 {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
@@ -167,29 +182,19 @@ static int run(char **names, int n_fds)
                 return log_error_errno(r, "Failed to connect to the system bus: %m; see 'systemctl status dbus'.");
 
         r = manager_new(&m, event, bus, &paths, gate_fd);
-        if (r < 0)
-                return log_error_errno(r, "Failed to set up: %m; systemd starts tgswitchd again.");
-        r = bus_service_new(&service, bus, m);
-        if (r < 0)
-                return log_error_errno(r, "Failed to register on the bus: %m; see 'systemctl status dbus'.");
-        r = handle_signals(event, m);
+        if (r >= 0)
+                r = bus_service_new(&service, bus, m);
+        if (r >= 0)
+                r = handle_signals(event, m);
         if (r >= 0)
                 r = manager_start(m);
+        if (r >= 0) {
+                adopt_stored_fds(m, names, n_fds);
+                r = bus_service_request_name(service, on_name, event);
+        }
         if (r < 0)
-                return log_error_errno(r, "Failed to start: %m; systemd starts tgswitchd again.");
-        adopt_stored_fds(m, names, n_fds);
-        r = bus_service_request_name(service, on_name, event);
-        if (r < 0)
-                return log_error_errno(
-                                r,
-                                "Failed to ask for org.tgswitch1 on the system bus: %m; see 'systemctl status dbus'.");
-
-        r = sd_event_loop(event);
-        if (r < 0)
-                return log_error_errno(
-                                r, "The event loop failed: %m; systemd starts tgswitchd again, which goes on from its "
-                                   "records.");
-        return r;
+                return log_error_errno(r, "Failed to set up: %m; systemd starts tgswitchd again.");
+        return serve(event);
 }
 
 int main(int argc, char *argv[])

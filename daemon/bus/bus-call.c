@@ -183,11 +183,12 @@ static void call_deny(BusCall *call, PolkitVerdict verdict, const char *why)
                                                   subject);
                 break;
         case POLKIT_UNAVAILABLE:
+                assert(why);
                 (void) sd_bus_reply_method_errorf(
                                 call->message, names[verdict],
                                 "%sOnly root may %s as long as polkitd does not answer (%s). Nothing was changed. See "
                                 "'systemctl status polkit', install polkitd where it is missing, or use sudo.",
-                                subject, actions[call->request.action].what, why ?: "no reason given");
+                                subject, actions[call->request.action].what, why);
                 break;
         default:
                 (void) sd_bus_reply_method_errorf(
@@ -304,19 +305,24 @@ static int read_credentials(sd_bus_message *reply, uint32_t *ret_uid, uint32_t *
         return r < 0 ? r : uid_known ? 0 : -ENODATA;
 }
 
-/* Not of root, whose calls no question holds up. */
-static bool user_has_too_many(const BusCall *call)
+/* The bound that this call is beyond, or 0. Not of root, whose calls no question holds up. */
+static unsigned exceeded_bound(const BusCall *call)
 {
-        size_t n = 0;
+        size_t n = 0, n_alike = 0;
 
-        for (const BusCall *other = call->list->first; other; other = other->next)
+        for (const BusCall *other = call->list->first; other && call->uid != 0; other = other->next) {
                 n += other->uid == call->uid;
-        return call->uid != 0 && n > BUS_CALLS_USER_MAX;
+                n_alike += other->uid == call->uid && other->request.handler == call->request.handler;
+        }
+        if (call->request.user_max > 0 && n_alike > call->request.user_max)
+                return call->request.user_max;
+        return n > BUS_CALLS_USER_MAX ? BUS_CALLS_USER_MAX : 0;
 }
 
 static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         BusCall *call = userdata;
+        unsigned bound;
 
         call->slot = sd_bus_slot_unref(call->slot);
         if (sd_bus_message_is_method_error(reply, NULL) || read_credentials(reply, &call->uid, &call->pid) < 0) {
@@ -326,11 +332,12 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *r
                 bus_call_free(call);
                 return 1;
         }
-        if (user_has_too_many(call)) {
+        bound = exceeded_bound(call);
+        if (bound > 0) {
                 (void) sd_bus_reply_method_errorf(call->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                                   "%u calls of your user wait for their answer already, so nothing was "
                                                   "changed; try again later.",
-                                                  BUS_CALLS_USER_MAX);
+                                                  bound);
                 bus_call_free(call);
                 return 1;
         }
@@ -364,8 +371,10 @@ int bus_call_begin(BusCallList *list, Manager *m, sd_bus_message *message, const
                 return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                         "This is answered over a bus only: call it on the system bus.");
         if (list->n >= BUS_CALLS_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many calls are waiting for their answer; try again later.");
+                return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                         "%u calls wait for their answer already, so nothing was changed; try again "
+                                         "later.",
+                                         BUS_CALLS_MAX);
         if (request->check_arguments) {
                 r = request->check_arguments(message, m, error);
                 if (r < 0)

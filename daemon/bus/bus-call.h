@@ -4,6 +4,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
+#include "bus/bus-service.h"
 #include "io/bus-queue.h"
 #include "io/polkit.h"
 #include "manager/manager.h"
@@ -43,6 +44,7 @@ typedef struct BusRequest {
         bus_call_handler_t handler;
         bool for_history;  /* also find out from which unit the call comes */
         bool for_everyone; /* it only reads: polkit is not asked, but a user has a bounded number of them open */
+        unsigned user_max; /* of these, where BUS_CALLS_USER_MAX would be too many; 0: it is not */
 } BusRequest;
 
 struct BusCall {
@@ -65,12 +67,15 @@ struct BusCall {
         TokenCheck *token_check;
         BusSwitch *switching; /* bus-switch.c: the jobs that are to be on record */
         HistoryQuery *query;  /* bus-history.c */
+        bool awaits_metrics;  /* bus-metrics.c: until there is a text */
+        bool takes_metrics;   /* and then until it is its turn to be given it */
 
         BusCall *next, *previous;
 };
 
 /* Everything that is not answered yet. */
 struct BusCallList {
+        BusService *service;
         BusCall *first;
         size_t n;
         BusQueue queue; /* of what systemd is asked */
@@ -79,6 +84,8 @@ struct BusCallList {
 /* Beyond these numbers of open calls, of all callers and of one user who is not root, new ones are refused. */
 #define BUS_CALLS_MAX      4096u
 #define BUS_CALLS_USER_MAX 64u
+/* And of one method that everybody may call, and whose answer costs work and room. */
+#define BUS_READS_USER_MAX 4u
 
 /* So many questions to polkit are under way at a time, in all and for one user; the others wait for their turn. The bus
  * lets a connection have 128 calls open (dbus-daemon(1), max_replies_per_connection): who lets password prompts stand

@@ -20,7 +20,7 @@ typedef enum FilterKey {
 } FilterKey;
 
 #define FILTERS_KNOWN "bots, limit, since, until, target and result"
-#define NAMES_MAX     256u /* each is compared with each entry */
+#define NAMES_MAX     BUS_PATTERNS_MAX /* each is compared with each entry */
 
 static const struct {
         const char *name, *type, *takes;
@@ -43,19 +43,18 @@ static FilterKey filter_from_string(const char *s)
 
 static int read_bots(sd_bus_message *message, const Manager *m, HistoryFilter *f, sd_bus_error *error)
 {
-        size_t n, n_patterns = 0;
+        size_t n;
         int r;
 
         r = sd_bus_message_read_strv(message, &f->bots);
         if (r < 0)
                 return r;
         n = strv_length(f->bots);
-        for (size_t i = 0; i < n; i++)
-                n_patterns += bus_is_pattern(f->bots[i]);
-        if (n > NAMES_MAX || n_patterns > BUS_PATTERNS_MAX)
+        if (n > NAMES_MAX)
                 return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "The filter 'bots' takes at most %u names, and %u patterns.", NAMES_MAX,
-                                         BUS_PATTERNS_MAX);
+                                         "The filter 'bots' takes at most %u names and patterns. Ask several times, or "
+                                         "for all bots.",
+                                         NAMES_MAX);
         f->found = calloc(n + 1, sizeof(bool));
         if (!f->found)
                 return -ENOMEM;
@@ -291,7 +290,12 @@ static int get_history(BusCall *call, sd_bus_error *error)
 
 int bus_history_get(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const BusRequest request = { .check_arguments = check_filter, .handler = get_history, .for_everyone = true };
+        static const BusRequest request = {
+                .check_arguments = check_filter,
+                .handler = get_history,
+                .for_everyone = true,
+                .user_max = BUS_READS_USER_MAX,
+        };
         BusService *s = userdata;
 
         return bus_call_begin(&s->calls, s->manager, m, &request, error);

@@ -7,13 +7,11 @@
 #include "bus/bus-names.h"
 #include "bus/bus-object.h"
 #include "bus/bus-service.h"
+#include "io/clock.h"
 
 /* The inside of bus/: shared by its files, seen by nobody else. */
 
 #define BUS_JOB_PATH_SIZE (sizeof(BUS_JOB_PREFIX) + 10)
-
-/* Callers of GetMetrics(). Nobody waits long, so that more are somebody's mistake. */
-#define BUS_METRICS_WAITING_MAX 64u
 
 /* A bot on the bus, and its job while one runs. It is the manager's observer data of that bot. */
 typedef struct BusBot {
@@ -38,9 +36,10 @@ struct BusService {
         BusCallList calls;
         sd_event_source *answer_source; /* on while a call for a switch may have become answerable */
 
-        ManagerMetrics *metrics; /* while somebody waits for them */
-        sd_bus_message *metrics_waiting[BUS_METRICS_WAITING_MAX];
-        size_t n_metrics_waiting;
+        ManagerMetrics *metrics; /* while they are asked for */
+        char *metrics_text;      /* and until it is given to all who wait for it */
+        sd_event_source *metrics_source;
+        ClockTimer *metrics_timer; /* runs while they are not asked for again, but for root */
 
         sd_bus_slot *log_control_slot;
         sd_bus_slot *name_slot;
@@ -71,6 +70,7 @@ int bus_history_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* 
 
 /* ---- bus-metrics.c ---- */
 int bus_metrics_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* GetMetrics(), of the manager's vtable */
+int bus_metrics_set_up(BusService *s) _must_check_;
 void bus_metrics_done(BusService *s);
 
 /* ---- bus-job.c ---- */

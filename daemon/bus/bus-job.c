@@ -37,11 +37,12 @@ static int ask_job(BusCall *call, AskResult (*ask)(Bot *b, char **ret_message), 
         AskResult result;
         Bot *b;
 
+        assert(number); /* by that path the method was found */
         /* it may have ended while we found out who asks */
-        b = manager_find_job(call->manager, number ? (uint32_t) strtoul(number, NULL, 10) : 0);
+        b = manager_find_job(call->manager, (uint32_t) strtoul(number, NULL, 10));
         if (!b)
                 return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_JOB,
-                                         "Job %s has ended; 'tgswitchctl status' shows how.", number ?: "?");
+                                         "Job %s has ended; 'tgswitchctl status' shows how.", number);
 
         result = ask(b, &message);
         if (!ask_granted(result))

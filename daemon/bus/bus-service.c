@@ -214,6 +214,7 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
                 return -ENOMEM;
         s->bus = sd_bus_ref(bus);
         s->manager = m;
+        s->calls.service = s;
         s->calls.queue.under_way_max = BUS_UNITS_MAX;
 
         r = sd_event_add_defer(manager_event(m), &s->publish_source, on_publish, s);
@@ -223,6 +224,9 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
         if (r < 0)
                 return r;
         r = bus_switch_set_up(s);
+        if (r < 0)
+                return r;
+        r = bus_metrics_set_up(s);
         if (r < 0)
                 return r;
 

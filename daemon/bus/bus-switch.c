@@ -85,10 +85,9 @@ static int can_switch_all(Bot *const *bots, size_t n_bots, Seat target, const Sw
                         continue;
                 }
                 first = result;
-                if (asprintf(&sentence, "%s: %s", bot_name(bots[i]), message ?: "It cannot be moved now.") < 0) {
-                        sentence = NULL;
-                        return -ENOMEM;
-                }
+                /* Without a message memory has ended. */
+                if (!message || asprintf(&sentence, "%s: %s", bot_name(bots[i]), message) < 0)
+                        return bus_error_set(error, first, NULL);
         }
         if (ask_granted(first))
                 return 0;
@@ -128,8 +127,8 @@ static void item_look(BusSwitch *sw, SwitchItem *i)
         if (asprintf(&sw->message, "%s was not moved: %s", i->name,
                      ours && !isempty(job->error)
                                      ? job->error
-                                     : "its job could not be recorded. Look after the file system of the state "
-                                       "directory, then start the cutover again.") < 0)
+                                     : "its job ended before it was recorded: 'journalctl -u tgswitchd' says why. "
+                                       "Then start the cutover again.") < 0)
                 sw->message = NULL;
 }
 

@@ -236,13 +236,27 @@ void history_filter_done(HistoryFilter *f)
         f->found = NULL;
 }
 
-/* All of them are looked at, for each has a note of its own. */
+/* strpbrk() makes a table each time. */
+static bool is_glob(const char *s)
+{
+        while (*s && *s != '*' && *s != '?' && *s != '[' && *s != '\\')
+                s++;
+        return *s;
+}
+
+/* fnmatch() costs many times what a comparison does, and most of what is asked for are names. */
+static bool name_matches(const char *name, const char *bot)
+{
+        return streq(name, bot) || (is_glob(name) && fnmatch(name, bot, 0) == 0);
+}
+
+/* All that were not found yet are looked at, for each has a note of its own. */
 static bool names_match(HistoryFilter *f, const char *bot)
 {
         bool any = !f->bots;
 
         for (size_t i = 0; f->bots && f->bots[i]; i++)
-                if (streq(f->bots[i], bot) || fnmatch(f->bots[i], bot, 0) == 0)
+                if (!(any && f->found[i]) && name_matches(f->bots[i], bot))
                         any = f->found[i] = true;
         return any;
 }
@@ -282,6 +296,14 @@ bool history_filter_skips(HistoryFilter *f, const char *line, size_t size)
                (f->target >= 0 && !has_word(line, size, "\"target\":\"", seat_to_string(f->target))) ||
                (f->result >= 0 && !has_word(line, size, "\"result\":\"", job_result_to_string(f->result))) ||
                ended_outside(f, line, size);
+}
+
+void history_filter_note(HistoryFilter *f, const char *line, size_t size)
+{
+        _cleanup_free_ char *bot = history_line_bot(line, size);
+
+        for (size_t i = 0; bot && f->bots && f->bots[i]; i++)
+                f->found[i] = f->found[i] || name_matches(f->bots[i], bot);
 }
 
 const char *history_filter_unknown(const HistoryFilter *f)

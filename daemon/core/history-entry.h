@@ -56,5 +56,7 @@ void history_filter_done(HistoryFilter *f);
 bool history_filter_matches(HistoryFilter *f, const HistoryEntry *e);
 /* Whether a line is none of these for certain, for a tenth of what it costs to read it; notes the same. */
 bool history_filter_skips(HistoryFilter *f, const char *line, size_t size);
+/* Notes the same of a line that is not asked for any more. */
+void history_filter_note(HistoryFilter *f, const char *line, size_t size);
 /* The first name or glob that no bot was found for; NULL: there is none. */
 const char *history_filter_unknown(const HistoryFilter *f) _pure_;

@@ -20,17 +20,16 @@
 static CtlExit judge_config(const Addition *a, const ConfigProblems *problems, int r)
 {
         for (size_t i = 0; i < problems->n; i++) {
-                const ConfigProblem *p = problems->items + i;
+                _cleanup_free_ char *text = NULL;
 
-                if (r < 0 || streq_ptr(p->bot, a->name))
-                        return ctl_error(CTL_FAILED, "%s:%u: %s. Correct that first. Nothing was changed.", p->path,
-                                         p->line, p->message);
+                if (r >= 0 && !streq_ptr(problems->items[i].bot, a->name))
+                        continue;
+                text = config_problem_describe(problems->items + i);
+                return ctl_error(CTL_FAILED, "%s. Correct that first. Nothing was changed.", text ?: "no memory");
         }
-        return r >= 0 ? CTL_OK
-                      : ctl_error(CTL_FAILED,
-                                  "The configuration cannot be read: %s. Look at /etc/tgswitch, then give the same "
-                                  "command again. Nothing was changed.",
-                                  strerror(-r));
+        /* What cannot be used has a problem that says why. */
+        assert(r >= 0);
+        return CTL_OK;
 }
 
 static CtlExit read_config(Addition *a)
@@ -55,6 +54,14 @@ static CtlExit read_config(Addition *a)
         return CTL_OK;
 }
 
+static CtlExit judge_job(const Addition *a)
+{
+        if (!a->state || a->state->job_id == 0)
+                return CTL_OK;
+        return ctl_error(CTL_BUSY, "%s is there and on its way: 'tgswitchctl wait %u' first. Nothing was changed.",
+                         a->name, a->state->job_id);
+}
+
 CtlExit addition_look(Ctl *c, Addition *a)
 {
         CtlExit status;
@@ -63,10 +70,25 @@ CtlExit addition_look(Ctl *c, Addition *a)
             (status = token_store_open(&a->store, TOKEN_ROOT, a->name)) != CTL_OK)
                 return status;
         a->state = ctl_state_bot(&a->all, a->name);
-        if (a->state && a->state->job_id > 0)
-                return ctl_error(CTL_BUSY,
-                                 "%s is there and on its way: 'tgswitchctl wait %u' first. Nothing was changed.",
-                                 a->name, a->state->job_id);
+        return judge_job(a);
+}
+
+CtlExit addition_look_again(Ctl *c, Addition *a)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = ctl_state_read(c, &a->all, &error);
+        CtlExit status;
+        Seat seat;
+
+        a->state = r >= 0 ? ctl_state_bot(&a->all, a->name) : NULL;
+        if (r < 0)
+                return ctl_call_failed(a->name, r, &error);
+        if ((status = judge_job(a)) != CTL_OK)
+                return status;
+        seat = a->state ? seat_from_string(a->state->seat ?: "") : SEAT_UNDECLARED;
+        if ((seat == SEAT_CLOUD || seat == SEAT_LOCAL) && seat != a->seat)
+                return ctl_error(CTL_BUSY, "%s is at %s by now: give the same command again. Nothing was changed.",
+                                 a->name, show_place(seat_to_string(seat)));
         return CTL_OK;
 }
 
@@ -75,6 +97,7 @@ CtlExit addition_look(Ctl *c, Addition *a)
 static CtlExit judge_token(const Addition *a)
 {
         int64_t id = bot_token_id(a->token), known = a->state ? a->state->id : 0;
+        int r;
 
         for (size_t i = 0; i < a->all.n_bots; i++) {
                 if (a->all.bots[i].id != id || streq(a->all.bots[i].name, a->name))
@@ -91,12 +114,22 @@ static CtlExit judge_token(const Addition *a)
                                  "of it there is 'tgswitchctl set-token %s'. Nothing was changed.",
                                  id, a->all.bots[i].name, a->all.bots[i].name);
         }
-        if (known == 0 && records_bot_id(STATE_DIRECTORY, a->name, &known) < 0)
-                return ctl_error(CTL_FAILED, "The record of %s cannot be read. Nothing was changed.", a->name);
+        r = known == 0 ? records_bot_id(STATE_DIRECTORY, a->name, &known) : 0;
+        if (r < 0)
+                return ctl_error(CTL_FAILED,
+                                 "The record of %s cannot be read (%s): look at " STATE_DIRECTORY
+                                 "/bots. Nothing was changed.",
+                                 a->name, strerror(-r));
         if (known == 0 && a->store.token)
                 known = bot_token_id(a->store.token);
         if (known == 0 || known == id)
                 return CTL_OK;
+        if (!a->present && a->store.form == TOKEN_NONE)
+                return ctl_error(CTL_CHECKS_FAILED,
+                                 "The name %s was that of bot %" PRIi64
+                                 ", and tgswitchd still has its record, half an hour at most: give another name, or "
+                                 "add this one later. Nothing was changed.",
+                                 a->name, known);
         return ctl_error(CTL_CHECKS_FAILED,
                          "The name %s is taken: it is bot %" PRIi64 ", and this is the token of bot %" PRIi64
                          ". Give another name, or take that bot away with 'tgswitchctl remove %s'. Nothing was "

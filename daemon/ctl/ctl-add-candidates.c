@@ -43,8 +43,8 @@ static void unit_done(Unit *u)
         strv_free(u->drop_ins);
 }
 
-/* What cannot be read tells nothing. */
-static int look_at_file(const Search *s, Candidate *c, const char *path)
+/* Of the unit itself, by whatever links systemd came to it. What cannot be read tells nothing. */
+static int look_at_unit_file(const Search *s, Candidate *c, const char *path)
 {
         char *text;
         size_t size;
@@ -53,13 +53,13 @@ static int look_at_file(const Search *s, Candidate *c, const char *path)
         r = read_file_at(AT_FDCWD, path, 0, FILE_SIZE_MAX, &text, &size);
         if (r < 0)
                 return r == -ENOMEM ? r : 0;
-        r = candidate_look(c, path, text, s->token, s->local_root);
+        r = candidate_look(c, path, text, CANDIDATE_TOKEN, s->token, s->local_root);
         explicit_bzero(text, size);
         free(text);
         return r;
 }
 
-/* Not by its size, which is 0 in /proc. */
+/* Not by its size, which is 0 in /proc. A program says there what it likes. */
 static int look_at_command(const Search *s, Candidate *c, uint32_t pid)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -76,7 +76,7 @@ static int look_at_command(const Search *s, Candidate *c, uint32_t pid)
                 if (text[i] == '\0')
                         text[i] = ' ';
         text[n] = '\0';
-        r = candidate_look(c, "the command line of its program", text, s->token, s->local_root);
+        r = candidate_look(c, "the command line of its program", text, CANDIDATE_FRAMEWORK, s->token, s->local_root);
         explicit_bzero(text, sizeof(text));
         return r;
 }
@@ -99,7 +99,7 @@ static int look_at_directory(const Search *s, Candidate *c, const char *director
                         path = NULL;
                         return -ENOMEM;
                 }
-                r = look_at_file(s, c, path);
+                r = candidate_look_at_file(c, path, s->token, s->local_root);
                 if (r < 0)
                         return r;
         }
@@ -115,14 +115,14 @@ static int look_at_environment(const Search *s, Candidate *c, const char *path)
                                      &variables);
         STRV_FOREACH(v, variables) {
                 if (r >= 0)
-                        r = candidate_look(c, "its Environment=", *v, s->token, s->local_root);
+                        r = candidate_look(c, "its Environment=", *v, CANDIDATE_TOKEN, s->token, s->local_root);
                 explicit_bzero(*v, strlen(*v));
         }
         if (r >= 0)
                 r = adopt_unit_environment_files(s->bus, path, &files);
         STRV_FOREACH(f, files)
                 if (r >= 0)
-                        r = look_at_file(s, c, *f);
+                        r = candidate_look_at_file(c, *f, s->token, s->local_root);
         return r;
 }
 
@@ -166,10 +166,10 @@ static int look_at_unit(const Search *s, const char *unit, Candidate *c)
         /* by an alias it comes once more */
         if (r < 0 || !streq_ptr(u.load_state, "loaded") || isempty(u.fragment) || !streq_ptr(u.name, unit))
                 return r;
-        r = look_at_file(s, c, u.fragment);
+        r = look_at_unit_file(s, c, u.fragment);
         STRV_FOREACH(d, u.drop_ins)
                 if (r >= 0)
-                        r = look_at_file(s, c, *d);
+                        r = look_at_unit_file(s, c, *d);
         if (r >= 0)
                 r = look_at_service(s, c, path);
         if (r >= 0)

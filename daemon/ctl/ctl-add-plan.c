@@ -22,15 +22,17 @@ static CtlExit add_seat(Addition *a)
 {
         _cleanup_free_ char *line = NULL;
         char *text;
+        int r;
 
         if (asprintf(&line, "InitialSeat=%s", seat_to_string(a->seat)) < 0) {
                 line = NULL;
                 return ctl_oom();
         }
-        if (bot_file_add(a->bot_file.after, line, &text) < 0)
-                return ctl_error(CTL_FAILED, "%s has no section [Bot]: add it with %s. Nothing was changed.",
-                                 a->bot_file.path, line);
-        return replace_text(&a->bot_file, text) < 0 ? ctl_oom() : CTL_OK;
+        r = bot_file_add(a->bot_file.after, line, &text);
+        if (r < 0)
+                return r == -ENOMEM ? ctl_oom() : adopt_file_changed(&a->bot_file);
+        (void) replace_text(&a->bot_file, text);
+        return CTL_OK;
 }
 
 /* The file without its workers, which come with their adoptions. */
@@ -111,10 +113,10 @@ static CtlExit plan_unit(const Ctl *c, Addition *a, char *unit)
         one.bot = a->name;
         one.undo = one.force = false;
         r = config_with(a, a->bot_file.after, &adoption->config);
+        /* A bot's file makes no configuration unusable, whatever is in it. */
+        assert(r >= 0 || r == -ENOMEM);
         if (r < 0)
-                return r == -ENOMEM ? ctl_oom()
-                                    : ctl_error(CTL_FAILED, "%s cannot be used. Nothing was changed.",
-                                                a->bot_file.path);
+                return ctl_oom();
         adoption->bot_text = a->bot_file.after;
         if ((status = adoption_begin(&one, adoption)) != CTL_OK)
                 return status;

@@ -34,7 +34,7 @@ static CtlExit store_token(Ctl *c, Addition *a)
 {
         CtlExit status = a->stored ? CTL_OK : token_store(&a->store, a->token, a->form);
 
-        a->token_written = status == CTL_OK && !a->stored;
+        a->token_written = a->store.touched;
         return status;
 }
 
@@ -44,22 +44,20 @@ static bool unstore_token(Ctl *c, Addition *a)
 
         if (r < 0)
                 (void) ctl_error(CTL_FAILED,
-                                 "The token of %s cannot be taken away again (%s): see " TOKEN_ROOT "/tokens*.",
-                                 a->name, strerror(-r));
+                                 "The token of %s cannot be taken away again (%s): remove " TOKEN_ROOT
+                                 "/tokens*/.%s.* and the token beside it.",
+                                 a->name, strerror(-r), a->name);
         return r >= 0;
 }
 
 static CtlExit declare(Ctl *c, Addition *a)
 {
-        CtlExit status = adopt_file_write(&a->bot_file);
-
-        a->file_written = status == CTL_OK && adopt_file_changes(&a->bot_file);
-        return status;
+        return adopt_file_write(&a->bot_file);
 }
 
 static bool undeclare(Ctl *c, Addition *a)
 {
-        return !a->file_written || adopt_file_put_back(&a->bot_file) == CTL_OK;
+        return adopt_file_put_back(&a->bot_file) == CTL_OK;
 }
 
 /* The one request with the token: getMe at the seat. */
@@ -75,15 +73,25 @@ static CtlExit ask_server(Ctl *c, Addition *a)
         return CTL_OK;
 }
 
+/* Whether tgswitchd goes by what the files say: a run that was killed may have written them and no more. */
+static bool is_known(const Addition *a)
+{
+        if (!a->state || a->state->id != bot_token_id(a->token) || !isempty(a->state->last_error))
+                return false;
+        for (size_t i = 0; i < a->n_adoptions; i++)
+                if (!adoption_is_declared(a->adoptions + i, a->state->workers))
+                        return false;
+        return true;
+}
+
 /* tgswitchd reads tokens when it starts, and the polkit rule is written before that. */
 static CtlExit take_up(Ctl *c, Addition *a)
 {
-        bool known = a->state && a->state->id == bot_token_id(a->token) && isempty(a->state->last_error);
         _cleanup_(ctl_bot_done) CtlBot b = {};
         CtlExit status;
         int r;
 
-        if (!known || a->token_written || a->file_written || a->store.unfinished) {
+        if (!is_known(a) || a->token_written || a->bot_file.touched || a->store.unfinished) {
                 a->daemon_restarted = true;
                 status = daemon_restart(c);
                 if (status != CTL_OK)
@@ -101,20 +109,20 @@ static CtlExit put_gates(Ctl *c, Addition *a)
 {
         CtlExit status = CTL_OK;
 
-        for (size_t i = 0; status == CTL_OK && i < a->n_adoptions; i++) {
+        for (size_t i = 0; status == CTL_OK && i < a->n_adoptions; i++)
                 status = adopt_file_write(&a->adoptions[i].drop_in);
-                a->n_drop_ins += status == CTL_OK;
-        }
         return status != CTL_OK || a->n_adoptions == 0 ? status : adopt_reload_systemd(c);
 }
 
 static bool take_gates(Ctl *c, Addition *a)
 {
-        bool good = true;
+        bool good = true, any = false;
 
-        for (size_t i = 0; i < a->n_drop_ins; i++)
+        for (size_t i = 0; i < a->n_adoptions; i++) {
+                any |= a->adoptions[i].drop_in.touched;
                 good = adopt_file_put_back(&a->adoptions[i].drop_in) == CTL_OK && good;
-        return a->n_drop_ins == 0 || (adopt_reload_systemd(c) == CTL_OK && good);
+        }
+        return !any || (adopt_reload_systemd(c) == CTL_OK && good);
 }
 
 typedef struct Step {
@@ -136,7 +144,7 @@ static CtlExit take_back(Ctl *c, Addition *a, CtlExit status)
         for (size_t i = ELEMENTSOF(steps); i-- > 0;)
                 if (steps[i].take_back)
                         good = steps[i].take_back(c, a) && good;
-        if (a->daemon_restarted && (a->token_written || a->file_written))
+        if (a->daemon_restarted && (a->token_written || a->bot_file.touched))
                 good = daemon_restart(c) == CTL_OK && good;
         return ctl_error(status, "%s",
                          good ? "Everything was put back as it was."
@@ -146,18 +154,19 @@ static CtlExit take_back(Ctl *c, Addition *a, CtlExit status)
 static CtlExit take_steps(Ctl *c, Addition *a)
 {
         CtlExit status = CTL_OK;
+        int r;
 
         FOREACH_ELEMENT(s, steps)
                 if (status == CTL_OK)
                         status = s->take(c, a);
         if (status != CTL_OK)
                 return take_back(c, a, status);
-        return token_keep(&a->store) >= 0
-                               ? CTL_OK
-                               : ctl_error(CTL_FAILED,
-                                           "What was beside the token of %s cannot be removed: see " TOKEN_ROOT
-                                           "/tokens*.",
-                                           a->name);
+        r = token_keep(&a->store);
+        return r >= 0 ? CTL_OK
+                      : ctl_error(CTL_FAILED,
+                                  "%s is set up, but what is left beside its token cannot be removed (%s): "
+                                  "remove " TOKEN_ROOT "/tokens*/.%s.*, then give the same command again.",
+                                  a->name, strerror(-r), a->name);
 }
 
 /* ---- the end ---- */
@@ -290,7 +299,9 @@ static CtlExit run(Ctl *c, Addition *a)
             (status = confirm(c, a)) != CTL_OK)
                 return status;
         ctl_block_signals(&before);
-        status = take_steps(c, a);
+        status = addition_look_again(c, a);
+        if (status == CTL_OK)
+                status = take_steps(c, a);
         fflush(stdout);
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         return status == CTL_OK ? finish(c, a) : status;

@@ -35,13 +35,15 @@ typedef struct Addition {
         Adoption *adoptions;
         size_t n_adoptions;
         TokenAnswer answer;
-        bool token_written, file_written, daemon_restarted; /* by this run */
-        size_t n_drop_ins;                                  /* of the adoptions, written or as they were */
+        bool token_written, daemon_restarted; /* by this run */
         json_object *json;
 } Addition;
 
 /* What there is: the daemon's word, the configuration, the token's files. */
 CtlExit addition_look(Ctl *c, Addition *a) _must_check_;
+
+/* The daemon's word once more: the bot may have moved on while somebody typed. */
+CtlExit addition_look_again(Ctl *c, Addition *a) _must_check_;
 
 /* The token, the seat and the units, by options, by what is there already, or by asking. Each is judged as soon as it
  * is known. */

@@ -53,7 +53,7 @@ static int sync_parent(int directory)
         return parent < 0 || fsync(parent) < 0 ? -errno : 0;
 }
 
-static int remove_file(int directory, const char *name, const char *path)
+static int remove_file(const AdoptFile *f, int directory, const char *name, const char *path)
 {
         int r = unlink_if_exists_at(directory, name);
 
@@ -61,45 +61,60 @@ static int remove_file(int directory, const char *name, const char *path)
                 return r;
         if (fsync(directory) < 0)
                 return -errno;
-        /* Only where nothing else is in it: UNIT.d was made for this file. */
-        return rmdir(path) == 0 ? sync_parent(directory) : 0;
+        /* Only where nothing else is in it. */
+        return f->own_directory && rmdir(path) == 0 ? sync_parent(directory) : 0;
 }
 
-/* `expected` is what the file has to have now: who changed it while we asked must not lose that. */
-static int bring_file(const AdoptFile *f, const char *expected, const char *text)
+static int bring_file(const AdoptFile *f, const char *text)
 {
-        _cleanup_free_ char *for_directory = strdup(f->path), *for_name = strdup(f->path), *present = NULL;
+        _cleanup_free_ char *for_directory = strdup(f->path), *for_name = strdup(f->path);
         _cleanup_close_ int directory = -EBADF;
         const char *path, *name;
-        size_t size;
         int r;
 
         if (!for_directory || !for_name)
                 return -ENOMEM;
         path = dirname(for_directory);
         name = basename(for_name);
-        r = read_file_at(AT_FDCWD, f->path, O_NOFOLLOW, FILE_SIZE_MAX, &present, &size);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        if (!streq_ptr(present, expected))
-                return -EBUSY;
         directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         r = directory < 0 ? -errno : 0;
         if (r == -ENOENT && text)
                 r = open_directory_at(AT_FDCWD, path, 0755, &directory);
         if (r < 0)
                 return r;
-        return !text ? remove_file(directory, name, path)
+        return !text ? remove_file(f, directory, name, path)
                      : write_file_atomic_at(directory, name, text, strlen(text), f->mode, WRITE_SYNC);
 }
 
-CtlExit adopt_file_write(const AdoptFile *f)
+/* Whether the file has this text now: who changed it while we asked must not lose that. 1, 0 or -errno. */
+static int has_text(const AdoptFile *f, const char *text)
 {
-        int r = adopt_file_changes(f) ? bring_file(f, f->before, f->after) : 0;
+        _cleanup_free_ char *present = NULL;
+        size_t size;
+        int r = read_file_at(AT_FDCWD, f->path, O_NOFOLLOW, FILE_SIZE_MAX, &present, &size);
 
-        if (r == -EBUSY)
-                return ctl_error(CTL_FAILED, "%s has changed since it was shown; give the same command again.",
-                                 f->path);
+        return r < 0 && r != -ENOENT ? r : streq_ptr(present, text);
+}
+
+CtlExit adopt_file_changed(const AdoptFile *f)
+{
+        return ctl_error(CTL_FAILED, "%s has changed since it was read; give the same command again.", f->path);
+}
+
+CtlExit adopt_file_write(AdoptFile *f)
+{
+        int r;
+
+        if (!adopt_file_changes(f))
+                return CTL_OK;
+        r = has_text(f, f->before);
+        if (r == 0)
+                return adopt_file_changed(f);
+        if (r > 0) {
+                /* What fails last, at the directory's fsync(), fails when the change can be seen. */
+                f->touched = true;
+                r = bring_file(f, f->after);
+        }
         if (r < 0)
                 return ctl_error(
                                 CTL_FAILED,
@@ -110,11 +125,15 @@ CtlExit adopt_file_write(const AdoptFile *f)
 
 CtlExit adopt_file_put_back(const AdoptFile *f)
 {
-        int r = adopt_file_changes(f) ? bring_file(f, f->after, f->before) : 0;
+        int r;
 
+        if (!f->touched || (r = has_text(f, f->before)) > 0)
+                return CTL_OK;
+        if (r >= 0 && (r = has_text(f, f->after)) >= 0)
+                r = r > 0 ? bring_file(f, f->before) : -EBUSY;
         return r >= 0 ? CTL_OK
                       : ctl_error(CTL_FAILED, "%s cannot be put back (%s): look at it yourself.", f->path,
-                                  strerror(-r));
+                                  r == -EBUSY ? "somebody has changed it meanwhile" : strerror(-r));
 }
 
 /* ---- systemd ---- */
@@ -131,9 +150,8 @@ static int daemon_reload(sd_bus *bus, sd_bus_error *error)
 /* ---- steps ---- */
 
 typedef struct Step {
-        const AdoptFile *file;
+        AdoptFile *file;
         CtlExit (*take_effect)(Ctl *c);
-        bool done; /* the file has been brought to what is wanted */
 } Step;
 
 CtlExit adopt_reload_systemd(Ctl *c)
@@ -157,44 +175,43 @@ static CtlExit reload_daemon(Ctl *c)
                 return CTL_OK;
         return ctl_error(CTL_FAILED,
                          "tgswitchd does not read its configuration again (%s): 'journalctl -u tgswitchd' says why.",
-                         r == 0 ? "the reload failed" : error.message ?: strerror(-r));
+                         r == 0 ? "the reload has failed" : error.message ?: strerror(-r));
 }
 
-static CtlExit take_step(Ctl *c, Step *s)
+static CtlExit take_step(Ctl *c, const Step *s)
 {
         CtlExit status;
 
         if (!adopt_file_changes(s->file))
                 return CTL_OK;
         status = adopt_file_write(s->file);
-        if (status != CTL_OK)
-                return status;
-        s->done = true;
-        return s->take_effect(c);
+        return status == CTL_OK ? s->take_effect(c) : status;
 }
 
-static void step_back(Ctl *c, const Step *s)
+static bool step_back(Ctl *c, const Step *s)
 {
-        if (s->done && adopt_file_put_back(s->file) == CTL_OK)
-                (void) s->take_effect(c);
+        return !s->file->touched || (adopt_file_put_back(s->file) == CTL_OK && s->take_effect(c) == CTL_OK);
 }
 
-static CtlExit take_both(Ctl *c, Step *first, Step *second)
+static CtlExit take_both(Ctl *c, const Step *first, const Step *second)
 {
         CtlExit status;
+        bool good;
 
         if ((status = take_step(c, first)) == CTL_OK && (status = take_step(c, second)) == CTL_OK)
                 return CTL_OK;
-        step_back(c, second);
-        step_back(c, first);
+        good = step_back(c, second);
+        good = step_back(c, first) && good;
         return ctl_error(status, "%s",
-                         first->done || second->done ? "Everything was put back." : "Nothing was changed.");
+                         !first->file->touched && !second->file->touched ? "Nothing was changed."
+                         : good                                          ? "Everything was put back as it was."
+                                : "Not all could be put back. Give the same command again.");
 }
 
-CtlExit adopt_apply(Ctl *c, const AdoptFile *drop_in, const AdoptFile *bot_file, bool undo)
+CtlExit adopt_apply(Ctl *c, AdoptFile *drop_in, AdoptFile *bot_file, bool undo)
 {
-        Step gate = { .file = drop_in, .take_effect = adopt_reload_systemd };
-        Step declaration = { .file = bot_file, .take_effect = reload_daemon };
+        const Step gate = { .file = drop_in, .take_effect = adopt_reload_systemd };
+        const Step declaration = { .file = bot_file, .take_effect = reload_daemon };
         sigset_t before;
         CtlExit status;
 
@@ -217,5 +234,5 @@ CtlExit adopt_restart(Ctl *c, const char *unit)
                                  "itself.",
                                  unit);
         return ctl_error(CTL_FAILED, "%s is adopted, but its restart failed (%s): see 'systemctl status %s'.", unit,
-                         r == 0 ? "see its journal" : error.message ?: strerror(-r), unit);
+                         r == 0 ? "it did not start" : error.message ?: strerror(-r), unit);
 }

@@ -43,17 +43,16 @@ static CtlExit read_config(Adoption *a)
         int r = config_load(config_directories, &a->config, &problems);
 
         for (size_t i = 0; i < problems.n; i++) {
-                const ConfigProblem *p = problems.items + i;
+                _cleanup_free_ char *text = NULL;
 
-                if (r >= 0 && !streq_ptr(p->bot, a->bot_name))
+                if (r >= 0 && !streq_ptr(problems.items[i].bot, a->bot_name))
                         continue;
-                return ctl_error(CTL_FAILED, "%s:%u: %s. Correct that first.", p->path, p->line, p->message);
+                text = config_problem_describe(problems.items + i);
+                return ctl_error(CTL_FAILED, "%s. Correct that first.", text ?: "no memory");
         }
-        return r >= 0 ? CTL_OK
-                      : ctl_error(CTL_FAILED,
-                                  "The configuration cannot be read: %s. Look at /etc/tgswitch, then give the same "
-                                  "command again.",
-                                  strerror(-r));
+        /* What cannot be used has a problem that says why. */
+        assert(r >= 0 || r == -ENOMEM);
+        return r >= 0 ? CTL_OK : ctl_oom();
 }
 
 static CtlExit read_drop_in(Ctl *c, Adoption *a)
@@ -66,6 +65,7 @@ static CtlExit read_drop_in(Ctl *c, Adoption *a)
                 return ctl_oom();
         }
         a->drop_in.mode = 0644;
+        a->drop_in.own_directory = true;
         r = adopt_file_read(&a->drop_in);
         if (r < 0)
                 return ctl_error(CTL_FAILED, "%s cannot be read (%s): only a regular file can be adopt's.",
@@ -217,9 +217,7 @@ static CtlExit add_line(Adoption *a, AdoptAdded added)
         int r = line ? bot_file_add(a->bot_file.after, line, &text) : -ENOMEM;
 
         if (r < 0)
-                return r == -ENOMEM ? ctl_oom()
-                                    : ctl_error(CTL_FAILED, "%s has no section [Bot]: add it with %s.",
-                                                a->bot_file.path, line);
+                return r == -ENOMEM ? ctl_oom() : adopt_file_changed(&a->bot_file);
         free(a->bot_file.after);
         a->bot_file.after = text;
         a->mark.added |= added;
@@ -283,7 +281,8 @@ static CtlExit plan_commands(const Adoption *a, const AdoptView *view, char ***r
 
         if (!wrapper)
                 return ctl_error(CTL_FAILED,
-                                 "tgswitch-exec is not installed with this tgswitchctl, which --exec needs.");
+                                 "tgswitch-exec, which --exec needs, is not installed with this tgswitchctl: install "
+                                 "tgswitch again, or leave --exec out.");
         r = a->mark.bot ? adopt_kept_options(a->drop_in.before, &kept) : 0;
         if (r >= 0)
                 r = adopt_commands(view, wrapper, kept, ret);
@@ -380,15 +379,15 @@ CtlExit adoption_plan(Ctl *c, Adoption *a)
 /* ---- undo ---- */
 
 /* A program with its old wiring would log the bot in where that points. */
-static CtlExit check_seat(const Ctl *c, const Adoption *a)
+CtlExit adoption_check_seat(const Ctl *c, const Adoption *a, const CtlBot *b)
 {
-        if (c->force || !a->state.name || streq_ptr(a->state.seat, "cloud") || streq_ptr(a->state.seat, "undeclared"))
+        if (c->force || !b || streq_ptr(b->seat, "cloud") || streq_ptr(b->seat, "undeclared"))
                 return CTL_OK;
         return ctl_error(CTL_CHECKS_FAILED,
                          "%s is not at the cloud (its seat is %s). Without the drop-in %s would go to the server that "
                          "it went to before, and log the bot in there: 'tgswitchctl switch cloud %s' first, or give "
                          "--force where it goes to the right one.",
-                         a->bot_name, a->state.seat, a->name, a->bot_name);
+                         a->bot_name, b->seat, a->name, a->bot_name);
 }
 
 static CtlExit remove_line(Adoption *a, AdoptAdded added)
@@ -428,7 +427,8 @@ CtlExit adoption_plan_undo(Ctl *c, Adoption *a)
                                  a->mark.bot, a->bot_name);
         a->mode = a->mark.mode;
         a->bot = config_find_bot(a->config, a->bot_name);
-        if ((status = read_state(c, a)) != CTL_OK || (status = check_seat(c, a)) != CTL_OK ||
+        if ((status = read_state(c, a)) != CTL_OK ||
+            (status = adoption_check_seat(c, a, a->state.name ? &a->state : NULL)) != CTL_OK ||
             (status = read_bot_file(a)) != CTL_OK || (status = remove_line(a, ADDED_WORKER)) != CTL_OK)
                 return status;
         /* Other workers of the bot may read the token there by now. */

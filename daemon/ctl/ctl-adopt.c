@@ -170,7 +170,19 @@ static CtlExit confirm(const Ctl *c)
 /* The same with before and after exchanged; the strings stay where they are. */
 static AdoptFile reversed(const AdoptFile *f)
 {
-        return (AdoptFile){ .path = f->path, .before = f->after, .after = f->before, .mode = f->mode };
+        return (AdoptFile){ .path = f->path,
+                            .before = f->after,
+                            .after = f->before,
+                            .mode = f->mode,
+                            .own_directory = f->own_directory };
+}
+
+bool adoption_is_declared(const Adoption *a, char *const *workers)
+{
+        STRV_FOREACH(w, (char **) workers)
+                if (streq(*w, a->worker) || unit_name_matches(*w, a->worker))
+                        return true;
+        return false;
 }
 
 /* Whether tgswitchd has really got the worker: something else in the bot's file may stand in the way. */
@@ -183,9 +195,8 @@ static CtlExit verify(Ctl *c, const Adoption *a)
 
         if (r < 0)
                 return ctl_call_failed(a->bot_name, r, NULL);
-        STRV_FOREACH(w, b.workers)
-                if (streq(*w, a->worker) || unit_name_matches(*w, a->worker))
-                        return CTL_OK;
+        if (adoption_is_declared(a, b.workers))
+                return CTL_OK;
         (void) ctl_error(CTL_FAILED,
                          "tgswitchd does not take %s as a worker of %s and goes on with what it read before: "
                          "'journalctl -u tgswitchd' says why. Everything is put back.",

@@ -32,9 +32,15 @@ CtlExit adoption_begin(Ctl *c, Adoption *a) _must_check_;
 /* Makes `after` of both files, and the notes. */
 CtlExit adoption_plan(Ctl *c, Adoption *a) _must_check_;
 CtlExit adoption_plan_undo(Ctl *c, Adoption *a) _must_check_;
+/* Whether its program may do without the drop-in where the bot is now; NULL: tgswitchd does not know it. Says why not.
+ */
+CtlExit adoption_check_seat(const Ctl *c, const Adoption *a, const CtlBot *b) _must_check_;
 
 /* The line of [Bot] that stands for one of ADDED_…. NULL: no memory. */
 char *adoption_line(const Adoption *a, AdoptAdded added) _must_check_;
+
+/* Whether the names and patterns of a bot's workers have it. */
+bool adoption_is_declared(const Adoption *a, char *const *workers) _pure_;
 
 /* Shows it on standard output, or as members of `json`. */
 CtlExit adoption_print(const Ctl *c, const Adoption *a, json_object *json) _must_check_;

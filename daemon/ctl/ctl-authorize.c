@@ -24,16 +24,9 @@ static int print_problem(const char *text, json_object *json)
 static int print_problems(const ConfigProblems *problems, json_object *json)
 {
         for (size_t i = 0; i < problems->n; i++) {
-                const ConfigProblem *p = problems->items + i;
-                _cleanup_free_ char *text = NULL;
-                int r;
+                _cleanup_free_ char *text = config_problem_describe(problems->items + i);
+                int r = text ? print_problem(text, json) : -ENOMEM;
 
-                if ((p->line > 0 ? asprintf(&text, "%s:%u: %s", p->path, p->line, p->message)
-                                 : asprintf(&text, "%s: %s", p->path, p->message)) < 0) {
-                        text = NULL;
-                        return -ENOMEM;
-                }
-                r = print_problem(text, json);
                 if (r < 0)
                         return r;
         }
@@ -175,7 +168,7 @@ static int look_at_records(char ***ret_bots, json_object *problems)
         if (r < 0) {
                 if (asprintf(&text,
                              "The records in %s cannot be read (%s), and some bot may be on its way: what the rule named "
-                             "stays in it. Run this as root.",
+                             "stays in it. Look at them as root, then run this again.",
                              directory, strerror(-r)) < 0) {
                         text = NULL;
                         return -ENOMEM;
@@ -314,8 +307,10 @@ static CtlExit authorize(Ctl *c, const char *file, const Config *config, bool co
         if (settle_units(c, present, answered, &units, problems) < 0)
                 return ctl_oom();
         r = rules_render(units, &text);
+        /* All names were valid when they were collected. */
+        assert(r != -EINVAL);
         if (r < 0)
-                return ctl_error(CTL_FAILED, "The rule could not be made: %s. Run this again.", strerror(-r));
+                return ctl_oom();
         changed = write_rules(file, present, text);
         if (changed < 0)
                 return ctl_error(CTL_FAILED,
@@ -343,9 +338,7 @@ CtlExit verb_authorize(Ctl *c)
                                    "the configuration that it last read. Correct what is said above.",
                                    file);
         else if (r < 0)
-                status = ctl_error(CTL_FAILED,
-                                   "The configuration cannot be read: %s. Look at /etc/tgswitch, then run this again.",
-                                   strerror(-r));
+                status = ctl_oom();
         else
                 status = authorize(c, file, config, problems.n == 0, json);
 

@@ -3,20 +3,20 @@
 
 #include "ctl/ctl-json.h"
 
-static CtlExit bot_path(const char *name, char path[static 128])
+static CtlExit bot_path(const Ctl *c, const char *name, char path[static 128])
 {
         /* what is no name would be no path */
         if (strlen(name) == 0 || strlen(name) > 32 ||
             strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
-                return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl list' shows all.", name);
+                return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; '%s list' shows all.", name, ctl_program(c));
         (void) snprintf(path, 128, BUS_BOT_PREFIX "%s", name);
         return CTL_OK;
 }
 
-static CtlExit call_failed(const char *name, int r, const sd_bus_error *error)
+static CtlExit call_failed(const Ctl *c, const char *name, int r, const sd_bus_error *error)
 {
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT))
-                return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl list' shows all.", name);
+                return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; '%s list' shows all.", name, ctl_program(c));
         return ctl_call_failed(name, r, error);
 }
 
@@ -45,11 +45,11 @@ CtlExit verb_set_seat(Ctl *c)
 
         if (!streq(seat, "cloud") && !streq(seat, "local"))
                 return ctl_error(CTL_USAGE, "A seat is either cloud or local, not '%s'.", seat);
-        if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(name, path)) != CTL_OK)
+        if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(c, name, path)) != CTL_OK)
                 return status;
         r = ctl_call(c, path, BUS_BOT_INTERFACE, "SetSeat", &error, NULL, "s", seat);
         if (r < 0)
-                return call_failed(name, r, &error);
+                return call_failed(c, name, r, &error);
         (void) snprintf(text, sizeof(text), "taken to be logged in at the %s server.", seat);
         return done(c, name, "seat", seat, text);
 }
@@ -61,7 +61,7 @@ static CtlExit clear_spool(Ctl *c, const char *name, const char *path)
 
         r = ctl_call(c, path, BUS_BOT_INTERFACE, "ClearSpool", &error, NULL, "");
         if (r < 0)
-                return call_failed(name, r, &error);
+                return call_failed(c, name, r, &error);
         return done(c, name, "spool", "cleared", "the spooled updates are dropped.");
 }
 
@@ -105,7 +105,7 @@ CtlExit verb_spool(Ctl *c)
                                  "tgswitchd hands over the updates in an open file, which ssh cannot carry: 'ssh %s "
                                  "tgswitchctl spool %s' prints them.",
                                  c->host, name);
-        if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(name, path)) != CTL_OK)
+        if ((status = ctl_connect(c)) != CTL_OK || (status = bot_path(c, name, path)) != CTL_OK)
                 return status;
         if (c->clear)
                 return clear_spool(c, name, path);
@@ -114,7 +114,7 @@ CtlExit verb_spool(Ctl *c)
         if (r >= 0)
                 r = sd_bus_message_read(reply, "h", &fd); /* belongs to the message */
         if (r < 0)
-                return call_failed(name, r, &error);
+                return call_failed(c, name, r, &error);
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return ctl_error(CTL_FAILED,
                                  "The updates of %s could not be read: %s. Look after the file system of "

@@ -153,6 +153,9 @@ usec_t ctl_bot_allowed_usec(const CtlBot *b, const char *seat)
         return streq(seat, "cloud") ? b->cloud_allowed_usec : b->local_allowed_usec;
 }
 
+/* Of the daemon that was called, as sentences have to name it. */
+static const char *called_host;
+
 CtlExit ctl_state_select(CtlState *s, char *const *patterns)
 {
         for (char *const *p = patterns; p && *p; p++) {
@@ -162,7 +165,8 @@ CtlExit ctl_state_select(CtlState *s, char *const *patterns)
                         if (fnmatch(*p, s->bots[i].name, 0) == 0)
                                 any = s->bots[i].selected = s->bots[i].named = true;
                 if (!any)
-                        return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl list' shows all.", *p);
+                        return ctl_error(CTL_NOT_FOUND, "No bot is called '%s'; 'tgswitchctl%s%s list' shows all.", *p,
+                                         called_host ? " -H " : "", called_host ?: "");
         }
         if (!patterns || !*patterns)
                 for (size_t i = 0; i < s->n_bots; i++)
@@ -466,11 +470,9 @@ CtlExit ctl_exit_of(int r, const sd_bus_error *error)
                                        ? CTL_UNREACHABLE
                                        : CTL_FAILED;
         }
-        return r == -ENOTCONN || r == -ECONNRESET || r == -ETIMEDOUT ? CTL_UNREACHABLE : CTL_FAILED;
+        return r == -ENOTCONN || r == -ECONNRESET || r == -ETIMEDOUT || r == -EHOSTUNREACH ? CTL_UNREACHABLE
+                                                                                           : CTL_FAILED;
 }
-
-/* Of the daemon that was called, as the sentences below have to name it. */
-static const char *called_host;
 
 static CtlExit unreachable(const char *before, const char *between, const char *why, const sd_bus_error *error)
 {
@@ -498,6 +500,12 @@ CtlExit ctl_call_failed(const char *subject, int r, const sd_bus_error *error)
                 return ctl_oom();
         if (status == CTL_UNREACHABLE)
                 return unreachable(before, between, why, error);
+        if (!error || !error->message)
+                return ctl_error(
+                                status,
+                                "%s%sWhat tgswitchd answers cannot be used (%s). It may be of another version than this "
+                                "tgswitchctl: 'systemctl%s%s restart tgswitchd' starts the one that is installed.",
+                                before, between, why, called_host ? " -H " : "", called_host ?: "");
         return ctl_error(status, "%s%s%s", before, between, why);
 }
 
@@ -517,7 +525,8 @@ static CtlExit connect_remote(Ctl *c)
         int r;
 
         called_host = c->host;
-        r = sd_bus_open_system_remote(&c->bus, c->host);
+        /* No names that ssh could look up. */
+        r = isempty(c->host) || c->host[0] == '-' ? -EINVAL : sd_bus_open_system_remote(&c->bus, c->host);
         if (r == -EINVAL)
                 return ctl_error(CTL_USAGE, "'%s' is no host; --host takes [USER@]HOST as ssh does.", c->host);
         /* ssh has only begun; this returns when the bus of that host has given us our name. */

@@ -18,14 +18,14 @@ static int ask_release(Ctl *c, const char *path, usec_t until_usec, sd_bus_error
         return ctl_call(c, path, BUS_BOT_INTERFACE, "Release", error, NULL, "");
 }
 
-static void print_hold(const CtlBot *b, usec_t until_usec)
+static void print_hold(const Ctl *c, const CtlBot *b, usec_t until_usec)
 {
         char when[SHOW_SIZE];
 
         if (until_usec == 0)
                 printf("%s: automatic moves are allowed.\n", b->name);
         else if (until_usec == USEC_INFINITY)
-                printf("%s: no automatic moves until 'tgswitchctl release %s'.\n", b->name, b->name);
+                printf("%s: no automatic moves until '%s release %s'.\n", b->name, ctl_program(c), b->name);
         else
                 printf("%s: no automatic moves until %s.\n", b->name, show_clock(when, until_usec, ctl_now_usec()));
 }
@@ -63,7 +63,7 @@ static CtlExit hold_selected(Ctl *c, hold_ask_t ask, usec_t until_usec)
                 }
                 n_done++;
                 if (!bots)
-                        print_hold(b, until_usec);
+                        print_hold(c, b, until_usec);
                 else if (json_object_array_add(bots, json_text(b->name)) < 0)
                         abort();
         }

@@ -4,7 +4,7 @@
 #include "ctl/ctl-json.h"
 #include "ctl/ctl-watch.h"
 
-static CtlExit parse_job(const char *s, uint32_t *ret)
+static CtlExit parse_job(const Ctl *c, const char *s, uint32_t *ret)
 {
         unsigned long long number;
         char *end;
@@ -12,8 +12,8 @@ static CtlExit parse_job(const char *s, uint32_t *ret)
         errno = 0;
         number = strtoull(s, &end, 10);
         if (errno != 0 || *end != '\0' || s[0] < '0' || s[0] > '9' || number == 0 || number > UINT32_MAX)
-                return ctl_error(CTL_USAGE, "'%s' is no job; jobs have numbers, and 'tgswitchctl status' shows them.",
-                                 s);
+                return ctl_error(CTL_USAGE, "'%s' is no job; jobs have numbers, and '%s status' shows them.", s,
+                                 ctl_program(c));
         *ret = (uint32_t) number;
         return CTL_OK;
 }
@@ -21,7 +21,7 @@ static CtlExit parse_job(const char *s, uint32_t *ret)
 /* ---- wait ---- */
 
 /* A job that runs, or the last one of its bot: of older ones nothing is known. */
-static CtlExit add_job(Watch *w, CtlState *s, uint32_t id)
+static CtlExit add_job(const Ctl *c, Watch *w, CtlState *s, uint32_t id)
 {
         const CtlJob *job = ctl_state_job(s, id);
 
@@ -31,8 +31,8 @@ static CtlExit add_job(Watch *w, CtlState *s, uint32_t id)
                 if (s->bots[i].last_job.id == id)
                         return watch_add_ended(w, s->bots + i);
         return ctl_error(CTL_NOT_FOUND,
-                         "There is no job %" PRIu32 ", and it is no bot's last one; 'tgswitchctl status' shows all.",
-                         id);
+                         "There is no job %" PRIu32 ", and it is no bot's last one; '%s status' shows all.", id,
+                         ctl_program(c));
 }
 
 static CtlExit wait_jobs(Ctl *c, Watch *w, json_object *json)
@@ -47,7 +47,7 @@ static CtlExit wait_jobs(Ctl *c, Watch *w, json_object *json)
         for (char **a = c->arguments; *a; a++) {
                 uint32_t id;
 
-                if ((status = parse_job(*a, &id)) != CTL_OK || (status = add_job(w, &s, id)) != CTL_OK)
+                if ((status = parse_job(c, *a, &id)) != CTL_OK || (status = add_job(c, w, &s, id)) != CTL_OK)
                         return status;
         }
 
@@ -67,7 +67,7 @@ CtlExit verb_wait(Ctl *c)
         for (char **a = c->arguments; *a; a++) {
                 uint32_t id;
 
-                status = parse_job(*a, &id);
+                status = parse_job(c, *a, &id);
                 if (status != CTL_OK)
                         return status;
         }
@@ -95,14 +95,14 @@ static CtlExit ask_job(Ctl *c, const char *member, const char *done)
         uint32_t id;
         int r;
 
-        if ((status = parse_job(c->arguments[0], &id)) != CTL_OK || (status = ctl_connect(c)) != CTL_OK)
+        if ((status = parse_job(c, c->arguments[0], &id)) != CTL_OK || (status = ctl_connect(c)) != CTL_OK)
                 return status;
 
         (void) snprintf(path, sizeof(path), BUS_JOB_PREFIX "%" PRIu32, id);
         r = ctl_call(c, path, BUS_JOB_INTERFACE, member, &error, NULL, "");
         if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT))
-                return ctl_error(CTL_NOT_FOUND,
-                                 "No job %" PRIu32 " is under way; 'tgswitchctl status' shows those that are.", id);
+                return ctl_error(CTL_NOT_FOUND, "No job %" PRIu32 " is under way; '%s status' shows those that are.",
+                                 id, ctl_program(c));
         if (r < 0)
                 return ctl_call_failed(NULL, r, &error);
 
@@ -112,7 +112,7 @@ static CtlExit ask_job(Ctl *c, const char *member, const char *done)
                 ctl_json_add(o, "job", json_object_new_uint64(id));
                 return ctl_print_json(o);
         }
-        printf("Job %" PRIu32 " %s; follow it with 'tgswitchctl wait %" PRIu32 "'.\n", id, done, id);
+        printf("Job %" PRIu32 " %s; follow it with '%s wait %" PRIu32 "'.\n", id, done, ctl_program(c), id);
         return CTL_OK;
 }
 

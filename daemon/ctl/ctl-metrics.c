@@ -94,6 +94,11 @@ CtlExit verb_metrics(Ctl *c)
                 r = ask(c, &text, &error);
                 status = r < 0 ? ctl_exit_of(r, &error) : CTL_OK;
         }
+        /* Who refuses is there: what the file says is truer than that the daemon is down. */
+        if (r < 0 && status != CTL_UNREACHABLE)
+                return ctl_call_failed(c->output ? "The file stays as it was" : NULL, r, &error);
+        if (status != CTL_OK && status != CTL_UNREACHABLE)
+                return status;
         if (!text)
                 text = compose_down();
         if (!text)

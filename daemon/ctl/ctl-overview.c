@@ -174,51 +174,50 @@ static bool needs_root(const char *command)
 static void print_next(const Ctl *c, const char *command, const char *why)
 {
         printf("\nNext: ");
-        if (geteuid() != 0 && needs_root(command))
+        if (!c->host && geteuid() != 0 && needs_root(command))
                 printf("sudo ");
-        (void) print_styled(stdout, c->colour, STYLE_BOLD, command);
+        (void) print_styled(stdout, c->colour, STYLE_BOLD, ctl_command(c, command));
         printf("\n      %s\n", why);
 }
 
 static void next_of_bot(const Ctl *c, const CtlState *s, const CtlBot *b, Need need)
 {
-        const char *program = ctl_program(c);
-        char command[400], why[240];
+        char command[400], why[480];
 
         switch (need) {
         case NEED_HELP:
-                (void) snprintf(why, sizeof(why), "Something is wrong with %.32s; '%.80s status %.32s' has all of it.",
-                                b->name, program, b->name);
+                (void) snprintf(why, sizeof(why), "Something is wrong with %.32s; '%s status %.32s' has all of it.",
+                                b->name, ctl_program(c), b->name);
                 if (!quoted_command(b->last_error ?: "", command, sizeof(command))) {
-                        (void) snprintf(command, sizeof(command), "%s status %s", program, b->name);
+                        (void) snprintf(command, sizeof(command), "tgswitchctl status %s", b->name);
                         (void) snprintf(why, sizeof(why), "Something is wrong with %.32s.", b->name);
                 }
                 break;
         case NEED_SEAT:
-                (void) snprintf(command, sizeof(command), "%s set-seat %s cloud", program, b->name);
+                (void) snprintf(command, sizeof(command), "tgswitchctl set-seat %s cloud", b->name);
                 (void) snprintf(why, sizeof(why), "Or local: say where %.32s is logged in now. Nothing is sent.",
                                 b->name);
                 break;
         case NEED_PROCEED:
-                (void) snprintf(command, sizeof(command), "%s proceed %" PRIu32, program, b->job_id);
+                (void) snprintf(command, sizeof(command), "tgswitchctl proceed %" PRIu32, b->job_id);
                 (void) snprintf(why, sizeof(why), "%.32s holds, as was asked for; this lets it go on.", b->name);
                 break;
         case NEED_WAIT:
-                (void) snprintf(command, sizeof(command), "%s wait %" PRIu32, program, b->job_id);
+                (void) snprintf(command, sizeof(command), "tgswitchctl wait %" PRIu32, b->job_id);
                 (void) snprintf(why, sizeof(why), "This follows the move of %.32s; %zu of them %s under way.", b->name,
                                 s->n_jobs, s->n_jobs == 1 ? "is" : "are");
                 break;
         case NEED_SPOOL:
-                (void) snprintf(command, sizeof(command), "%s spool %s", program, b->name);
+                (void) snprintf(command, sizeof(command), "tgswitchctl spool %s", b->name);
                 (void) snprintf(why, sizeof(why), "This prints the updates that are kept for the workers of %.32s.",
                                 b->name);
                 break;
         case NEED_MOVE:
-                (void) snprintf(command, sizeof(command), "%s plan local", program);
+                (void) snprintf(command, sizeof(command), "tgswitchctl plan local");
                 (void) snprintf(why, sizeof(why), "All is well. This shows what a move would do, and changes nothing.");
                 break;
         default:
-                (void) snprintf(command, sizeof(command), "%s plan cloud", program);
+                (void) snprintf(command, sizeof(command), "tgswitchctl plan cloud");
                 (void) snprintf(why, sizeof(why),
                                 "All is well. This shows what the way back would do, and changes nothing.");
                 break;

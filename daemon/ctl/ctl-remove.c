@@ -17,10 +17,11 @@
  * as soon as nothing depends on its record any more, and not before: a window is not lost with a file. */
 
 #define BOTS_DIRECTORY TOKEN_ROOT "/bots.d"
+#define UNCHANGED      " Nothing was changed."
 
 typedef struct Removal {
         const char *name;
-        CtlState all;
+        CtlState all, after; /* before and after the token is gone */
         const CtlBot *state; /* in `all`; NULL: tgswitchd does not know the bot */
         Config *config;
         const BotConfig *present; /* in `config`; NULL: it has no file */
@@ -28,16 +29,16 @@ typedef struct Removal {
         TokenStore store;
         Adoption *adoptions; /* those of its units that `adopt` has written for */
         size_t n_adoptions;
-        char **others;     /* units whose drop-in somebody else wrote, or that have none */
-        char **losses;     /* a sentence for what is lost */
-        size_t n_drop_ins; /* taken away by this run */
-        bool file_removed, token_removed, daemon_restarted;
+        char **others;                        /* units whose drop-in somebody else wrote, or that have none */
+        char **losses;                        /* a sentence for what is lost */
+        bool token_removed, daemon_restarted; /* by this run */
         json_object *json;
 } Removal;
 
 static void removal_done(Removal *o)
 {
         ctl_state_done(&o->all);
+        ctl_state_done(&o->after);
         config_free(o->config);
         adopt_file_done(&o->bot_file);
         token_store_close(&o->store);
@@ -93,22 +94,18 @@ static CtlExit look(Ctl *c, Removal *o)
 /* ---- what stands against it ---- */
 
 /* No word of anybody's makes this right: the bot needs its token to arrive. */
-static CtlExit judge_phase(const Removal *o)
+static CtlExit judge_phase(const CtlBot *b, const char *then)
 {
-        const CtlBot *b = o->state;
-
         if (!b)
                 return CTL_OK;
         if (b->job_id > 0)
                 return ctl_error(CTL_BUSY,
                                  "%s is on its way and needs its token to arrive: 'tgswitchctl wait %u' first, or "
-                                 "'tgswitchctl cancel %u'. Nothing was changed.",
-                                 o->name, b->job_id, b->job_id);
+                                 "'tgswitchctl cancel %u'.%s",
+                                 b->name, b->job_id, b->job_id, then);
         if (streq_ptr(b->seat, "none") || streq_ptr(b->seat, "unknown"))
-                return ctl_error(CTL_BUSY,
-                                 "%s is between two servers: 'tgswitchctl status %s' says what for. Nothing was "
-                                 "changed.",
-                                 o->name, o->name);
+                return ctl_error(CTL_BUSY, "It is not known where %s is logged in: 'tgswitchctl status %s' says why.%s",
+                                 b->name, b->name, then);
         return CTL_OK;
 }
 
@@ -236,6 +233,20 @@ static CtlExit plan(const Ctl *c, Removal *o)
         return CTL_OK;
 }
 
+/* A record that nothing stands behind any more goes by itself. Where tgswitchd has nothing to complain about, it has
+ * not looked yet: a run that was killed did not come to that. */
+static CtlExit judge_rest(const Removal *o)
+{
+        if (o->bot_file.before || o->store.form != TOKEN_NONE || o->store.unfinished || o->n_adoptions > 0 ||
+            isempty(o->state->last_error) || o->state->spooled > 0)
+                return CTL_OK;
+        return ctl_error(
+                        CTL_NOT_FOUND,
+                        "%s is removed already: tgswitchd keeps its record alone, half an hour at most, and forgets it "
+                        "with the next restart or reload after that." UNCHANGED,
+                        o->name);
+}
+
 /* ---- showing it ---- */
 
 static json_object *json_strings(char *const *l)
@@ -299,16 +310,42 @@ static CtlExit confirm(const Ctl *c)
 
 /* ---- doing it ---- */
 
+static CtlExit read_state(Ctl *c, const char *name, CtlState *s)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = ctl_state_read(c, s, &error);
+
+        return r < 0 ? ctl_call_failed(name, r, &error) : CTL_OK;
+}
+
+/* Once more: the bot may have moved on while somebody read what will go. */
+static CtlExit judge_again(Ctl *c, Removal *o)
+{
+        CtlExit status;
+
+        o->state = NULL;
+        o->losses = strv_free(o->losses);
+        status = read_state(c, o->name, &o->all);
+        if (status != CTL_OK)
+                return status;
+        o->state = ctl_state_bot(&o->all, o->name);
+        if ((status = judge_phase(o->state, UNCHANGED)) != CTL_OK || (status = judge_losses(c, o)) != CTL_OK)
+                return status;
+        for (size_t i = 0; i < o->n_adoptions; i++)
+                if ((status = adoption_check_seat(c, o->adoptions + i, o->state)) != CTL_OK)
+                        return ctl_error(status, "Nothing was changed.");
+        return CTL_OK;
+}
+
 /* The gates first: no unit is to wait at one whose bot is gone. */
 static CtlExit take_gates(Ctl *c, Removal *o)
 {
         CtlExit status = CTL_OK;
 
-        for (size_t i = 0; status == CTL_OK && i < o->n_adoptions; i++) {
+        for (size_t i = 0; status == CTL_OK && i < o->n_adoptions; i++)
                 status = adopt_file_write(&o->adoptions[i].drop_in);
-                o->n_drop_ins += status == CTL_OK;
-        }
-        return status != CTL_OK || o->n_adoptions == 0 ? status : adopt_reload_systemd(c);
+        /* Also where none is left: a run that was killed may not have come to it. */
+        return status == CTL_OK ? adopt_reload_systemd(c) : status;
 }
 
 static CtlExit drop_spool(Ctl *c, const Removal *o)
@@ -331,26 +368,35 @@ static CtlExit take_files(Ctl *c, Removal *o)
 
         if (status != CTL_OK)
                 return status;
-        o->file_removed = adopt_file_changes(&o->bot_file);
         o->token_removed = true;
         r = token_remove(&o->store);
         if (r < 0)
-                return ctl_error(CTL_FAILED, "The token of %s cannot be removed: %s.", o->name, strerror(-r));
+                return ctl_error(CTL_FAILED, "The token of %s cannot be removed: %s. Look at " TOKEN_ROOT "/tokens*.",
+                                 o->name, strerror(-r));
         o->daemon_restarted = true;
         return daemon_restart(c);
 }
 
+/* A move that began in the last moment has its phase on disk, and goes on when the token is back. */
+static CtlExit judge_last(Ctl *c, Removal *o)
+{
+        CtlExit status = read_state(c, o->name, &o->after);
+
+        return status == CTL_OK ? judge_phase(ctl_state_bot(&o->after, o->name), "") : status;
+}
+
 static CtlExit put_back(Ctl *c, Removal *o, CtlExit status)
 {
-        bool good = !o->token_removed || token_put_back(&o->store) >= 0;
+        bool good = !o->token_removed || token_put_back(&o->store) >= 0, gates = false;
 
-        if (o->file_removed)
-                good = adopt_file_put_back(&o->bot_file) == CTL_OK && good;
+        good = adopt_file_put_back(&o->bot_file) == CTL_OK && good;
         if (o->daemon_restarted)
                 good = daemon_restart(c) == CTL_OK && good;
-        for (size_t i = 0; i < o->n_drop_ins; i++)
+        for (size_t i = 0; i < o->n_adoptions; i++) {
+                gates |= o->adoptions[i].drop_in.touched;
                 good = adopt_file_put_back(&o->adoptions[i].drop_in) == CTL_OK && good;
-        if (o->n_drop_ins > 0)
+        }
+        if (gates)
                 good = adopt_reload_systemd(c) == CTL_OK && good;
         return ctl_error(status, "%s",
                          good ? "Everything was put back as it was."
@@ -360,17 +406,14 @@ static CtlExit put_back(Ctl *c, Removal *o, CtlExit status)
 /* ---- the end ---- */
 
 /* What is still there of the bot, and where. */
-static CtlExit tell_rest(Ctl *c, const Removal *o)
+static void tell_rest(const Removal *o)
 {
         const char *seat = o->state ? o->state->seat : NULL;
-        _cleanup_(ctl_state_done) CtlState after = {};
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        int r = ctl_state_read(c, &after, &error);
-        bool kept = r >= 0 && ctl_state_bot(&after, o->name);
+        bool kept = ctl_state_bot(&o->after, o->name);
 
         if (o->json) {
                 ctl_json_add(o->json, "record_kept", json_object_new_boolean(kept));
-                return CTL_OK;
+                return;
         }
         printf("%s is removed.\n", o->name);
         if (kept)
@@ -381,22 +424,34 @@ static CtlExit tell_rest(Ctl *c, const Removal *o)
                 printf("The bot is still logged in at %s, and its token is good for whoever has it: /revoke in a chat "
                        "with\nBotFather ends that.\n",
                        show_place(seat));
-        return CTL_OK;
+}
+
+/* What cannot be put back comes last: the updates that are dropped. */
+static CtlExit take_all(Ctl *c, Removal *o)
+{
+        CtlExit status;
+
+        if ((status = take_gates(c, o)) != CTL_OK || (status = take_files(c, o)) != CTL_OK ||
+            (status = judge_last(c, o)) != CTL_OK)
+                return status;
+        return drop_spool(c, o);
 }
 
 static CtlExit change(Ctl *c, Removal *o)
 {
         CtlExit status;
         sigset_t before;
+        int r;
 
         ctl_block_signals(&before);
-        if ((status = take_gates(c, o)) == CTL_OK && (status = drop_spool(c, o)) == CTL_OK)
-                status = take_files(c, o);
-        if (status != CTL_OK)
+        status = judge_again(c, o);
+        if (status == CTL_OK && (status = take_all(c, o)) != CTL_OK)
                 status = put_back(c, o, status);
-        else if (token_keep(&o->store) < 0)
-                status = ctl_error(CTL_FAILED, "The token of %s cannot be wiped out: see " TOKEN_ROOT "/tokens*/.%s.*.",
-                                   o->name, o->name);
+        else if (status == CTL_OK && (r = token_keep(&o->store)) < 0)
+                status = ctl_error(CTL_FAILED,
+                                   "%s is removed, but its token cannot be wiped out (%s): remove " TOKEN_ROOT
+                                   "/tokens*/.%s.*.",
+                                   o->name, strerror(-r), o->name);
         fflush(stdout);
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         return status;
@@ -406,9 +461,10 @@ static CtlExit run(Ctl *c, Removal *o)
 {
         CtlExit status, one;
 
-        if ((status = look(c, o)) != CTL_OK || (status = judge_phase(o)) != CTL_OK ||
+        if ((status = look(c, o)) != CTL_OK || (status = judge_phase(o->state, UNCHANGED)) != CTL_OK ||
             (status = judge_losses(c, o)) != CTL_OK || (status = plan(c, o)) != CTL_OK ||
-            (status = show(c, o)) != CTL_OK || (status = confirm(c)) != CTL_OK || (status = change(c, o)) != CTL_OK)
+            (status = judge_rest(o)) != CTL_OK || (status = show(c, o)) != CTL_OK || (status = confirm(c)) != CTL_OK ||
+            (status = change(c, o)) != CTL_OK)
                 return status;
         for (size_t i = 0; i < o->n_adoptions; i++) {
                 Ctl undone = *c;
@@ -420,8 +476,8 @@ static CtlExit run(Ctl *c, Removal *o)
                                         : NULL);
                 status = one != CTL_OK ? one : status;
         }
-        one = tell_rest(c, o);
-        return status != CTL_OK ? status : one;
+        tell_rest(o);
+        return status;
 }
 
 CtlExit verb_remove(Ctl *c)

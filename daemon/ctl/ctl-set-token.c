@@ -81,12 +81,20 @@ static CtlExit look(Ctl *c, Rotation *o)
         return CTL_OK;
 }
 
+static CtlExit no_record(const Rotation *o, int error)
+{
+        return ctl_error(CTL_FAILED,
+                         "The record of %s cannot be read (%s): look at " STATE_DIRECTORY "/bots. Nothing was changed.",
+                         o->bot, strerror(-error));
+}
+
 static CtlExit judge(const Rotation *o)
 {
         int64_t id = bot_token_id(o->token), known = o->state ? o->state->id : 0;
+        int r = known == 0 ? records_bot_id(STATE_DIRECTORY, o->bot, &known) : 0;
 
-        if (known == 0 && records_bot_id(STATE_DIRECTORY, o->bot, &known) < 0)
-                return ctl_error(CTL_FAILED, "The record of %s cannot be read. Nothing was changed.", o->bot);
+        if (r < 0)
+                return no_record(o, r);
         if (known == 0 && o->store.token)
                 known = bot_token_id(o->store.token);
         if (known != 0 && known != id)
@@ -112,7 +120,7 @@ static CtlExit judge_phase(const Ctl *c, const Rotation *o)
         int r = c->force || !o->store.token ? 0 : records_logs_out(STATE_DIRECTORY, o->bot);
 
         if (r < 0)
-                return ctl_error(CTL_FAILED, "The record of %s cannot be read. Nothing was changed.", o->bot);
+                return no_record(o, r);
         if (r > 0)
                 return ctl_error(CTL_BUSY,
                                  "%s is being logged out, and a mistyped token would look like success: wait until "
@@ -156,10 +164,10 @@ static CtlExit take_back(Ctl *c, Rotation *o, CtlExit status, const char *why)
 
         if (r < 0)
                 return ctl_error(CTL_FAILED,
-                                 "%s The token before it cannot be put back (%s): it is in " TOKEN_ROOT
+                                 "%s: %s The token before it cannot be put back (%s): it is in " TOKEN_ROOT
                                  "/tokens*/.%s.previous.",
-                                 why, strerror(-r), o->bot);
-        (void) ctl_error(status, "%s %s, and no worker was restarted.", why,
+                                 o->bot, why, strerror(-r), o->bot);
+        (void) ctl_error(status, "%s: %s %s, and no worker was restarted.", o->bot, why,
                          o->store.form == TOKEN_NONE ? "It was removed again"
                                                      : "The token before it is back in its place");
         return daemon_restart(c) == CTL_OK ? status : CTL_FAILED;
@@ -203,39 +211,35 @@ static void tell(const Rotation *o)
 
 /* ---- doing ---- */
 
+static CtlExit forget_previous(Rotation *o)
+{
+        int r = token_keep(&o->store);
+
+        return r >= 0 ? CTL_OK
+                      : ctl_error(CTL_FAILED,
+                                  "The new token of %s is stored, but the one before it cannot be removed (%s): "
+                                  "remove " TOKEN_ROOT "/tokens*/.%s.previous.",
+                                  o->bot, strerror(-r), o->bot);
+}
+
 /* From the first change on until the token is taken up, or the old one is back. */
 static CtlExit take_up(Ctl *c, Rotation *o)
 {
-        _cleanup_free_ char *why = NULL;
         CtlExit status;
 
         status = token_store(&o->store, o->token, o->form);
         if (status != CTL_OK)
                 return status;
         if (!o->running)
-                return token_keep(&o->store) < 0
-                                       ? ctl_error(CTL_FAILED,
-                                                   "The new token is stored, but the old one cannot be removed: it is "
-                                                   "in " TOKEN_ROOT "/tokens*/.%s.previous.",
-                                                   o->bot)
-                                       : CTL_OK;
+                return forget_previous(o);
         if (daemon_restart(c) != CTL_OK)
                 return take_back(c, o, CTL_FAILED, "The token was not taken up.");
         if (daemon_check_token(c, o->bot, c->webhook, &o->answer) < 0)
-                return take_back(c, o, ctl_oom(), "The token was not checked.");
-        if (o->answer.said == TOKEN_SAID_REFUSED && !c->force) {
-                if (asprintf(&why, "%s: %s", o->bot, o->answer.explanation) < 0) {
-                        why = NULL;
-                        return take_back(c, o, CTL_CHECKS_FAILED, "The token is refused.");
-                }
-                return take_back(c, o, CTL_CHECKS_FAILED, why);
-        }
+                return take_back(c, o, ctl_oom(), "The token was not taken up.");
+        if (o->answer.said == TOKEN_SAID_REFUSED && !c->force)
+                return take_back(c, o, CTL_CHECKS_FAILED, o->answer.explanation);
         tell(o);
-        if (token_keep(&o->store) < 0)
-                return ctl_error(CTL_FAILED,
-                                 "The token before it cannot be removed: it is in " TOKEN_ROOT "/tokens*/.%s.previous.",
-                                 o->bot);
-        return CTL_OK;
+        return forget_previous(o);
 }
 
 static json_object *json_known(const char *s)

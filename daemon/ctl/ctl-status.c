@@ -162,13 +162,13 @@ static void print_windows(const CtlBot *b, usec_t now_usec)
 
 static void print_hold(Ctl *c, const CtlBot *b, usec_t now_usec)
 {
-        char until[SHOW_SIZE], text[512];
+        char until[SHOW_SIZE], text[800];
         const char *shown = show_hold(until, b, now_usec);
 
         if (isempty(shown))
                 return;
-        (void) snprintf(text, sizeof(text), "%.64s%s%.300s; 'tgswitchctl release %.32s' allows automatic moves again",
-                        shown, isempty(b->held_reason) ? "" : ": ", b->held_reason ?: "", b->name);
+        (void) snprintf(text, sizeof(text), "%.64s%s%.300s; '%s release %.32s' allows automatic moves again", shown,
+                        isempty(b->held_reason) ? "" : ": ", b->held_reason ?: "", ctl_program(c), b->name);
         print_line(c, "held", STYLE_BOLD, text);
 }
 
@@ -178,12 +178,12 @@ static void print_waits(Ctl *c, const CtlJob *job, usec_t now_usec)
         char until[SHOW_SIZE], text[512];
         bool known = job->not_before_usec > now_usec && job->not_before_usec != USEC_INFINITY;
 
-        if (!is(job->phase, "queued"))
+        /* That it has said nothing yet is over in a moment. */
+        if (!is(job->phase, "queued") || (!known && isempty(job->error)))
                 return;
         (void) snprintf(text, sizeof(text), "%s%s%.400s",
                         known ? show_not_before(until, job->not_before_usec, now_usec) : "",
-                        known && !isempty(job->error) ? ": " : "",
-                        isempty(job->error) ? (known ? "" : "for its turn") : job->error);
+                        known && !isempty(job->error) ? ": " : "", job->error ?: "");
         print_line(c, "waits", STYLE_PLAIN, text);
 }
 
@@ -223,8 +223,9 @@ static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
 {
         const CtlJob *job = ctl_state_job(s, b->job_id);
         const char *program = ctl_program(c);
-        char text[800];
+        char text[800], spool[64];
 
+        (void) snprintf(spool, sizeof(spool), "tgswitchctl spool %.32s", b->name);
         if (job && job->holding)
                 (void) snprintf(text, sizeof(text),
                                 "it waits for '%s proceed %" PRIu32 "'; '%s cancel %" PRIu32 "' puts everything back",
@@ -235,7 +236,7 @@ static void print_next(Ctl *c, const CtlState *s, const CtlBot *b)
                 (void) snprintf(text, sizeof(text), "say where it is logged in: '%s set-seat %.32s cloud'", program,
                                 b->name);
         else if (b->spooled > 0)
-                (void) snprintf(text, sizeof(text), "see the spooled updates with '%s spool %.32s'", program, b->name);
+                (void) snprintf(text, sizeof(text), "see the spooled updates with '%s'", ctl_command(c, spool));
         else if (is(b->seat, "cloud"))
                 (void) snprintf(text, sizeof(text), "'%s plan local %.32s' shows what a move would do", program,
                                 b->name);
@@ -330,7 +331,7 @@ CtlExit verb_status(Ctl *c)
                 return CTL_OK;
         }
         if (s.n_bots == 0)
-                puts("No bot is configured: 'tgswitchctl add NAME' sets one up.");
+                printf("No bot is configured: '%s' sets one up.\n", ctl_command(c, "tgswitchctl add NAME"));
         for (size_t i = 0; i < s.n_bots; i++)
                 if (s.bots[i].selected) {
                         putchar('\n');

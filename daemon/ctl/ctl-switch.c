@@ -19,11 +19,13 @@ typedef struct Round {
 /* `why` is for programs, `text` goes on behind the bot's name. */
 static void round_skip(Round *round, const CtlBot *b, const char *why, const char *text)
 {
+        _cleanup_free_ char *line = NULL;
         json_object *o;
 
         if (!round->json) {
-                printf("%s ", b->name);
-                (void) print_styled(stdout, false, STYLE_PLAIN, text);
+                if (asprintf(&line, "%s %s", b->name, text) < 0)
+                        abort();
+                (void) print_styled(stdout, false, STYLE_PLAIN, line);
                 putchar('\n');
                 return;
         }

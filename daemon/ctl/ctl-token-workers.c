@@ -163,7 +163,7 @@ static CtlExit restart_one(Ctl *c, const CtlBot *b, const Unit *u, usec_t *timeo
                                 "%s still waits for its restart: 'tgswitchctl status' says what for. It goes on by itself.",
                                 u->name);
         return ctl_error(CTL_FAILED, "The token is stored, but %s cannot be restarted with it (%s): see 'systemctl status %s'.",
-                         u->name, r == 0 ? "see its journal" : error.message ?: strerror(-r), u->name);
+                         u->name, r == 0 ? "it did not start" : error.message ?: strerror(-r), u->name);
 }
 
 CtlExit token_workers_restart(Ctl *c, const char *bot, char *const *workers, json_object *json)
@@ -183,9 +183,10 @@ CtlExit token_workers_restart(Ctl *c, const char *bot, char *const *workers, jso
         if (r >= 0 && strv_length(names) > 0)
                 r = list(c, names, &units, &error);
         if (r < 0)
-                return ctl_error(CTL_FAILED,
-                                 "The token is stored, but the workers of %s cannot be found out (%s): restart them.",
-                                 bot, error.message ?: strerror(-r));
+                return ctl_error(
+                                CTL_FAILED,
+                                "The token is stored, but the workers of %s cannot be found out (%s): restart them yourself.",
+                                bot, error.message ?: strerror(-r));
         for (size_t i = 0; i < units.n; i++) {
                 CtlExit one = restart_one(c, &b, units.items + i, &timeout_usec, json);
 

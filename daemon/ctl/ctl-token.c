@@ -294,6 +294,8 @@ static CtlExit render(const TokenStore *s, const BotToken *token, TokenForm form
                         same = again_size == size && memcmp(again, line, size) == 0;
                         explicit_bzero(again, again_size);
                         free(again);
+                        if (!same)
+                                free(*ret);
                 }
         }
         explicit_bzero(line, sizeof(line));
@@ -322,15 +324,14 @@ static int sync_directory(int directory)
         return fsync(directory) < 0 ? -errno : 0;
 }
 
-/* *ret_touched: the new one may be in its place, also where this fails. */
-static int replace(const TokenStore *s, TokenForm form, const char *bytes, size_t size, bool *ret_touched)
+/* The new one may be in its place, as `touched` says, also where this fails. */
+static int replace(TokenStore *s, TokenForm form, const char *bytes, size_t size)
 {
         int directory = s->directories[form],
             other = s->directories[form == TOKEN_PLAIN ? TOKEN_ENCRYPTED : TOKEN_PLAIN];
         char fresh[64], previous[64];
         int r, kept;
 
-        *ret_touched = false;
         (void) beside(previous, s, BESIDE_PREVIOUS);
         r = write_file_atomic_at(directory, beside(fresh, s, BESIDE_NEW), bytes, size, 0600, WRITE_SYNC);
         if (r < 0)
@@ -344,7 +345,7 @@ static int replace(const TokenStore *s, TokenForm form, const char *bytes, size_
                         (void) unlinkat(directory, previous, 0);
                 return r;
         }
-        *ret_touched = true;
+        s->touched = true;
         r = sync_directory(directory);
         if (r < 0 || !is_there(other, s->bot))
                 return r;
@@ -358,7 +359,6 @@ CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form)
         char *bytes = NULL;
         size_t size = 0;
         CtlExit status;
-        bool touched;
         int r, back;
 
         assert(form == TOKEN_PLAIN || form == TOKEN_ENCRYPTED);
@@ -367,12 +367,14 @@ CtlExit token_store(TokenStore *s, const BotToken *token, TokenForm form)
         if (status != CTL_OK)
                 return status;
         assert(bytes);
-        r = replace(s, form, bytes, size, &touched);
+        s->touched = false;
+        r = replace(s, form, bytes, size);
         explicit_bzero(bytes, size);
         free(bytes);
         if (r >= 0)
                 return CTL_OK;
-        back = touched ? token_put_back(s) : 0;
+        back = s->touched ? token_put_back(s) : 0;
+        s->touched = back < 0;
         return ctl_error(CTL_FAILED, "The token cannot be stored: %s. %s", strerror(-r),
                          back >= 0 ? "Nothing was changed." : "See what is left in " TOKEN_ROOT "/tokens.");
 }

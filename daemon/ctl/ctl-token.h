@@ -37,6 +37,7 @@ typedef struct TokenStore {
         TokenForm form;                  /* of what is there; ENCRYPTED where both are */
         BotToken *token;                 /* that; NULL: there is none, or it cannot be read */
         bool unfinished;                 /* what was there before is still kept: somebody did not get to token_keep() */
+        bool touched;                    /* by token_store(), and not brought back where that failed */
 } TokenStore;
 
 /* Looks at what is there, for root. Refuses symbolic links: somebody else looks after what they lead to. To be closed

@@ -111,9 +111,11 @@ void show_result(WatchShow *s, const CtlJob *job, const CtlBot *b)
         else if (streq(job->result, "canceled"))
                 printf("%s was not moved: job %" PRIu32 " was cancelled, and everything is as it was.\n", job->bot,
                        job->id);
+        else if (streq(job->result, "failed") && isempty(job->error))
+                (void) ctl_error(CTL_FAILED, "%s was not moved: see '%s'.", job->bot,
+                                 ctl_command(s->ctl, "journalctl -u tgswitchd"));
         else if (streq(job->result, "failed"))
-                (void) ctl_error(CTL_FAILED, "%s was not moved: %s", job->bot,
-                                 isempty(job->error) ? "see 'journalctl -u tgswitchd'." : job->error);
+                (void) ctl_error(CTL_FAILED, "%s was not moved: %s", job->bot, job->error);
         else
                 (void) ctl_error(CTL_FAILED,
                                  "tgswitchd came back and does not know job %" PRIu32

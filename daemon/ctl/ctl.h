@@ -77,6 +77,9 @@ CtlExit verb_check_credentials(Ctl *c);
 
 /* How this program is called again, with --host where that was given. */
 const char *ctl_program(const Ctl *c);
+/* How that command is given from here: with --host it gets the option, or, where it acts on the host on which it is
+ * typed, ssh in front. In a static buffer; `command` itself without --host. */
+const char *ctl_command(const Ctl *c, const char *command);
 
 /* A sentence for standard error. Returns `status`, to be returned. */
 CtlExit ctl_error(CtlExit status, const char *format, ...) _printf_(2, 3);

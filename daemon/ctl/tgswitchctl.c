@@ -170,6 +170,32 @@ static const Verb *find_verb(const char *name)
         return NULL;
 }
 
+/* What ssh has to carry: what writes files there, or gets one (spool). */
+static bool acts_here(const char *arguments)
+{
+        char name[32];
+        const Verb *v;
+
+        (void) snprintf(name, sizeof(name), "%.*s", (int) strcspn(arguments, " "), arguments);
+        v = find_verb(name);
+        return v && (v->here || v->run == verb_spool);
+}
+
+const char *ctl_command(const Ctl *c, const char *command)
+{
+        const char *arguments = startswith(command, "tgswitchctl ");
+        static char text[1024];
+
+        if (!c->host)
+                return command;
+        if (arguments && !acts_here(arguments))
+                (void) snprintf(text, sizeof(text), "%s %s", ctl_program(c), arguments);
+        else
+                (void) snprintf(text, sizeof(text), "ssh -t %.280s %s%s", c->host,
+                                startswith(c->host, "root@") ? "" : "sudo ", command);
+        return text;
+}
+
 /* Runs the verb with what was collected. `given` are all options on the command line. */
 static CtlExit run_verb(Ctl *c, const char *name, uint64_t given)
 {

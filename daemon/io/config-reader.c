@@ -70,6 +70,18 @@ void config_problems_done(ConfigProblems *p)
         *p = (ConfigProblems){};
 }
 
+char *config_problem_describe(const ConfigProblem *p)
+{
+        char *text;
+        int r;
+
+        if (p->line > 0)
+                r = asprintf(&text, "%s:%u: %s", p->path, p->line, p->message);
+        else
+                r = asprintf(&text, "%s: %s", p->path, p->message);
+        return r < 0 ? NULL : text;
+}
+
 static void complain(Reader *reader, const char *message)
 {
         int r = config_problem_add(reader->file->problems, reader->file->path, reader->line, reader->file->bot, "%s",
@@ -218,8 +230,8 @@ int config_read(const ConfigFile *file, const char *bytes, size_t size, config_a
         /* It has seen no line that we had not. Which one it was cannot be told: it counts those that it was given. */
         if (r != 0) {
                 r = config_problem_add(file->problems, file->path, 0, file->bot,
-                                       "libinih was built with other rules than tgswitchd expects, and does not take "
-                                       "a line of this file; install libinih as the distribution has it");
+                                       "The libinih of this host was built with other rules than tgswitchd expects, "
+                                       "and does not take a line of this file; install it as the distribution has it");
                 if (r < 0)
                         return r;
         }

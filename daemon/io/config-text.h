@@ -26,7 +26,8 @@ typedef struct ConfigText {
 typedef struct ConfigTexts {
         ConfigText *items; /* tgswitch.conf, its drop-ins sorted by name, bots sorted by name */
         size_t n, allocated;
-        bool is_copy; /* of what was good, by config_save_copy(): a worker may be two bots', of which one is gone or bad */
+        bool is_copy; /* of what was good, by config_save_copy(): a worker may be two bots', of which one is gone or bad
+                       */
 } ConfigTexts;
 
 /* What cannot be read goes to `problems`: its return value says whether there was memory for that. */

@@ -131,8 +131,9 @@ const BotConfig *config_find_bot(const Config *c, const char *name);
 
 /* The last good configuration, as a directory that config_load() reads: a copy of all files that count, replaced in one
  * step and synced. In it a bot's file stays as it was where the new one is bad, and also where there is no new one,
- * since a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone. -EINVAL: what is in `directories` cannot be used, and
- * nothing was copied. Both block; they may run on the disk queue. */
+ * since a bot that is being moved outlives its file: config_copy_forget_bot() removes it. Masked files count as gone.
+ * -EINVAL: what is in `directories` cannot be used, and nothing was copied. Both block; they may run on the disk queue.
+ */
 int config_save_copy(const char *const *directories, const char *copy) _must_check_;
 /* Reads it. Two bots may have the same worker in it, one of which is gone, or bad now: config_load() would refuse the
  * second, and with it what a bot on its way still needs. -ENOENT: there is none, which is not the same as one of no

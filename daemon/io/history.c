@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <stdatomic.h>
 
 #include "base/fs-util.h"
 #include "base/strv.h"
@@ -11,23 +12,24 @@
 
 struct History {
         DiskQueue *queue;
+        DiskQueue *readers; /* of our own */
         int directory;
 };
 
-int history_open(History **ret, DiskQueue *q, const char *directory)
+int history_open(History **ret, DiskQueue *q, sd_event *event, const char *directory)
 {
-        History *h = malloc(sizeof(History));
+        _cleanup_(history_freep) History *h = malloc(sizeof(History));
+        int r;
 
         if (!h)
                 return -ENOMEM;
         *h = (History){ .queue = q, .directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
-        if (h->directory < 0) {
-                int r = -errno;
-
-                free(h);
+        if (h->directory < 0)
+                return -errno;
+        r = disk_queue_new(&h->readers, event);
+        if (r < 0)
                 return r;
-        }
-        *ret = h;
+        *ret = TAKE_PTR(h);
         return 0;
 }
 
@@ -35,6 +37,7 @@ History *history_free(History *h)
 {
         if (!h)
                 return NULL;
+        disk_queue_free(h->readers);
         closep(&h->directory);
         free(h);
         return NULL;
@@ -48,7 +51,7 @@ void history_entries_done(HistoryEntries *e)
         *e = (HistoryEntries){};
 }
 
-/* ---- the file, on the disk queue from here on ---- */
+/* ---- the file, on one of the two threads from here on ---- */
 
 /* All whole lines; what stands behind the last newline is none. No file is an empty one. */
 static int read_lines(int directory, char **ret, size_t *ret_size, size_t *ret_torn)
@@ -325,7 +328,8 @@ int history_append(History *h, const HistoryEntry *entries, size_t n_entries, di
 /* ---- read ---- */
 
 typedef struct ReadWork {
-        HistoryRead *owner; /* NULL: nobody waits for it any more */
+        HistoryRead *owner;   /* for the loop alone; NULL: nobody waits for it any more */
+        atomic_bool unwanted; /* tells the thread of that */
         int directory;
         HistoryFilter filter;
         HistoryEntries entries;
@@ -378,6 +382,11 @@ static int look_at(ReadWork *w, const char *line, size_t size)
         _cleanup_(history_entry_done) HistoryEntry e = {};
         int r;
 
+        /* Only the names that were not found yet matter, and they need no parsing. */
+        if (w->entries.n >= w->filter.limit) {
+                history_filter_note(&w->filter, line, size);
+                return 0;
+        }
         if (history_filter_skips(&w->filter, line, size))
                 return 0;
         r = history_entry_decode(line, size, &e);
@@ -385,20 +394,30 @@ static int look_at(ReadWork *w, const char *line, size_t size)
                 w->entries.n_damaged++;
                 return 0;
         }
-        if (r < 0 || !history_filter_matches(&w->filter, &e) || w->entries.n >= w->filter.limit)
+        if (r < 0 || !history_filter_matches(&w->filter, &e))
                 return r;
         return add_entry(&w->entries, &e);
+}
+
+static bool wants_more(const ReadWork *w)
+{
+        return !atomic_load_explicit(&w->unwanted, memory_order_relaxed) &&
+               (w->entries.n < w->filter.limit || history_filter_unknown(&w->filter));
 }
 
 static int read_run(void *work)
 {
         ReadWork *w = work;
         _cleanup_free_ char *bytes = NULL;
-        size_t size, torn;
-        int r;
+        size_t size = 0, torn;
+        int r = 0;
 
-        r = read_lines(w->directory, &bytes, &size, &torn);
-        while (r >= 0 && size > 0 && (w->entries.n < w->filter.limit || history_filter_unknown(&w->filter))) {
+        /* Again where a line was appended meanwhile: the next one is an fsync() later. */
+        if (wants_more(w))
+                do
+                        r = read_lines(w->directory, &bytes, &size, &torn);
+                while (r == -EAGAIN);
+        while (r >= 0 && size > 0 && wants_more(w)) {
                 const char *before = size > 1 ? memrchr(bytes, '\n', size - 1) : NULL;
                 const char *line = before ? before + 1 : bytes;
 
@@ -419,8 +438,10 @@ HistoryRead *history_read_free(HistoryRead *read)
 {
         if (!read)
                 return NULL;
-        if (read->work)
+        if (read->work) {
                 read->work->owner = NULL;
+                atomic_store_explicit(&read->work->unwanted, true, memory_order_relaxed);
+        }
         disk_job_free(read->job);
         history_filter_done(&read->filter);
         history_entries_done(&read->entries);
@@ -445,7 +466,7 @@ int history_read(History *h, HistoryFilter *filter, history_handler_t handler, v
         *filter = (HistoryFilter){};
         w->directory = fcntl(h->directory, F_DUPFD_CLOEXEC, 3);
         r = w->directory < 0 ? -errno
-                             : disk_queue_push(h->queue, read_run, w, read_work_free, on_read, read, &read->job);
+                             : disk_queue_push(h->readers, read_run, w, read_work_free, on_read, read, &read->job);
         if (r < 0) {
                 read_work_free(w);
                 return r;

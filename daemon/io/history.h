@@ -5,8 +5,10 @@
 #include "core/history-entry.h"
 #include "io/disk-queue.h"
 
-/* The file history.jsonl in the state directory: a line for every job that has ended, the newest last. All of it is
- * done on the disk queue, and nothing is kept in memory.
+/* The file history.jsonl in the state directory: a line for every job that has ended, the newest last. Nothing of it is
+ * kept in memory. It is written on the disk queue, in order with the records, and read on a thread of its own, so that
+ * no record waits for a reader. That needs no lock: the file is only appended to, or replaced by another of its name. A
+ * reader may see a line that is not synced yet; and of a torn one that is being cut off, one line that is damaged.
  *
  * Lines are appended and synced. What a power cut or a full disk left of a line is cut off by the next append; damage
  * further up is read over. At HISTORY_SIZE_MAX the file is replaced in one step by its newest half and, of what is
@@ -18,8 +20,9 @@
 
 typedef struct History History;
 
-/* `q` must live longer; what was said before history_free() is still written. Synchronous, for start-up. */
-int history_open(History **ret, DiskQueue *q, const char *directory) _must_check_;
+/* `q` must live longer; what was said before history_free() is still written, and who still reads hears nothing.
+ * `event` is the loop of `q`. Synchronous, for start-up. */
+int history_open(History **ret, DiskQueue *q, sd_event *event, const char *directory) _must_check_;
 History *history_free(History *h);
 DEFINE_CLEANUP(History *, history_free);
 

@@ -134,10 +134,11 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
                 *ret = TAKE_PTR(sp);
                 return 0;
         }
-        if (bad == 0 && asprintf(ret_why,
-                                 "The spool of bot %s cannot be read: %s. It may hold updates for its worker: look after "
-                                 "spool/%s in the state directory, then run 'systemctl restart tgswitchd'.",
-                                 bot, strerror(-r), bot) < 0)
+        if (bad == 0 &&
+            asprintf(ret_why,
+                     "The spool of bot %s cannot be read: %s. It may hold updates for its worker: look after "
+                     "spool/%s in the state directory, then run 'systemctl restart tgswitchd'.",
+                     bot, strerror(-r), bot) < 0)
                 *ret_why = NULL;
         if (bad > 0 && asprintf(ret_why,
                                 "The file %08" PRIu64

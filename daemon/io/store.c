@@ -99,7 +99,8 @@ static int damaged(Store *s, const char *bot, const char *name, const char *what
         if (asprintf(ret_why,
                      "The record %s/bots/%s cannot be used: %s. Nothing is sent for this bot. Put a good copy there, or, "
                      "where it is certain at which server the bot is logged in and that no fallback window is open, "
-                     "move %s" STATE_SUFFIX " and %s" SPARE_SUFFIX " away and set InitialSeat=.",
+                     "move %s" STATE_SUFFIX " and %s" SPARE_SUFFIX " away and set InitialSeat=. Then run 'systemctl "
+                     "restart tgswitchd'.",
                      s->path, name, what, bot, bot) < 0)
                 *ret_why = NULL;
         return error;

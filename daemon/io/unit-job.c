@@ -85,7 +85,8 @@ static void job_finish(JobCall *j, UnitJobResult result)
 static void job_abandon(JobCall *j, int r)
 {
         free(j->error);
-        if (asprintf(&j->error, "systemd was to %s %s, and whether it does so is not known (%s); see 'systemctl status %s'",
+        if (asprintf(&j->error,
+                     "systemd was to %s %s, and whether it does so is not known (%s); see 'systemctl status %s'",
                      verbs[j->verb].word, j->base.unit, strerror(-r), j->base.unit) < 0)
                 j->error = NULL;
         job_finish(j, UNIT_JOB_REFUSED);

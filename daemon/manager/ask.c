@@ -22,13 +22,27 @@ AskResult ask_answer(AskResult result, char **ret_message, const char *format, .
         return result;
 }
 
+/* What is wrong with the bot is the answer: whoever found it out has said it. */
+static AskResult answer_error(AskResult result, char **ret_message, const Bot *b)
+{
+        *ret_message = b->error ? strdup(b->error) : NULL;
+        return result;
+}
+
+static AskResult answer_oom(char **ret_message)
+{
+        return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
+}
+
 /* Whether anything at all can be done for the bot. */
 AskResult bot_usable(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
-        if (b->config_error || !b->config) {
-                const char *why = b->config_error ?: "there is no file for it in bots.d/";
+                return answer_error(ASK_BAD_RECORD, ret_message, b);
+        /* Without any settings there is always a word on why. */
+        assert(b->config || b->config_error);
+        if (b->config_error) {
+                const char *why = b->config_error;
                 bool ends = why[0] != '\0' && why[strlen(why) - 1] == '.';
 
                 return ask_answer(ASK_BAD_CONFIG, ret_message,
@@ -214,9 +228,9 @@ int bot_begin_automatic(Bot *b, Seat target, const char *reason)
 static AskResult job_listens(Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return answer_error(ASK_BAD_RECORD, ret_message, b);
         if (!b->token)
-                return ask_answer(ASK_NO_TOKEN, ret_message, "%s", b->error ?: "The bot has no usable token.");
+                return answer_error(ASK_NO_TOKEN, ret_message, b);
         bot_dispatch(b);
         return ASK_OK;
 }
@@ -275,7 +289,7 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
 static AskResult nothing_under_way(const Bot *b, char **ret_message)
 {
         if (!b->record_ok)
-                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return answer_error(ASK_BAD_RECORD, ret_message, b);
         if (bot_job_running(b))
                 return ask_answer(ASK_NOT_SETTLED, ret_message,
                                   "%s is being moved (job %" PRIu32 "): wait for the end of it.", b->name,
@@ -316,9 +330,8 @@ AskResult bot_set_seat(Bot *b, Seat seat, char **ret_message)
                 b->record.seat = before;
                 b->record.bot_id = id_before;
                 return ask_answer(ASK_FAILED, ret_message,
-                                  "The seat of %s could not be recorded: %s. Look after the file system of the state "
-                                  "directory, then try again.",
-                                  b->name, strerror(-r));
+                                  "The seat of %s could not be recorded: %s. Nothing was changed; try again.", b->name,
+                                  strerror(-r));
         }
         bot_publish_environment(b);
         bot_log_event(b, LOG_NOTICE, LOG_EVENT_SEAT_DECLARED, "An administrator says that the bot is logged in at %s.",
@@ -332,10 +345,10 @@ static AskResult set_hold(Bot *b, usec_t until_usec, const char *reason, char **
         char *copy;
 
         if (!b->record_ok)
-                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The bot's record cannot be read.");
+                return answer_error(ASK_BAD_RECORD, ret_message, b);
         copy = strdup(reason ?: "");
         if (!copy)
-                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
+                return answer_oom(ret_message);
         free(b->record.held_reason);
         b->record.held_reason = copy;
         b->record.held_until_usec = until_usec;
@@ -354,7 +367,10 @@ AskResult bot_hold(Bot *b, usec_t until_usec, const char *reason, char **ret_mes
         bot_log_event(b, LOG_NOTICE, LOG_EVENT_BOT_HELD, "Held: it does not move by itself%s%s.",
                       isempty(reason) ? "" : ": ", reason ?: "");
         if (b->record.state == CUTOVER_QUEUED && b->record.job.automatic && !b->record.stale) {
-                bot_set_error(b, "The bot is held: it does not move by itself.");
+                bot_set_error(b,
+                              "The bot is held, so its move was called off: it does not move by itself before "
+                              "'tgswitchctl release %s'.",
+                              b->name);
                 bot_post(b, CUTOVER_CALLED_OFF);
         }
         return ASK_OK;
@@ -383,10 +399,7 @@ static void on_cleared(DiskJob *job, int r, void *userdata)
                               "Failed to clear the spool: %m. Look after the file system of the state directory, then "
                               "try again.");
         /* Whatever is there now: without a part in memory the worker that takes it could not start. */
-        r = handover_prepare(b);
-        if (r < 0)
-                bot_log_errno(b, LOG_ERR, r,
-                              "Failed to read the spool: %m. Look after the file system of the state directory.");
+        handover_prepare_until_done(b);
         if (bot_gate_open(b))
                 gate_reconsider(b->manager);
         bot_changed(b);
@@ -404,10 +417,7 @@ AskResult bot_clear_spool(Bot *b, char **ret_message)
                 return ASK_ALREADY;
         r = spool_clear(b->spool, on_cleared, b, &b->asked_job);
         if (r < 0)
-                return ask_answer(ASK_FAILED, ret_message,
-                                  "The spool of %s could not be cleared: %s. Look after the file system of the state "
-                                  "directory, then try again.",
-                                  b->name, strerror(-r));
+                return answer_oom(ret_message);
         handover_cancel(b);
         delivery_cancel(b);
         b->record.part_served_updates = 0;
@@ -420,7 +430,7 @@ AskResult bot_read_spool(Bot *b, int *ret_fd, char **ret_message)
         int r;
 
         if (!b->spool)
-                return ask_answer(ASK_BAD_RECORD, ret_message, "%s", b->error ?: "The spool cannot be read.");
+                return answer_error(ASK_BAD_RECORD, ret_message, b);
         r = spool_export(b->spool, ret_fd);
         if (r < 0)
                 return ask_answer(ASK_FAILED, ret_message,
@@ -467,15 +477,14 @@ AskResult bot_check(Bot *b, Seat target, bot_check_handler_t handler, void *user
                                   b->name, b->record.job.id, b->name);
         bc = calloc(1, sizeof(BotCheck));
         if (!bc)
-                return ask_answer(ASK_FAILED, ret_message, "There is not enough memory. Free some, then try again.");
+                return answer_oom(ret_message);
         bc->bot = b;
         bc->handler = handler;
         bc->userdata = userdata;
         r = check_start(b, target, false, on_checked, bc, &bc->check);
         if (r < 0) {
                 free(bc);
-                return ask_answer(ASK_FAILED, ret_message, "The checks could not be begun: %s. Try again.",
-                                  strerror(-r));
+                return answer_oom(ret_message);
         }
         b->n_checks++;
         *ret = bc;

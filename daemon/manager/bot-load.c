@@ -134,7 +134,10 @@ static void load_token(Bot *b)
                               "it, like 123456789:AA… (35 characters). Store it anew with 'tgswitchctl set-token %s'.",
                               b->name, b->name);
         else if (r < 0)
-                bot_set_error(b, "The credential token_%s cannot be read: %s.", b->name, strerror(-r));
+                bot_set_error(b,
+                              "The credential token_%s cannot be read: %s. Store the token anew with 'tgswitchctl "
+                              "set-token %s'.",
+                              b->name, strerror(-r), b->name);
         if (r < 0)
                 bot_log_event(b, LOG_ERR, LOG_EVENT_TOKEN_UNUSABLE, "%s", b->error ?: "no memory");
         else if (!bot_token_is_locked(b->token))
@@ -154,7 +157,7 @@ static void load_webhook_secret(Bot *b)
                 else
                         bot_log_event_errno(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, c.result,
                                             "Failed to read the credential secret_%s: %m. Put the secret into "
-                                            "/etc/tgswitch/secrets/%s anew and restart tgswitchd.",
+                                            "/etc/tgswitch/secrets/%s anew and run 'systemctl restart tgswitchd'.",
                                             b->name, b->name);
                 return;
         }
@@ -176,9 +179,7 @@ static void load_webhook_certificate(Bot *b)
         r = read_credential(b, "certificate", WEBHOOK_CERTIFICATE_SIZE_MAX, &bytes, &size);
         if (r == -ENOENT)
                 return;
-        problem = r == -EFBIG ? "has more than 64 KiB"
-                  : r < 0     ? "cannot be read"
-                              : webhook_certificate_problem(bytes, size);
+        problem = r < 0 ? "cannot be read, or has more than 64 KiB" : webhook_certificate_problem(bytes, size);
         if (!problem) {
                 b->webhook_certificate = bytes;
                 b->webhook_certificate_size = size;
@@ -193,7 +194,7 @@ static void load_webhook_certificate(Bot *b)
         if (r < 0)
                 bot_log_event_errno(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, r,
                                     "Failed to read the credential certificate_%s: %m. Put the certificate into "
-                                    "/etc/tgswitch/certificates/%s anew and restart tgswitchd.",
+                                    "/etc/tgswitch/certificates/%s anew and run 'systemctl restart tgswitchd'.",
                                     b->name, b->name);
         else if (webhook_certificate_has_key(bytes, size))
                 bot_log_event(b, LOG_ERR, LOG_EVENT_WEBHOOK_SECRET_UNUSABLE, "%s", sentence ?: "no memory");

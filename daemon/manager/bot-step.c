@@ -238,13 +238,17 @@ static void record_written(Bot *b, int r)
                 b->record_retries = 0;
                 return;
         }
+        /* One that is still on its way is no newer: that it arrives says nothing of what has failed. */
+        b->aside_job = disk_job_free(b->aside_job);
         if (!b->unrecorded)
                 bot_set_error(b, "The record cannot be written: %s. Look after the file system of the state directory.",
                               strerror(-r));
         b->unrecorded = true;
         wait = usec_backoff(RECORD_FIRST_USEC, RECORD_LONGEST_USEC, b->record_retries++);
-        if (clock_timer_new(&b->record_timer, b->manager->event, wait, on_record_timer, b) < 0)
-                bot_log(b, LOG_ERR, "Failed to arm a timer; the record is written at the next step.");
+        r = clock_timer_new(&b->record_timer, b->manager->event, wait, on_record_timer, b);
+        if (r < 0)
+                /* A settled bot may have no next step for months. */
+                sd_event_exit(b->manager->event, bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
 }
 
 static void on_saved(DiskJob *job, int r, void *userdata)

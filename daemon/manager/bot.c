@@ -189,7 +189,9 @@ int bot_call(Bot *b, Seat seat, BotApiMethod method, json_object *arguments, use
         if (method == BOTAPI_GET_UPDATES)
                 b->get_updates_suspended_usec = suspended_usec();
         if (!may_send(b, seat, method))
-                return bot_log_errno(b, LOG_ERR, -EPERM, "Refused to send %s to the %s server in state %s.",
+                return bot_log_errno(b, LOG_ERR, -EPERM,
+                                     "Refused to send %s to the %s server in state %s, in which nothing may go there. "
+                                     "This is a mistake in tgswitchd: report it.",
                                      botapi_method_to_string(method), seat_to_string(seat),
                                      cutover_state_to_string(b->record.state));
 

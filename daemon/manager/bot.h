@@ -402,7 +402,9 @@ void gate_reconsider(Manager *m);
 
 /* ---- handover.c ---- */
 int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
-void handover_wanted(Bot *b);              /* a worker asks for a part and there is none */
+/* The same where nobody waits for the result: what fails is tried again. */
+void handover_prepare_until_done(Bot *b);
+void handover_wanted(Bot *b); /* a worker asks for a part and there is none */
 void handover_served(Bot *b);
 /* Whether the part's waiter has something to wait for. */
 bool handover_pending(const Bot *b);

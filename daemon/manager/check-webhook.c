@@ -21,12 +21,12 @@ static bool secret_is_there(const Bot *b, CheckList *l)
         else if (b->config->webhook_has_secret && !b->webhook_secret)
                 check_list_add(l, "webhook", b->name, CHECK_FAIL,
                                "WebhookSecret=yes, but there is no credential secret_%s: put the secret token into "
-                               "/etc/tgswitch/secrets/%s (mode 0600) and restart tgswitchd.",
+                               "/etc/tgswitch/secrets/%s (mode 0600) and run 'systemctl restart tgswitchd'.",
                                b->name, b->name);
         else if (b->config->webhook_has_secret && !webhook_secret_is_valid(b->webhook_secret))
                 check_list_add(l, "webhook", b->name, CHECK_FAIL,
                                "The credential secret_%s is no secret token, which has 1 to 256 letters, digits, _ and "
-                               "-: correct /etc/tgswitch/secrets/%s, one line, and restart tgswitchd.",
+                               "-: correct /etc/tgswitch/secrets/%s, one line, and run 'systemctl restart tgswitchd'.",
                                b->name, b->name);
         else
                 return true;
@@ -43,7 +43,7 @@ static bool certificate_is_there(const Bot *b, const WebhookSettings *s, CheckLi
                 check_list_add(l, "webhook", b->name, CHECK_FAIL,
                                "The webhook uses a certificate of its own, which the server does not give back and a "
                                "logOut deletes: put it into /etc/tgswitch/certificates/%s, in PEM and without its key, "
-                               "and restart tgswitchd; or set the webhook without one.",
+                               "and run 'systemctl restart tgswitchd'; or set the webhook without one.",
                                b->name);
         return false;
 }

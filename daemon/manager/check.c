@@ -171,13 +171,8 @@ static bool token_is_anothers(Check *c)
         Manager *m = c->bot->manager;
         int64_t id = bot_token_id(c->bot->token);
 
-        if (c->bot->record.bot_id != 0 && c->bot->record.bot_id != id) {
-                check_list_add(&c->list, "token", c->bot->name, CHECK_FAIL,
-                               "The token is of bot %" PRIi64 ", but %s is on record as bot %" PRIi64 ": put the right "
-                               "token in place and restart tgswitchd, or give the other bot a name of its own.",
-                               id, c->bot->name, c->bot->record.bot_id);
-                return true;
-        }
+        /* A token that is not the recorded bot's is none, from the start of the process on. */
+        assert(c->bot->record.bot_id == 0 || c->bot->record.bot_id == id);
         for (size_t i = 0; i < m->n_bots; i++)
                 if (m->bots[i] != c->bot && m->bots[i]->token && bot_token_id(m->bots[i]->token) == id) {
                         check_list_add(&c->list, "token", c->bot->name, CHECK_FAIL,
@@ -542,13 +537,13 @@ static void look_at_disk(Check *c)
 static void look_at_old_spool(Check *c)
 {
         uint64_t spooled = bot_spooled_updates(c->bot);
+        const char *complaint = delivery_complaint(c->bot);
 
         if (spooled > 0 && delivery_applies(c->bot))
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
                                "%" PRIu64 " updates of an earlier move are still being posted to the webhook: wait "
-                               "until it has taken them, or look at them, or drop them, with 'tgswitchctl spool %s'. "
-                               "%s",
-                               spooled, c->bot->name, delivery_complaint(c->bot) ?: "");
+                               "until it has taken them, or look at them, or drop them, with 'tgswitchctl spool %s'.%s%s",
+                               spooled, c->bot->name, complaint ? " " : "", complaint ?: "");
         else if (spooled > 0)
                 check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
                                "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "

@@ -78,7 +78,6 @@ static Delivery *delivery_get(Bot *b)
 
 static void complain(Bot *b, const char *why)
 {
-        _cleanup_free_ char *clean = bot_token_redact(b->token, why);
         Delivery *d = b->delivery;
         char *text;
 
@@ -86,11 +85,10 @@ static void complain(Bot *b, const char *why)
                      "%" PRIu64 " spooled updates are still to be posted to the webhook, which does not take them: "
                      "%s. Look after the program behind it; they are posted until they are taken. See 'tgswitchctl "
                      "spool %s', which can also drop them.",
-                     spool_count(b->spool) - b->record.part_served_updates, clean ?: "no memory", b->name) < 0)
+                     spool_count(b->spool) - b->record.part_served_updates, why, b->name) < 0)
                 text = NULL;
         if (d->failures == 0)
-                bot_log_event(b, LOG_WARNING, LOG_EVENT_SPOOL_KEPT, "%s",
-                              text ?: "Failed to post an update to the webhook.");
+                bot_log_event(b, LOG_WARNING, LOG_EVENT_SPOOL_KEPT, "%s", text ?: "no memory");
         free(d->complaint);
         d->complaint = text;
         bot_changed(b);
@@ -116,8 +114,8 @@ static void try_again_later(Bot *b, usec_t at_least_usec, const char *why)
         d->told_to_wait = at_least_usec > wait;
         r = clock_timer_new(&d->timer, b->manager->event, MAX(wait, at_least_usec), on_timer, b);
         if (r < 0)
-                bot_log_errno(b, LOG_ERR, r,
-                              "Failed to arm a timer; the spool is posted on at the next move or reload: %m");
+                /* It would be posted at the next move alone; a restart goes on with it. */
+                sd_event_exit(b->manager->event, bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
         if (b->part_waiter)
                 b->part_waiter(b, -EAGAIN);
 }
@@ -184,13 +182,16 @@ static void carry_out(Bot *b, const WebhookAnswer *answer)
 static void on_answer(const WebhookAnswer *answer, void *userdata)
 {
         Bot *b = userdata;
+        _cleanup_free_ char *clean = NULL;
         Delivery *d = b->delivery;
         size_t size;
         uint64_t n;
 
         d->posting = false;
         if (!answer->accepted) {
-                try_again_later(b, answer->retry_after_usec, answer->error ?: "no memory");
+                /* Programs like to say what they were asked for. */
+                clean = bot_token_redact(b->token, answer->error ?: "no memory");
+                try_again_later(b, answer->retry_after_usec, clean ?: "no memory");
                 return;
         }
         if (d->failures > 0)
@@ -292,14 +293,7 @@ static int post_update(Bot *b, const char *update, size_t size)
 
 static const char *describe_failure(int r)
 {
-        switch (r) {
-        case -EINVAL:
-                return "the address on record is no http or https URL";
-        case -EBADMSG:
-                return "what is in the spool is not well formed";
-        default:
-                return strerror(-r);
-        }
+        return r == -EINVAL ? "the address on record is no http or https URL" : strerror(-r);
 }
 
 static void post_next(Bot *b)

@@ -98,11 +98,9 @@ CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_
                               "no bot's configuration names this unit with Worker=. Add it, or take the "
                               "drop-in with LoadCredential= out of the unit.");
         if (!b->record_ok)
-                return refuse(b, peer, b->error ?: "its record cannot be read.");
+                return refuse(b, peer, b->error ?: "no memory");
         if (!b->token)
-                return refuse(b, peer,
-                              "there is no usable token. Put it into /etc/tgswitch/tokens/ and restart "
-                              "tgswitchd.");
+                return refuse(b, peer, "there is no usable token. Store it with 'tgswitchctl set-token'.");
         if (b->record.seat == SEAT_UNDECLARED)
                 return refuse(b, peer,
                               "nobody has said where the bot is logged in. Set InitialSeat= in its file in "

@@ -71,7 +71,11 @@ static void not_loaded(Bot *b, int r)
 
 static void on_load_due(void *userdata)
 {
-        Bot *b = userdata;
+        handover_prepare_until_done(userdata);
+}
+
+void handover_prepare_until_done(Bot *b)
+{
         int r;
 
         r = handover_prepare(b);

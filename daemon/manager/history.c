@@ -134,23 +134,6 @@ void manager_history_write(Manager *m)
                 on_appended(NULL, r, batch);
 }
 
-void manager_history_done(Manager *m)
-{
-        while (m->history_queries)
-                history_query_free(m->history_queries);
-        while (m->history_batches) {
-                HistoryBatch *batch = m->history_batches;
-
-                m->history_batches = batch->next;
-                batch_free(batch);
-        }
-        for (size_t i = 0; i < m->n_history_kept; i++)
-                history_entry_done(m->history_kept + i);
-        free(m->history_kept);
-        clock_timer_free(m->history_timer);
-        history_free(m->history);
-}
-
 void bot_history_keep(Bot *b)
 {
         _cleanup_(history_entry_done) HistoryEntry e = {};
@@ -189,17 +172,23 @@ void bot_history_phase(Bot *b, const char *phase)
 
 /* ---- reading ---- */
 
+/* One at a time, in the order of the calls, so that all of them cost no more memory than one. */
 struct HistoryQuery {
         Manager *manager;
         HistoryFilter filter; /* until it is its turn */
+        bool begun;           /* it is its turn */
         HistoryRead *read;
         manager_history_handler_t handler;
         void *userdata;
         HistoryQuery *next;
 };
 
-/* One at a time, in the order of the calls: a record never waits for more than one of them. */
-static void read_next(Manager *m);
+static void query_free(HistoryQuery *q)
+{
+        history_read_free(q->read);
+        history_filter_done(&q->filter);
+        free(q);
+}
 
 static void on_read(int r, const HistoryFilter *filter, const HistoryEntries *entries, void *userdata)
 {
@@ -212,7 +201,6 @@ static void on_read(int r, const HistoryFilter *filter, const HistoryEntries *en
                             entries->n_damaged, m->state_directory);
         m->history_damage_told = m->history_damage_told || entries->n_damaged > 0;
         q->handler(r, filter, entries, q->userdata);
-        read_next(m);
 }
 
 static void read_next(Manager *m)
@@ -223,6 +211,7 @@ static void read_next(Manager *m)
 
         if (!q)
                 return;
+        q->begun = true;
         r = history_read(m->history, &q->filter, on_read, q, &q->read);
         if (r < 0)
                 on_read(r, &q->filter, &none, q);
@@ -244,6 +233,7 @@ int manager_get_history(Manager *m, HistoryFilter *filter, manager_history_handl
         while (*last)
                 last = &(*last)->next;
         *last = q;
+        q->begun = first;
         r = first ? history_read(m->history, &q->filter, on_read, q, &q->read) : 0;
         if (r < 0) {
                 history_query_free(q);
@@ -255,15 +245,44 @@ int manager_get_history(Manager *m, HistoryFilter *filter, manager_history_handl
 
 HistoryQuery *history_query_free(HistoryQuery *q)
 {
+        Manager *m;
+        bool begun;
+
         if (!q)
                 return NULL;
-        for (HistoryQuery **slot = &q->manager->history_queries; *slot; slot = &(*slot)->next)
+        m = q->manager;
+        begun = q->begun;
+        for (HistoryQuery **slot = &m->history_queries; *slot; slot = &(*slot)->next)
                 if (*slot == q) {
                         *slot = q->next;
                         break;
                 }
-        history_read_free(q->read);
-        history_filter_done(&q->filter);
-        free(q);
+        query_free(q);
+        /* Also where it was not answered because its caller has left: the others wait for their turn. */
+        if (begun)
+                read_next(m);
         return NULL;
+}
+
+/* ---- the end ---- */
+
+void manager_history_done(Manager *m)
+{
+        while (m->history_queries) {
+                HistoryQuery *q = m->history_queries;
+
+                m->history_queries = q->next;
+                query_free(q);
+        }
+        while (m->history_batches) {
+                HistoryBatch *batch = m->history_batches;
+
+                m->history_batches = batch->next;
+                batch_free(batch);
+        }
+        for (size_t i = 0; i < m->n_history_kept; i++)
+                history_entry_done(m->history_kept + i);
+        free(m->history_kept);
+        clock_timer_free(m->history_timer);
+        history_free(m->history);
 }

@@ -16,18 +16,6 @@ static char *copy_path(const Manager *m)
         return asprintf(&path, "%s/config", m->state_directory) < 0 ? NULL : path;
 }
 
-static char *describe(const ConfigProblem *p)
-{
-        char *text;
-        int r;
-
-        if (p->line > 0)
-                r = asprintf(&text, "%s:%u: %s", p->path, p->line, p->message);
-        else
-                r = asprintf(&text, "%s: %s", p->path, p->message);
-        return r < 0 ? NULL : text;
-}
-
 /* Logs all problems and returns them as one text, a line each. */
 static char *report(const ConfigProblems *problems)
 {
@@ -35,7 +23,7 @@ static char *report(const ConfigProblems *problems)
         _cleanup_strv_ char **lines = NULL;
 
         for (size_t i = 0; i < problems->n; i++) {
-                _cleanup_free_ char *line = describe(&problems->items[i]);
+                _cleanup_free_ char *line = config_problem_describe(&problems->items[i]);
 
                 if (!line)
                         return NULL;
@@ -53,21 +41,10 @@ static char *report(const ConfigProblems *problems)
 static int load_fallback(Manager *m)
 {
         _cleanup_free_ char *path = copy_path(m);
-        const char *directories[] = { path, NULL };
-        ConfigProblems problems = {};
-        Config *fallback = NULL;
-        int r;
 
         if (m->fallback)
                 return 0;
-        if (!path)
-                return -ENOMEM;
-        r = config_load(directories, &fallback, &problems);
-        config_problems_done(&problems);
-        if (r < 0)
-                return r;
-        m->fallback = fallback;
-        return 0;
+        return path ? config_load_copy(path, &m->fallback) : -ENOMEM;
 }
 
 static void forget_fallback(Manager *m)
@@ -149,7 +126,7 @@ static int configure_bot(Bot *b)
         if (!b->config && load_fallback(m) >= 0)
                 b->config = take_bot_config(m->fallback, b->name);
         if (problem)
-                b->config_error = describe(problem);
+                b->config_error = config_problem_describe(problem);
         else if (asprintf(&b->config_error,
                           "There is no bots.d/%s.conf any more; its last settings count as long as "
                           "the bot is not settled. Put the file back to move the bot.",
@@ -243,6 +220,7 @@ static void forget_removed(Manager *m)
         for (size_t i = m->n_bots; i > 0; i--) {
                 Bot *b = m->bots[i - 1];
                 _cleanup_free_ char *name = NULL;
+                int r, k;
 
                 if (!b->config_error || problem_of(m, b->name) || !forgettable(b))
                         continue;
@@ -251,8 +229,13 @@ static void forget_removed(Manager *m)
                 manager_remove_bot(m, b);
                 if (!name || !copy)
                         continue;
-                if (store_forget(m->store, name) < 0 || config_copy_forget_bot(copy, name) < 0)
-                        log_warning("Failed to remove what was stored of bot %s, ignoring.", name);
+                r = store_forget(m->store, name);
+                k = config_copy_forget_bot(copy, name);
+                if (r < 0 || k < 0)
+                        (void) log_warning_errno(r < 0 ? r : k,
+                                                 "Failed to remove all that was stored of bot %s: %m. What is left in "
+                                                 "%s is of no use.",
+                                                 name, m->state_directory);
         }
 }
 
@@ -348,7 +331,7 @@ static int may_replace(Manager *m, const Config *config, char **message)
                      "): wait for it with 'tgswitchctl wait %" PRIu32 "', then reload again.",
                      moving->name, moving->record.job.id, moving->record.job.id) < 0)
                 *message = NULL;
-        log_error("%s", *message ?: "The configuration was not replaced: a bot is being moved.");
+        log_error("%s", *message ?: "no memory");
         return -EBUSY;
 }
 

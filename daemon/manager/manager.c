@@ -60,7 +60,7 @@ int manager_new(Manager **ret, sd_event *event, sd_bus *bus, const ManagerPaths 
         if (r >= 0)
                 r = store_open(&m->store, m->disk, m->state_directory);
         if (r >= 0)
-                r = history_open(&m->history, m->disk, m->state_directory);
+                r = history_open(&m->history, m->disk, event, m->state_directory);
         if (r < 0)
                 return log_error_errno(r,
                                        "Failed to open the state directory %s: %m. It has to be tgswitchd's own, as "
@@ -135,7 +135,8 @@ bool manager_adopt_fd(Manager *m, int fd, const char *name)
                 return false;
         r = credential_socket_adopt(m->gate, fd, name);
         if (r < 0)
-                log_warning_errno(r, "Failed to take over a held worker's connection; its start fails: %m");
+                log_warning_errno(r, "Failed to take over the connection of a worker that waits at the gate: %m. Its "
+                                     "start fails: find it with 'systemctl --failed' and start it again.");
         return true;
 }
 

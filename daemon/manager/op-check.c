@@ -67,6 +67,7 @@ int bot_remember_webhook(Bot *b, const WebhookSettings *settings)
 
 static void on_checked(Check *c, const CheckList *list, const CheckFindings *findings, void *userdata)
 {
+        static const char no_memory[] = "There is not enough memory. Free some, then start the cutover again.";
         CheckOperation *o = userdata;
         Bot *b = o->base.bot;
         _cleanup_free_ char *complaint = NULL;
@@ -77,9 +78,9 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
                 complaint = check_list_complaint(list);
                 if (findings->source_dead && b->record.job.automatic)
                         bot_set_error(b, "The local server is dead, and the bot does not leave it by itself: %s",
-                                      complaint ?: "a check failed.");
+                                      complaint ?: no_memory);
                 else
-                        bot_set_error(b, "%s", complaint ?: "A check failed.");
+                        bot_set_error(b, "%s", complaint ?: no_memory);
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
         }
@@ -89,7 +90,7 @@ static void on_checked(Check *c, const CheckList *list, const CheckFindings *fin
                 return;
         }
         if (bot_remember_webhook(b, &findings->webhook.settings) < 0) {
-                bot_set_error(b, "There is not enough memory. Free some, then start the cutover again.");
+                bot_set_error(b, "%s", no_memory);
                 bot_post(b, CUTOVER_CHECK_FAILED);
                 return;
         }
@@ -236,7 +237,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
         DrainOperation *o = userdata;
 
         if (answer == SERVER_READY || answer == SERVER_UNKNOWN) {
-                not_yet_drained(o, why ?: "the server had to be started first");
+                not_yet_drained(o, why);
         } else if (!server_waits_for_boot(o->base.bot, answer)) {
                 bot_set_error(o->base.bot, "The local server died: %s", why);
                 bot_post(o->base.bot, CUTOVER_SOURCE_DEAD);

@@ -73,6 +73,16 @@ static void not_confirmed(ConfirmOperation *o, const char *what)
         bot_post(b, CUTOVER_NOT_CONFIRMED);
 }
 
+static void not_confirmed_errno(ConfirmOperation *o, int r)
+{
+        char what[256];
+
+        snprintf(what, sizeof(what),
+                 "whether its workers are well there could not be found out: %s. See 'systemctl status' of them.",
+                 strerror(-r));
+        not_confirmed(o, what);
+}
+
 static void look_at_workers(ConfirmOperation *o);
 
 static void on_settle_timer(void *userdata)
@@ -92,7 +102,7 @@ static void on_stopping(UnitCall *call, bool stopping, void *userdata)
         o->stopping_call = unit_call_free(o->stopping_call);
         /* What a shutdown stops does not run: the record keeps the phase for the next boot. */
         if (!server_waits_for_boot(o->base.bot, stopping ? SERVER_SHUTDOWN : SERVER_READY))
-                not_confirmed(o, complaint ?: "something is not well.");
+                not_confirmed(o, complaint ?: "there is no memory left to say what is wrong.");
 }
 
 static void give_up(ConfirmOperation *o, const char *complaint)
@@ -103,19 +113,40 @@ static void give_up(ConfirmOperation *o, const char *complaint)
                 not_confirmed(o, complaint);
 }
 
-static void another_round(ConfirmOperation *o, const char *otherwise)
+static void begin_round(ConfirmOperation *o)
 {
         Bot *b = o->base.bot;
         int r;
 
-        if (o->round >= ROUNDS_MAX) {
-                give_up(o, otherwise);
-                return;
-        }
         r = clock_timer_new(&o->timer, b->manager->event, b->config ? b->config->settle_usec : USEC_PER_SEC,
                             on_settle_timer, o);
         if (r < 0)
-                not_confirmed(o, strerror(-r));
+                not_confirmed_errno(o, r);
+}
+
+static void another_round(ConfirmOperation *o, const char *otherwise)
+{
+        if (o->round >= ROUNDS_MAX)
+                give_up(o, otherwise);
+        else
+                begin_round(o);
+}
+
+/* What most programs do when a server says "Logged out". */
+#define BUILT_IN "A program that has the address of the %s server built in ends like this, too."
+
+static const char *other_server(const Bot *b)
+{
+        return seat_to_string(b->record.seat == SEAT_LOCAL ? SEAT_CLOUD : SEAT_LOCAL);
+}
+
+static void does_not_stay(ConfirmOperation *o, const char *unit)
+{
+        char what[512];
+
+        snprintf(what, sizeof(what), "its worker %s keeps being restarted: see 'journalctl -u %s'. " BUILT_IN, unit,
+                 unit, other_server(o->base.bot));
+        another_round(o, what);
 }
 
 /* ---- the spool ---- */
@@ -131,16 +162,13 @@ static void on_part(Bot *b, int r)
         if (r >= 0) {
                 look_at_spool(o);
         } else if (r == -ESRCH) {
-                another_round(o,
-                              "the worker that takes the spool does not stay up: see its journal. The spool is kept.");
+                does_not_stay(o, b->config && b->config->spool_to ? b->config->spool_to : b->name);
         } else {
                 errno = -r;
                 snprintf(what, sizeof(what),
-                         b->part_settled ? "what was handed over could not be taken out of the spool: %m. That is tried "
-                                           "again, and until then the worker gets it at each start. Look after the file "
-                                           "system of the state directory."
-                                         : "the spool could not be read: %m. That is tried again, and what is in it is "
-                                           "kept. Look after the file system of the state directory.");
+                         "the spool could not be read, or what was handed over not be taken out of it: %m. That is tried "
+                         "again, and until then the worker may get it at each start. Look after the file system of the "
+                         "state directory.");
                 another_round(o, what);
         }
 }
@@ -181,7 +209,7 @@ static void on_delivery(Bot *b, int r)
         else if (o->round >= ROUNDS_MAX)
                 confirmed_but_for_delivery(o);
         else
-                another_round(o, "the spool waits for the webhook.");
+                begin_round(o);
 }
 
 static void wait_for_delivery(ConfirmOperation *o)
@@ -249,7 +277,7 @@ static void look_at_intake(ConfirmOperation *o)
         case INTAKE_WAITING:
                 r = clock_timer_new(&o->timer, b->manager->event, LOOK_USEC, on_look_timer, o);
                 if (r < 0)
-                        not_confirmed(o, strerror(-r));
+                        not_confirmed_errno(o, r);
                 return;
 
         case INTAKE_NOBODY:
@@ -304,32 +332,21 @@ static void look_at_queue(ConfirmOperation *o)
 
         r = bot_call(b, b->record.seat, BOTAPI_GET_WEBHOOK_INFO, NULL, 0, NULL, on_webhook_info, o, &o->call);
         if (r < 0)
-                not_confirmed(o, strerror(-r));
+                not_confirmed_errno(o, r);
 }
 
 /* ---- the workers ---- */
-
-/* What most programs do when a server says "Logged out". */
-#define BUILT_IN "A program that has the address of the %s server built in ends like this, too."
-
-static const char *other_server(const Bot *b)
-{
-        return seat_to_string(b->record.seat == SEAT_LOCAL ? SEAT_CLOUD : SEAT_LOCAL);
-}
 
 static void looked(ConfirmOperation *o)
 {
         _cleanup_free_ char *complaint = TAKE_PTR(o->complaint);
         const char *restless = o->restless;
-        char what[512];
 
         o->restless = NULL;
         if (complaint) {
                 another_round(o, complaint);
         } else if (restless) {
-                snprintf(what, sizeof(what), "its worker %s keeps being restarted: see 'journalctl -u %s'. " BUILT_IN,
-                         restless, restless, other_server(o->base.bot));
-                another_round(o, what);
+                does_not_stay(o, restless);
         } else {
                 look_at_queue(o);
         }
@@ -403,7 +420,7 @@ static void look_at_workers(ConfirmOperation *o)
 
                 r = unit_client_get(o->base.bot->manager->units, w->unit, on_worker, w, &w->call);
                 if (r < 0) {
-                        not_confirmed(o, strerror(-r));
+                        not_confirmed_errno(o, r);
                         return;
                 }
                 o->pending++;
@@ -448,6 +465,8 @@ int op_confirm_start(Bot *b, Operation **ret)
 static void on_restarted(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         ConfirmOperation *o = userdata;
+        const BotConfig *config = o->base.bot->config;
+        const char *spool_to = config && config->spool_to ? config->spool_to : "The worker";
         char what[512];
 
         if (result == UNIT_JOB_DONE) {
@@ -455,8 +474,8 @@ static void on_restarted(UnitCall *call, UnitJobResult result, const char *error
                 look_at_workers(o);
                 return;
         }
-        snprintf(what, sizeof(what), "the worker that takes the spool did not restart (%s). %s",
-                 unit_job_result_to_string(result), error ?: "");
+        snprintf(what, sizeof(what), "%s, which takes the spool, did not restart (%s). %s%sSee 'systemctl status %s'.",
+                 spool_to, unit_job_result_to_string(result), error ?: "", error ? ". " : "", spool_to);
         o->restart_call = unit_call_free(o->restart_call);
         not_confirmed(o, what);
 }
@@ -477,7 +496,7 @@ static void on_spool_to(UnitCall *call, int r, const UnitInfo *info, void *userd
         o->restart_call = unit_call_free(o->restart_call);
         r = restart_for_spool(o, ends_by_itself ? UNIT_START : UNIT_TRY_RESTART);
         if (r < 0)
-                not_confirmed(o, strerror(-r));
+                not_confirmed_errno(o, r);
 }
 
 /* A worker reads its credentials once, at its start: the next part needs another one. A worker that does not run gets

@@ -205,8 +205,10 @@ static void on_long_poll(BotApiCall *call, const BotApiReply *reply, void *userd
                 bot_log_errno(b, LOG_ERR, r,
                               "Failed to keep the answer of the last getUpdates: %m. Look after the file system of "
                               "the state directory.");
-                bot_set_error(b, "The answer to the last getUpdates could not be kept (%s). %s", strerror(-r),
-                              ahead ? "The bot was not logged out." : "");
+                bot_set_error(b,
+                              "The answer to the last getUpdates could not be kept: %s. Look after the file system of "
+                              "the state directory.%s",
+                              strerror(-r), ahead ? " The bot was not logged out." : "");
         }
         if (!ahead)
                 late_poll_over(b);
@@ -361,7 +363,9 @@ static void send_log_out(LogOutOperation *o)
         if (o->polled_usec > 0 && usec_sub(clock_boottime_usec(), o->polled_usec) > GET_UPDATES_FRESH_USEC) {
                 /* The host slept: what the long poll brought is lost on the way, and still in the server's queue. */
                 late_poll_drop(b);
-                bot_set_error(b, "logOut was held up for too long after the last getUpdates, and was not sent.");
+                bot_set_error(b,
+                              "logOut was held up for too long after the last getUpdates, and was not sent. Does the "
+                              "host sleep, or is the disk of the state directory slow?");
                 bot_post(b, again_or_given_up(b, 0));
                 return;
         }
@@ -371,7 +375,10 @@ static void send_log_out(LogOutOperation *o)
         json_object_put(arguments);
         if (r < 0) {
                 errno = -r;
-                bot_set_error(b, "logOut could not be sent: %m.");
+                bot_set_error(b, "logOut could not be sent: %m. %s",
+                              b->record.state == CUTOVER_LOG_OUT
+                                              ? "The bot was not logged out; start the cutover again."
+                                              : "It is tried again.");
                 bot_post(b, CUTOVER_LOGOUT_GIVEN_UP);
         }
 }

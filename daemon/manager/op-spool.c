@@ -61,6 +61,22 @@ static void spool_failed(SpoolOperation *o, const char *what)
         bot_post(o->base.bot, CUTOVER_SPOOL_FAILED);
 }
 
+/* What is to be done where this ends the cutover; a repeat goes on by itself. */
+#define CURE_CALL "Start the cutover again."
+#define CURE_DISK "Look after the file system of the state directory, then start the cutover again."
+
+static void spool_failed_errno(SpoolOperation *o, int r, const char *cure)
+{
+        char what[256];
+
+        snprintf(what, sizeof(what), "%s. %s", strerror(-r), o->repeating || o->stale ? "It is tried again." : cure);
+        spool_failed(o, what);
+}
+
+static const char too_long[] =
+                "after SpoolTimeoutSec= the queue has not come to its end. Let the workers take more of it "
+                "first, or raise SpoolTimeoutSec=.";
+
 /* A sentence for what came back in place of what was asked for; `who` is "the cloud server" or so. NULL: no memory. */
 static char *sentence_of(const SpoolOperation *o, const char *who, const char *request, const BotApiReply *reply)
 {
@@ -148,7 +164,7 @@ static void on_retry(void *userdata)
         }
         r = delete_webhook(o);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_CALL);
 }
 
 static void again_or_fail(SpoolOperation *o, usec_t wait_usec, const char *what)
@@ -171,7 +187,7 @@ static void on_confirmable(DiskJob *job, int r, void *userdata)
 
         o->saving = disk_job_free(o->saving);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
         else
                 ask_updates(o);
 }
@@ -183,7 +199,7 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
 
         o->saving = disk_job_free(o->saving);
         if (r < 0) {
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
                 return;
         }
         b->record.job.spooled += json_object_array_length(o->batch);
@@ -196,9 +212,7 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
         }
         /* A server may go on giving updates for ever. */
         if (clock_boottime_usec() >= o->deadline_usec) {
-                spool_failed(o,
-                             "after SpoolTimeoutSec= the queue has not come to its end. Let the workers take more of "
-                             "it first, or raise SpoolTimeoutSec=.");
+                spool_failed(o, too_long);
                 return;
         }
         /* The next request makes the server forget this batch: a roll-back after a crash has to know. */
@@ -207,7 +221,7 @@ static void on_batch_saved(DiskJob *job, int r, void *userdata)
         b->record.confirmed_offset = b->record.next_offset;
         r = bot_save(b, on_confirmable, o, &o->saving);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
 }
 
 /* Else the spool could be filled with one hundred updates, a million times. Where the bot may have been logged in
@@ -254,7 +268,7 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
         o->batch = updates;
         r = spool_append(b->spool, updates, on_batch_saved, o, &o->saving);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
 }
 
 /* "The bot is out" answers the question of the repeat already, and ends a stale session. Not where the server has lost
@@ -283,7 +297,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
         Bot *b = o->base.bot;
 
         if (answer == SERVER_READY || answer == SERVER_UNKNOWN) {
-                again_or_fail(o, RETRY_USEC, why ?: "the local server had to be started first.");
+                again_or_fail(o, RETRY_USEC, why ?: too_long);
         } else if (!server_waits_for_boot(b, answer)) {
                 bot_set_error(b, "The local server died, and its session of the bot with it: %s", why);
                 bot_post(b, CUTOVER_SOURCE_DEAD);
@@ -298,7 +312,7 @@ static void look_for_source(SpoolOperation *o)
 
         r = server_call(o->base.bot->manager, SERVER_START, on_source, o, &o->server_call);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_CALL);
 }
 
 static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -357,7 +371,7 @@ static void ask_updates(SpoolOperation *o)
                              &o->updates_call);
         json_object_put(arguments);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_CALL);
         else
                 o->announced = false;
 }
@@ -407,7 +421,7 @@ static void begin_polling(SpoolOperation *o)
         else
                 r = server_call(b->manager, SERVER_START | SERVER_LOGIN_PROBE, on_server, o, &o->server_call);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_CALL);
 }
 
 static void on_webhook_deleted(BotApiCall *call, const BotApiReply *reply, void *userdata)
@@ -450,7 +464,7 @@ static void on_deletion_recorded(DiskJob *job, int r, void *userdata)
         if (r >= 0)
                 r = delete_webhook(o);
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
 }
 
 static void on_discarded(DiskJob *job, int r, void *userdata)
@@ -474,7 +488,7 @@ static void on_discarded(DiskJob *job, int r, void *userdata)
                 r = bot_save(b, on_deletion_recorded, o, &o->saving);
         }
         if (r < 0)
-                spool_failed(o, strerror(-r));
+                spool_failed_errno(o, r, CURE_DISK);
 }
 
 static void on_late_poll_over(Bot *b)

@@ -184,27 +184,39 @@ static void start_workers(StartOperation *o)
 
 /* ---- those that hold ---- */
 
+/* Also where its file is gone, with what it said. */
+static bool may_be_reloaded(const Bot *b)
+{
+        return !b->config || b->config->move == MOVE_RELOAD;
+}
+
 /* Where this process has not told the workers itself, any that runs may hold. */
 static bool may_hold(const Bot *b, const UnitInfo *info)
 {
         if (b->held_known)
                 return held_workers_has(&b->held, info->name, info->invocation_id);
-        return b->config && b->config->move == MOVE_RELOAD;
+        return may_be_reloaded(b);
+}
+
+/* Where systemd does not say how it is, a reload: if there is nothing to reload, that leads to a start. */
+static void choose_verb(Look *look, int r, const UnitInfo *info)
+{
+        Bot *b = look->operation->base.bot;
+        const char *spool_to = restarted_for_spool(b);
+
+        if (r < 0 ? !b->held_known || held_workers_find(&b->held, look->wish.unit)
+                  : worker_can_reload(info) && may_hold(b, info))
+                look->wish.verb = UNIT_RELOAD;
+        if (spool_to && streq(spool_to, look->wish.unit))
+                look->wish.verb = UNIT_RESTART;
 }
 
 static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         Look *look = userdata;
         StartOperation *o = look->operation;
-        Bot *b = o->base.bot;
-        const char *spool_to = restarted_for_spool(b);
 
-        /* Where systemd does not say how it is, a reload: if there is nothing to reload, that leads to a start. */
-        if (r < 0 ? !b->held_known || held_workers_find(&b->held, look->wish.unit)
-                  : worker_can_reload(info) && may_hold(b, info))
-                look->wish.verb = UNIT_RELOAD;
-        if (spool_to && streq(spool_to, look->wish.unit))
-                look->wish.verb = UNIT_RESTART;
+        choose_verb(look, r, info);
         look->call = unit_call_free(look->call);
         if (--o->pending == 0)
                 start_workers(o);
@@ -224,28 +236,30 @@ static void on_spool_looked(UnitCall *call, int r, const UnitInfo *info, void *u
                 start_workers(o);
 }
 
-static int look_at_spool_to(StartOperation *o)
+static void look_at_spool_to(StartOperation *o)
 {
         Bot *b = o->base.bot;
         const char *spool_to = restarted_for_spool(b);
         int r;
 
         if (!spool_to || strv_contains(b->record.workers, spool_to))
-                return 0;
+                return;
         o->spool_look = (Look){ .operation = o, .wish = { spool_to, UNIT_START } };
         r = unit_client_get(b->manager->units, spool_to, on_spool_looked, &o->spool_look, &o->spool_look.call);
         if (r >= 0)
                 o->pending++;
-        return r;
+        else
+                o->spool_look.wish.unit = NULL;
 }
 
 /* Nobody holds where workers are stopped and started: then there is nothing to look at. */
 static bool somebody_may_hold(const Bot *b)
 {
-        return (b->config && b->config->move == MOVE_RELOAD) || b->held.n > 0;
+        return may_be_reloaded(b) || b->held.n > 0;
 }
 
-static int look_at_workers(StartOperation *o)
+/* One that cannot be looked at is told all the same: nobody else will. */
+static void look_at_workers(StartOperation *o)
 {
         Bot *b = o->base.bot;
 
@@ -254,25 +268,21 @@ static int look_at_workers(StartOperation *o)
                 int r = unit_client_get(b->manager->units, look->wish.unit, on_looked, look, &look->call);
 
                 if (r < 0)
-                        return r;
-                o->pending++;
+                        choose_verb(look, r, NULL);
+                else
+                        o->pending++;
         }
-        return look_at_spool_to(o);
+        look_at_spool_to(o);
 }
 
 static void on_sockets_started(void *userdata)
 {
         StartOperation *o = userdata;
-        int r = 0;
 
         if (somebody_may_hold(o->base.bot))
-                r = look_at_workers(o);
-        if (r < 0) {
-                unit_jobs_complain(&o->workers, "the workers", strerror(-r), NULL);
-                start_finished(o);
-        } else if (o->pending == 0) {
+                look_at_workers(o);
+        if (o->pending == 0)
                 start_workers(o);
-        }
 }
 
 /* systemd starts no socket beside the running service that it is for (systemd.socket(5)), and a timer that comes first

@@ -86,6 +86,15 @@ static bool may_insist(const StopOperation *o)
         return o->base.bot->record.state != CUTOVER_STOP_WORKERS;
 }
 
+static void stop_failed_errno(StopOperation *o, int r)
+{
+        char what[256];
+
+        snprintf(what, sizeof(what), "%s. %s", strerror(-r),
+                 may_insist(o) ? "It is tried again." : "Start the cutover again.");
+        stop_failed(o, what);
+}
+
 /* Takes what came of one reload. Returns false where that ends the operation. */
 static bool take_reload(StopOperation *o, const UnitJob *job)
 {
@@ -114,7 +123,7 @@ static bool take_reload(StopOperation *o, const UnitJob *job)
                 return false;
         }
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
         return r >= 0;
 }
 
@@ -182,7 +191,7 @@ static void on_triggers_gone(void *userdata)
         }
         r = stop_workers(o);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
 }
 
 static void on_remembered(DiskJob *job, int r, void *userdata)
@@ -199,7 +208,7 @@ static void on_remembered(DiskJob *job, int r, void *userdata)
                 r = unit_jobs_start_all(&o->jobs, b->manager, o->triggers_found, UNIT_STOP, stop_timeout_usec(b),
                                         on_triggers_gone, o);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
 }
 
 static void remember(StopOperation *o)
@@ -216,7 +225,7 @@ static void remember(StopOperation *o)
         if (r >= 0)
                 r = bot_save(b, on_remembered, o, &o->saving);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
 }
 
 static void on_triggers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
@@ -229,7 +238,7 @@ static void on_triggers_listed(UnitCall *call, int r, const UnitRow *rows, size_
                         r = strv_extend_unique(&active, rows[i].name);
         o->list_call = unit_call_free(o->list_call);
         if (r < 0) {
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
                 return;
         }
         strv_free(o->triggers_found);
@@ -267,7 +276,7 @@ static void looked(StopOperation *o)
         }
         r = unit_client_list(b->manager->units, o->triggers_found, on_triggers_listed, o, &o->list_call);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
 }
 
 /* A held worker is activating and has no main process: its start waits for the gate and may go on waiting. Before our
@@ -311,7 +320,7 @@ static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdat
         if (--o->pending > 0)
                 return;
         if (o->look_error < 0)
-                stop_failed(o, strerror(-o->look_error));
+                stop_failed_errno(o, o->look_error);
         else
                 looked(o);
 }
@@ -345,7 +354,7 @@ static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t
         }
         o->list_call = unit_call_free(o->list_call);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
         else if (o->pending == 0)
                 looked(o);
 }
@@ -363,7 +372,7 @@ static void list_workers(StopOperation *o)
         if (r >= 0)
                 r = unit_client_list(b->manager->units, patterns, on_workers_listed, o, &o->list_call);
         if (r < 0)
-                stop_failed(o, strerror(-r));
+                stop_failed_errno(o, r);
 }
 
 int op_stop_workers_start(Bot *b, Operation **ret)

@@ -44,6 +44,15 @@ static void let_go(Bot *b, CutoverEvent event)
         bot_post(b, event);
 }
 
+static void session_not_ended(Bot *b, const char *why)
+{
+        bot_set_error(b,
+                      "The local server still holds a session of the bot, which has to be ended first. %s Then start the "
+                      "cutover again.",
+                      why);
+        let_go(b, CUTOVER_CALLED_OFF);
+}
+
 static void on_stale_server(ServerAnswer answer, bool started, const char *why, void *userdata)
 {
         QueueOperation *o = userdata;
@@ -54,9 +63,7 @@ static void on_stale_server(ServerAnswer answer, bool started, const char *why, 
         if (server_waits_for_boot(b, answer))
                 return;
         if (!o->server_ready) {
-                bot_set_error(b, "The local server still holds a session of the bot, which has to be ended first. %s",
-                              why);
-                let_go(b, CUTOVER_CALLED_OFF);
+                session_not_ended(b, why);
                 return;
         }
         manager_schedule(b->manager);
@@ -66,16 +73,14 @@ static void on_server_noted(int r, void *userdata)
 {
         QueueOperation *o = userdata;
         Bot *b = o->base.bot;
+        char why[128];
 
         o->loan = server_loan_free(o->loan);
         if (r >= 0)
                 r = server_call(b->manager, SERVER_START, on_stale_server, o, &o->server_call);
         if (r < 0) {
-                bot_set_error(b,
-                              "The local server, which still holds a session of the bot, could not be looked at: %s. "
-                              "Start the cutover again.",
-                              strerror(-r));
-                let_go(b, CUTOVER_CALLED_OFF);
+                snprintf(why, sizeof(why), "%s.", strerror(-r));
+                session_not_ended(b, why);
         }
 }
 
@@ -330,6 +335,12 @@ static int schedule(Manager *m)
         return next == USEC_INFINITY ? 0 : clock_timer_new(&m->schedule_timer, m->event, next, on_schedule_timer, m);
 }
 
+/* The jobs would wait for ever; a restart takes them up again. */
+static int give_up(Manager *m, int r)
+{
+        return sd_event_exit(m->event, log_error_errno(r, "Failed to look whose turn it is, giving up: %m"));
+}
+
 static int on_schedule(sd_event_source *s, void *userdata)
 {
         Manager *m = userdata;
@@ -338,11 +349,7 @@ static int on_schedule(sd_event_source *s, void *userdata)
         if (m->n_queued == 0 || m->stopping)
                 return 0;
         r = schedule(m);
-        if (r < 0)
-                log_error_errno(r,
-                                "Failed to look whose turn it is: %m; it is looked again when the next job begins or "
-                                "ends.");
-        return 0;
+        return r < 0 ? give_up(m, r) : 0;
 }
 
 void manager_schedule(Manager *m)
@@ -356,6 +363,5 @@ void manager_schedule(Manager *m)
         else
                 r = sd_event_add_defer(m->event, &m->schedule_source, on_schedule, m);
         if (r < 0)
-                /* The jobs would wait for ever; a restart takes them up again. */
-                sd_event_exit(m->event, log_error_errno(r, "Failed to look whose turn it is, giving up: %m"));
+                (void) give_up(m, r);
 }

@@ -101,11 +101,15 @@ int unit_jobs_start(UnitJobs *j, Manager *m, const UnitWish *wishes, size_t n, u
         for (size_t i = 0; i < n; i++) {
                 r = unit_client_job(m->units, items[i].wish.unit, items[i].wish.verb, timeout_usec, on_job, &items[i],
                                     &items[i].call);
-                if (r < 0)
-                        return r;
-                j->pending++;
+                if (r < 0) {
+                        /* The others have their jobs by now: it counts as one that failed, and may be tried again. */
+                        items[i].result = UNIT_JOB_REFUSED;
+                        unit_jobs_complain(j, wishes[i].unit, strerror(-r), NULL);
+                } else {
+                        j->pending++;
+                }
         }
-        return n > 0 ? 0 : sd_event_add_defer(m->event, &j->done_source, on_none, j);
+        return j->pending > 0 ? 0 : sd_event_add_defer(m->event, &j->done_source, on_none, j);
 }
 
 int unit_jobs_start_all(UnitJobs *j, Manager *m, char *const *units, UnitVerb verb, usec_t timeout_usec,

@@ -231,7 +231,8 @@ void manager_watch(Manager *m)
                 return;
         r = clock_timer_new(&m->watch_timer, m->event, m->config->server_probe_usec, on_timer, m);
         if (r < 0)
-                log_error_errno(r, "Failed to watch the local server, ignoring: %m");
+                /* Nobody would notice that it is dead; a restart watches it. */
+                sd_event_exit(m->event, log_error_errno(r, "Failed to arm a timer, giving up: %m"));
 }
 
 void manager_watch_soon(Manager *m)

@@ -110,7 +110,8 @@ void bot_window_watch(Bot *b)
                 return;
         r = clock_timer_new(&b->window_timer, b->manager->event, next, on_window_timer, b);
         if (r < 0)
-                bot_log_errno(b, LOG_WARNING, r, "Failed to watch for the end of the window, ignoring: %m");
+                /* Who waits for its end would wait for ever; a restart counts on from the record. */
+                sd_event_exit(b->manager->event, bot_log_errno(b, LOG_ERR, r, "Failed to arm a timer, giving up: %m"));
 }
 
 void bot_window_load(Bot *b)
@@ -132,9 +133,10 @@ const char *format_clock(char buffer[static WHEN_MAX], usec_t usec_from_now)
         time_t at = (time_t) (usec_add(clock_realtime_usec(), usec_from_now) / USEC_PER_SEC);
         struct tm tm;
 
-        if (usec_from_now == USEC_INFINITY || !localtime_r(&at, &tm) ||
-            strftime(buffer, WHEN_MAX, "%H:%M:%S", &tm) == 0)
-                snprintf(buffer, WHEN_MAX, "a time that is not known yet");
+        /* What is left of a window is always known: clock_moment() has worked at start-up (manager_new()). */
+        assert(usec_from_now != USEC_INFINITY);
+        if (!localtime_r(&at, &tm) || strftime(buffer, WHEN_MAX, "%H:%M:%S", &tm) == 0)
+                abort();
         return buffer;
 }
 
@@ -143,10 +145,6 @@ const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now)
         uint64_t sec = (usec_from_now + USEC_PER_SEC - 1) / USEC_PER_SEC;
         char clock[WHEN_MAX];
 
-        format_clock(clock, usec_from_now);
-        if (usec_from_now == USEC_INFINITY)
-                memcpy(buffer, clock, sizeof(clock));
-        else
-                snprintf(buffer, WHEN_MAX, "%.20s (in %" PRIu64 " s)", clock, sec);
+        snprintf(buffer, WHEN_MAX, "%.20s (in %" PRIu64 " s)", format_clock(clock, usec_from_now), sec);
         return buffer;
 }

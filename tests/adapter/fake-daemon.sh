@@ -37,14 +37,19 @@ CONF
         read -r -u "$announced" _
 }
 
-# start_daemon [--resumed|--ended]: returns once it has its name.
+name_is_owned()
+{
+        busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
+                NameHasOwner s org.tgswitch1 2>/dev/null | grep -q true
+}
+
+# start_daemon [--resumed|--ended|--strange]: returns once it has its name.
 start_daemon()
 {
         # shellcheck disable=SC2154
         "$build/tests/adapter/test-bus" --serve "$@" 2>"$directory/daemon.log" &
         daemon=$!
-        while ! busctl --system --json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \
-                NameHasOwner s org.tgswitch1 2>/dev/null | grep -q true; do
+        until name_is_owned; do
                 kill -0 "$daemon" || return
         done
 }

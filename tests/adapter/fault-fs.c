@@ -92,10 +92,13 @@ static Dirty *find_dirty(const struct stat *st)
 static void mark_dirty(int fd)
 {
         struct stat st;
-        int r = fstat(fd, &st);
+        int r;
 
+        if (!fault.active)
+                return;
+        r = fstat(fd, &st);
         assert(r == 0);
-        if (!fault.active || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || find_dirty(&st))
+        if ((!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || find_dirty(&st))
                 return;
         assert(fault.n_dirty < ELEMENTSOF(fault.dirty));
         fault.dirty[fault.n_dirty++] = (Dirty){

@@ -3,14 +3,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
 
-#include "../canary.h"
+#include "fault-fs.h"
 #include "manager-fixture.h"
 #include "scratch.h"
 
@@ -27,6 +26,7 @@ static void on_request(HttpPeer *peer, const char *request, void *userdata)
 
         (void) sscanf(request, "%*s %255s", path);
         method = strrchr(path, '/');
+        f->n_bot_requests += strstr(path, CANARY) != NULL;
         for (const CloudReply *r = f->replies; method && r && r->method; r++)
                 if (streq(r->method, method + 1)) {
                         http_peer_reply(peer, r->status, "", r->body);
@@ -51,18 +51,31 @@ static void keep_log(ManagerFixture *f)
         assert_true(dup2(fd, STDERR_FILENO) >= 0);
 }
 
+void manager_fail(const char *what, const char *found, const char *expected)
+{
+        /* Standard error is the log. */
+        printf("# %s:\n# %s\n# expected:\n# %s\n", what, found, expected);
+        fail();
+}
+
 void manager_assert_logged(ManagerFixture *f, const char *words)
 {
         _cleanup_free_ char *log = scratch_read(f->directory, "log");
 
         if (!strstr(log, words))
-                fail_msg("not logged: %s\nbut: %s", words, log);
+                manager_fail("logged", log, words);
+}
+
+void manager_forget_log(ManagerFixture *f)
+{
+        assert_int_equal(ftruncate(STDERR_FILENO, 0), 0);
 }
 
 void manager_assert_answer(AskResult answer, AskResult expected, char **message, const char *words)
 {
-        if (answer != expected || !*message || !strstr(*message, words))
-                fail_msg("answered %d, '%s'; expected %d, '%s'", answer, *message ?: "", expected, words);
+        if (!*message || !strstr(*message, words))
+                manager_fail("answered", *message ?: "", words);
+        assert_int_equal(answer, expected);
         free(*message);
         *message = NULL;
 }
@@ -73,22 +86,20 @@ void manager_configure(ManagerFixture *f, const char *lines)
 {
         _cleanup_free_ char *text = NULL;
 
-        assert_true(asprintf(&text,
-                             "[Manager]\nCloudServer=http://127.0.0.1:%d\nLocalServer=http://localhost:%d\n%s\n",
+        assert_true(asprintf(&text, "[Manager]\nCloudServer=http://127.0.0.1:%d\nLocalServer=http://localhost:%d\n%s\n",
                              http_server_port(f->cloud), http_server_port(f->cloud), lines) > 0);
         scratch_write(f->directory, "etc/tgswitch.conf", text);
 }
 
 void manager_store_bot(ManagerFixture *f, const char *name, const char *lines)
 {
-        _cleanup_free_ char *file = NULL, *credential = NULL, *text = NULL, *token = NULL;
+        _cleanup_free_ char *file = NULL, *credential = NULL, *text = NULL;
 
         assert_true(asprintf(&file, "etc/bots.d/%s.conf", name) > 0);
         assert_true(asprintf(&credential, "credentials/token_%s", name) > 0);
         assert_true(asprintf(&text, "[Bot]\n%s\n", lines) > 0);
-        assert_true(asprintf(&token, "%" PRIi64 ":" CANARY_SECRET "\n", FIXTURE_BOT_ID) > 0);
         scratch_write(f->directory, file, text);
-        scratch_write(f->directory, credential, token);
+        scratch_write(f->directory, credential, FIXTURE_TOKEN "\n");
 }
 
 void manager_store_record(ManagerFixture *f, const char *name, const Record *record)
@@ -130,6 +141,8 @@ int manager_tear_down(void **state)
 {
         ManagerFixture *f = *state;
 
+        /* Also after a test that has failed. */
+        fault_fs_end();
         manager_free(f->manager);
         assert_true(dup2(f->saved_stderr, STDERR_FILENO) >= 0);
         close(f->saved_stderr);
@@ -195,6 +208,18 @@ void manager_run_until(ManagerFixture *f, const bool *flag)
                 run_once(f);
 }
 
+void manager_close_bus(ManagerFixture *f)
+{
+        int r;
+
+        /* The fake systemd wants to be rid of its answers first. */
+        do {
+                r = sd_event_run(f->event, 0);
+                assert_true(r >= 0);
+        } while (r > 0);
+        sd_bus_close(f->bus);
+}
+
 Bot *manager_begin_with(ManagerFixture *f, const char *name)
 {
         Bot *b;
@@ -204,19 +229,4 @@ Bot *manager_begin_with(ManagerFixture *f, const char *name)
         b = manager_find_bot(f->manager, name);
         assert_non_null(b);
         return b;
-}
-
-void manager_limit_files(bool limit)
-{
-        static struct rlimit before;
-        struct rlimit now;
-
-        assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
-        if (limit) {
-                before = now;
-                now.rlim_cur = 3;
-        } else {
-                now = before;
-        }
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "../canary.h"
 #include "fake-systemd.h"
 #include "http-fixture.h"
 #include "manager/bot.h"
@@ -10,6 +11,7 @@
 
 /* The id of every bot's token, unless the test stores another. */
 #define FIXTURE_BOT_ID INT64_C(4242)
+#define FIXTURE_TOKEN  "4242:" CANARY_SECRET
 
 typedef struct CloudReply {
         const char *method; /* NULL: the last one */
@@ -23,6 +25,7 @@ typedef struct ManagerFixture {
         sd_bus *bus;
         HttpServer *cloud;
         const CloudReply *replies; /* any other method is not found */
+        unsigned n_bot_requests;   /* with a token: to either server */
         char *directory;           /* etc/, credentials/, state/, run/ and what was logged in it */
         Manager *manager;
         int saved_stderr;
@@ -47,10 +50,13 @@ void manager_drain(ManagerFixture *f);
 /* Runs the loop until *flag. */
 void manager_run_until(ManagerFixture *f, const bool *flag);
 
-/* The text stands in what was logged since the beginning. */
+/* Fails the test and says why. */
+void manager_fail(const char *what, const char *found, const char *expected);
+/* The bus goes. */
+void manager_close_bus(ManagerFixture *f);
+
+/* The text stands in what was logged since the beginning, or since the log was forgotten. */
 void manager_assert_logged(ManagerFixture *f, const char *words);
+void manager_forget_log(ManagerFixture *f);
 /* The answer is this one, and its sentence, which is freed, has these words. */
 void manager_assert_answer(AskResult answer, AskResult expected, char **message, const char *words);
-
-/* No further file can be opened, as where LimitNOFILE= is used up; or again. */
-void manager_limit_files(bool limit);

@@ -474,7 +474,7 @@ static void test_sigpipe_is_ignored(void **state)
 #define SLASH     "it may not end with a slash"
 #define CHARACTER "it may not contain any of ?, #, @, % and backslash"
 #define BEYOND    "it may not contain spaces, control characters or letters beyond ASCII"
-#define PLAIN                                                                                      \
+#define PLAIN \
         "http is for this host alone (127.0.0.1, [::1], localhost): over a network only https keeps the token secret"
 
 static void test_root_check(void **state)

@@ -61,6 +61,11 @@ static void assert_jobs_are(sd_bus_message *reply, const char *expected)
         sd_bus_message_unref(reply);
 }
 
+static void assert_invalid(sd_bus_message *reply, const char *words)
+{
+        assert_error_says(reply, SD_BUS_ERROR_INVALID_ARGS, words);
+}
+
 static void test_filters(void **state)
 {
         Fixture *f = *state;
@@ -84,21 +89,50 @@ static void test_strict(void **state)
 {
         Fixture *f = *state;
 
-        assert_error(GET_HISTORY(f, 1, "bot", "s", "shop"), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "bots", "s", "shop"), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "bots", "as", 1, "***"), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "limit", "u", 0), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "limit", "u", HISTORY_LIMIT_MAX + 1), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "limit", "t", UINT64_C(1)), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 2, "limit", "u", 1, "limit", "u", 1), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "target", "s", "none"), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "result", "s", "none"), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(GET_HISTORY(f, 1, "result", "s", "\x1b[31m"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_invalid(GET_HISTORY(f, 1, "bot", "s", "shop"),
+                       "There is no filter 'bot'; known are bots, limit, since, until, target and result.");
+        assert_invalid(GET_HISTORY(f, 1, "bots", "s", "shop"), "The filter 'bots' takes names and patterns (type as).");
+        assert_invalid(GET_HISTORY(f, 1, "bots", "as", 1, "***"), "asterisks");
+        assert_invalid(GET_HISTORY(f, 1, "limit", "u", 0), "The filter 'limit' takes 1 to 1000.");
+        assert_invalid(GET_HISTORY(f, 1, "limit", "u", HISTORY_LIMIT_MAX + 1), "The filter 'limit' takes 1 to 1000.");
+        assert_invalid(GET_HISTORY(f, 1, "limit", "t", UINT64_C(1)), "The filter 'limit' takes a number (type u).");
+        assert_invalid(GET_HISTORY(f, 1, "since", "u", 1),
+                       "The filter 'since' takes microseconds since 1970 (type t).");
+        assert_invalid(GET_HISTORY(f, 2, "limit", "u", 1, "limit", "u", 1), "The filter 'limit' was given twice.");
+        assert_invalid(GET_HISTORY(f, 1, "target", "s", "none"), "The filter 'target' takes cloud or local.");
+        assert_invalid(GET_HISTORY(f, 1, "result", "s", "none"), "The filter 'result' takes done, failed or canceled.");
+        assert_invalid(GET_HISTORY(f, 1, "result", "s", "\x1b[31m"), "done, failed or canceled");
         /* neither configured nor ever moved; one that is gone would have been found */
-        assert_error(GET_HISTORY(f, 1, "bots", "as", 2, "shop", "shpo"), BUS_ERROR_NO_SUCH_BOT);
+        assert_error_says(GET_HISTORY(f, 1, "bots", "as", 2, "shop", "shpo"), BUS_ERROR_NO_SUCH_BOT,
+                          "No bot is called or matches 'shpo', nor is one in the history; see 'tgswitchctl list'.");
         assert_error(GET_HISTORY(f, 1, "bots", "as", 1, "x*"), BUS_ERROR_NO_SUCH_BOT);
         fake_history_result = -EIO;
-        assert_error(GET_HISTORY(f, 0), BUS_ERROR_FAILED);
+        assert_error_says(GET_HISTORY(f, 0), BUS_ERROR_FAILED,
+                          "The history cannot be read: Input/output error. Look after history.jsonl");
+}
+
+/* Each is compared with each entry. */
+static void test_names_have_a_bound(void **state)
+{
+        static const char *const names[] = { "shop", "s*" };
+        Fixture *f = *state;
+
+        FOREACH_ELEMENT(name, names) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
+                                new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetHistory");
+
+                assert_true(sd_bus_message_open_container(m, 'a', "{sv}") >= 0);
+                assert_true(sd_bus_message_open_container(m, 'e', "sv") >= 0);
+                assert_true(sd_bus_message_append(m, "s", "bots") >= 0);
+                assert_true(sd_bus_message_open_container(m, 'v', "as") >= 0);
+                assert_true(sd_bus_message_open_container(m, 'a', "s") >= 0);
+                for (size_t i = 0; i < 17; i++)
+                        assert_true(sd_bus_message_append(m, "s", *name) >= 0);
+                for (int i = 0; i < 4; i++)
+                        assert_true(sd_bus_message_close_container(m) >= 0);
+                assert_invalid(finish_call(f, m), "The filter 'bots' takes at most 16 names and patterns. Ask several "
+                                                  "times, or for all bots.");
+        }
 }
 
 /* "key=value", one after the other, as they come. */
@@ -164,6 +198,65 @@ static void test_all_of_an_entry(void **state)
         sd_bus_message_unref(reply);
 }
 
+typedef struct Replies {
+        unsigned good, refused, other;
+} Replies;
+
+static int on_one(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Replies *r = userdata;
+
+        if (!sd_bus_message_is_method_error(m, NULL))
+                r->good++;
+        else if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_LIMITS_EXCEEDED) &&
+                 startswith(sd_bus_message_get_error(m)->message, "4 calls of your user wait for their answer already"))
+                r->refused++;
+        else
+                r->other++;
+        return 1;
+}
+
+static void ask(Fixture *f, sd_bus *from, Replies *replies, unsigned n)
+{
+        while (n-- > 0) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
+                                new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetHistory");
+
+                assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+                assert_true(sd_bus_call_async(from, NULL, m, on_one, replies, 0) >= 0);
+        }
+}
+
+/* A read takes its time, and a user who asks for many holds up the others; root is not refused. */
+static void test_one_user_has_so_many(void **state)
+{
+        Fixture *f = *state;
+        Replies of_nobody = {}, of_root = {};
+        sd_bus *nobody;
+
+        assert_int_equal(seteuid(NOBODY), 0); /* the bus daemon goes by who connects */
+        nobody = connect_bus();
+        assert_true(sd_bus_attach_event(nobody, f->event, 0) >= 0);
+        while (sd_bus_is_ready(nobody) == 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(seteuid(0), 0);
+        fake_hold_history = true;
+        ask(f, nobody, &of_nobody, 20);
+        while (of_nobody.refused < 20 - BUS_READS_USER_MAX)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(fake_open_queries, BUS_READS_USER_MAX);
+        ask(f, f->client, &of_root, 20);
+        while (fake_open_queries < BUS_READS_USER_MAX + 20)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        assert_int_equal(of_nobody.other + of_root.other + of_root.refused, 0);
+
+        /* who leaves makes room */
+        nobody = sd_bus_flush_close_unref(nobody);
+        while (fake_open_queries > 20)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        f->service = bus_service_free(f->service);
+}
+
 /* Whose service is gone is answered by nobody, and what was asked goes with it. */
 static void test_service_goes_meanwhile(void **state)
 {
@@ -185,7 +278,9 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_history, tear_down_history)
                 TEST(test_filters),
                 TEST(test_strict),
+                TEST(test_names_have_a_bound),
                 TEST(test_all_of_an_entry),
+                TEST(test_one_user_has_so_many),
                 TEST(test_service_goes_meanwhile),
 #undef TEST
         };

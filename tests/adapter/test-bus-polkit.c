@@ -345,7 +345,7 @@ static void test_a_bot_that_goes_meanwhile(void **state)
         run_until_asked(f, 1);
         fake_bot_remove(f->shop);
         polkit_answer_held(ANSWER_YES);
-        assert_error(await_answer(f), BUS_ERROR_NO_SUCH_BOT);
+        assert_error_says(await_answer(f), BUS_ERROR_NO_SUCH_BOT, "The bot shop is not configured any more");
 }
 
 /* The prompt goes away with who caused it, and a late answer allows nothing. */

@@ -211,10 +211,83 @@ static void test_the_bot_goes(void **state)
         begin_switch(f);
         run_until_writing(f, f->shop);
         fake_not_written(f->shop);
-        f->manager->n_bots--; /* shop is the last */
-        f->manager->observer->bot_removed(f->shop, f->manager->observer->userdata);
-        fake_bot_free(f->shop);
-        assert_error(await_answer(f), BUS_ERROR_FAILED);
+        fake_bot_remove(f->shop);
+        assert_error_says(await_answer(f), BUS_ERROR_FAILED,
+                          "The record could not be written: No space left on device.");
+}
+
+/* And takes its job along, of which nobody has told the end. */
+static void test_the_bot_goes_with_its_job(void **state)
+{
+        Fixture *f = *state;
+
+        f->manager->holds_records = true;
+        begin_switch(f);
+        run_until_writing(f, f->shop);
+        fake_bot_remove(f->shop);
+        assert_refused(await_answer(f), BUS_ERROR_FAILED,
+                       "shop was not moved: its job ended before it was recorded: 'journalctl -u tgswitchd' says why. "
+                       "Then start the cutover again.");
+}
+
+static int on_get_unit(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        uint32_t pid;
+
+        assert_true(sd_bus_message_read(m, "u", &pid) > 0);
+        assert_int_equal(pid, getpid());
+        return sd_bus_reply_method_return(m, "o", "/org/freedesktop/systemd1/unit/session_2d1_2escope");
+}
+
+static const sd_bus_vtable systemd_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("GetUnitByPID", "u", "o", on_get_unit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+/* For the history: the user, and where systemd knows it the unit. */
+static void test_who_asked_is_kept(void **state)
+{
+        Fixture *f = *state;
+        sd_bus *systemd = connect_bus();
+
+        assert_done(call(f, NEWS, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        assert_string_equal(f->news->job.requester, "uid 0");
+
+        assert_true(sd_bus_attach_event(systemd, f->event, 0) >= 0);
+        assert_true(sd_bus_add_object_vtable(systemd, NULL, "/org/freedesktop/systemd1",
+                                             "org.freedesktop.systemd1.Manager", systemd_vtable, NULL) >= 0);
+        assert_true(sd_bus_request_name(systemd, "org.freedesktop.systemd1", 0) >= 0);
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        assert_string_equal(f->shop->job.requester, "uid 0, unit session-1.scope");
+        sd_bus_flush_close_unref(systemd);
+}
+
+/* Who asks is found out meanwhile. */
+static void test_a_job_that_ends_before_it_is_cancelled(void **state)
+{
+        Fixture *f = *state;
+
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
+        begin_call(f, f->client, new_call(f, BUS_JOB_PREFIX "1", BUS_JOB_INTERFACE, "Cancel"));
+        while (f->service->calls.n == 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+        fake_end_job(f->shop, JOB_RESULT_DONE, "");
+        assert_refused(await_answer(f), BUS_ERROR_NO_SUCH_JOB, "Job 1 has ended; 'tgswitchctl status' shows how.");
+        assert_int_equal(f->shop->job.result, JOB_RESULT_DONE);
+}
+
+/* As many as the daemon keeps in mind at a time wait already, whoever made them. */
+static void test_calls_have_a_bound(void **state)
+{
+        Fixture *f = *state;
+
+        f->service->calls.n += BUS_CALLS_MAX;
+        assert_refused(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0), SD_BUS_ERROR_LIMITS_EXCEEDED,
+                       "4096 calls wait for their answer already, so nothing was changed; try again later.");
+        assert_nothing_changed(f);
+        f->service->calls.n -= BUS_CALLS_MAX;
+        assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
 }
 
 /* ---- tests: many bots ---- */
@@ -312,8 +385,10 @@ static void test_jobs_of_one_call_are_a_batch(void **state)
         assert_int_equal(f->shop->job.batch, 2);
 
         fake_end_job(f->lost, JOB_RESULT_FAILED, "");
-        assert_error(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 99),
-                     SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u",
+                               99),
+                          SD_BUS_ERROR_INVALID_ARGS,
+                          "The option 'batch' takes a job that runs or is its bot's last; 99 is none.");
         assert_error(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 0),
                      SD_BUS_ERROR_INVALID_ARGS);
         assert_done(call(f, BUS_BOT_PREFIX "lost", BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, "batch", "u", 3));
@@ -332,6 +407,10 @@ int main(void)
                 TEST(test_the_caller_leaves),
                 TEST(test_the_service_goes),
                 TEST(test_the_bot_goes),
+                TEST(test_the_bot_goes_with_its_job),
+                TEST(test_who_asked_is_kept),
+                TEST(test_a_job_that_ends_before_it_is_cancelled),
+                TEST(test_calls_have_a_bound),
                 TEST(test_many_are_answered_together),
                 TEST(test_one_that_is_not_recorded_takes_all_back),
                 TEST(test_one_refusal_is_one_for_all),

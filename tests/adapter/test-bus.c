@@ -76,7 +76,8 @@ static void test_lists(void **state)
         assert_true(sd_bus_message_read(reply, "o", &path) > 0);
         assert_string_equal(path, NEWS);
         sd_bus_message_unref(reply);
-        assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "nobody"), BUS_ERROR_NO_SUCH_BOT);
+        assert_error_says(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", "nobody"), BUS_ERROR_NO_SUCH_BOT,
+                          "No bot is called 'nobody'; see 'tgswitchctl list'.");
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 0));
         reply = call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "ListJobs", "");
@@ -198,19 +199,22 @@ static void test_choice_of_bots(void **state)
         char *many[4098] = { NULL }, long_name[80] = "";
         Fixture *f = *state;
 
-        assert_error(switch_bots(f, STRV("shop", "nobody")), BUS_ERROR_NO_SUCH_BOT);
+        assert_error_says(switch_bots(f, STRV("shop", "nobody")), BUS_ERROR_NO_SUCH_BOT,
+                          "No configured bot is called or matches 'nobody'; nothing was changed.");
         assert_error(switch_bots(f, STRV("x*")), BUS_ERROR_NO_SUCH_BOT);
         memset(long_name, 'a', sizeof(long_name) - 1);
-        assert_error(switch_bots(f, STRV(long_name)), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(switch_bots(f, STRV(long_name)), SD_BUS_ERROR_INVALID_ARGS,
+                          "A name or pattern has at most 64 characters, and at most 2 asterisks.");
         for (size_t i = 0; i + 1 < ELEMENTSOF(many); i++)
                 many[i] = (char *) "shop";
-        assert_error(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS,
+                          "At most 4096 names can be given, and 16 patterns.");
         /* anybody can have these tried, before polkit is asked */
-        assert_error(switch_bots(f, STRV("*s*h*o*p*")), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(switch_bots(f, STRV("*s*h*o*p*")), SD_BUS_ERROR_INVALID_ARGS, "asterisks");
         for (size_t i = 0; i < 17; i++)
                 many[i] = (char *) "s*";
         many[17] = NULL;
-        assert_error(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(switch_bots(f, many), SD_BUS_ERROR_INVALID_ARGS, "16 patterns");
         assert_nothing_changed(f);
 
         assert_jobs(switch_bots(f, STRV("s*", "shop", "[m-o]ews")), "news=1 shop=2");
@@ -220,14 +224,20 @@ static void test_choice_of_bots(void **state)
 static void test_words_that_are_no_text(void **state)
 {
         static const char *const words[] = { "shop\x1b[2J", "new\ns", "\x7f", "\302\23331m" };
+        static const char instead[] = "'(a name with control characters)'";
+        char long_name[BUS_WORD_SHOWN_MAX + 2] = "";
         Fixture *f = *state;
 
         FOREACH_ELEMENT(word, words) {
-                assert_error(switch_bots(f, STRV(*word)), BUS_ERROR_NO_SUCH_BOT);
-                assert_error(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", *word), BUS_ERROR_NO_SUCH_BOT);
-                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, *word, "s", "fail"),
-                             SD_BUS_ERROR_INVALID_ARGS);
+                assert_error_says(switch_bots(f, STRV(*word)), BUS_ERROR_NO_SUCH_BOT, instead);
+                assert_error_says(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", *word), BUS_ERROR_NO_SUCH_BOT,
+                                  instead);
+                assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, *word, "s", "fail"),
+                                  SD_BUS_ERROR_INVALID_ARGS, instead);
         }
+        memset(long_name, 'a', sizeof(long_name) - 1);
+        assert_error_says(call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetBot", "s", long_name), BUS_ERROR_NO_SUCH_BOT,
+                          "No bot is called '(a very long name)'");
         assert_nothing_changed(f);
 }
 
@@ -236,32 +246,36 @@ static void test_options_are_strict(void **state)
         char long_reason[BUS_REASON_MAX + 2];
         Fixture *f = *state;
         const struct {
-                const char *key, *type, *value;
+                const char *key, *type, *value, *words;
         } bad[] = {
-                { "on-undrain", "s", "fail" },
-                { "on-undrained", "s", "perhaps" },
-                { "hold-at", "s", "check" },
-                { "hold-at", "s", "none" },
-                { "reason", "s", "a\nb" },
+                { "on-undrain", "s", "fail",
+                  "There is no option 'on-undrain'; known are on-undrained, hold-at, when-allowed, automatic, batch and "
+                  "reason." },
+                { "on-undrained", "s", "perhaps", "'on-undrained' takes fail, spool or wait." },
+                { "hold-at", "s", "check", "'hold-at' takes stop-workers or log-out." },
+                { "hold-at", "s", "none", "'hold-at' takes stop-workers or log-out." },
+                { "reason", "s", "a\nb", "'reason' takes at most 256 bytes of text without control characters." },
                 { "reason", "s",
                   "\xc2\x9b"
-                  "31m" },
-                { "reason", "s", long_reason },
-                { "reason", "o", "/" },
-                { "when-allowed", "s", "yes" },
-                { "automatic", "s", "true" },
-                { "batch", "s", "1" },
-                { "", "s", "" },
+                  "31m",
+                  "without control characters" },
+                { "reason", "s", long_reason, "at most 256 bytes" },
+                { "reason", "o", "/", "'reason' takes a string." },
+                { "when-allowed", "s", "yes", "'when-allowed' takes a boolean." },
+                { "automatic", "s", "true", "'automatic' takes a boolean." },
+                { "batch", "s", "1", "'batch' takes the number of a job (type u)." },
+                { "", "s", "", "There is no option ''" },
         };
 
         memset(long_reason, 'r', sizeof(long_reason) - 1);
         long_reason[sizeof(long_reason) - 1] = '\0';
         FOREACH_ELEMENT(o, bad)
-                assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, o->key, o->type, o->value),
-                             SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 2, "reason", "s", "a", "reason", "s",
-                          "b"),
-                     SD_BUS_ERROR_INVALID_ARGS);
+                assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 1, o->key, o->type,
+                                       o->value),
+                                  SD_BUS_ERROR_INVALID_ARGS, o->words);
+        assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "SwitchToLocal", "a{sv}", 2, "reason", "s", "a", "reason",
+                               "s", "b"),
+                          SD_BUS_ERROR_INVALID_ARGS, "The option 'reason' was given twice.");
         assert_nothing_changed(f);
 
         long_reason[BUS_REASON_MAX] = '\0';
@@ -363,9 +377,10 @@ static void test_hold(void **state)
         Fixture *f = *state;
 
         assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_C(0), ""), SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_C(1700000000000000), ""),
-                     SD_BUS_ERROR_INVALID_ARGS);
-        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_MAX, "a\nb"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_C(1700000000000000), ""),
+                          SD_BUS_ERROR_INVALID_ARGS, "A bot is held until a moment to come, or until Release()");
+        assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_MAX, "a\nb"), SD_BUS_ERROR_INVALID_ARGS,
+                          "A reason has at most 256 bytes of text without control characters.");
         assert_nothing_changed(f);
 
         assert_done(call(f, SHOP, BUS_BOT_INTERFACE, "Hold", "ts", UINT64_MAX, "release day"));
@@ -399,7 +414,8 @@ static void test_check(void **state)
         assert_string_equal(verdict, "fail");
         sd_bus_message_unref(reply);
 
-        assert_error(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "none"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(call(f, SHOP, BUS_BOT_INTERFACE, "Check", "s", "none"), SD_BUS_ERROR_INVALID_ARGS,
+                          "A seat is either cloud or local.");
         assert_nothing_changed(f);
 }
 
@@ -422,7 +438,7 @@ static void test_bot_goes_while_it_is_checked(void **state)
         fake_bot_remove(f->shop);
         while (!f->replied)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-        assert_error(f->reply, BUS_ERROR_NO_SUCH_BOT);
+        assert_error_says(f->reply, BUS_ERROR_NO_SUCH_BOT, "The bot shop was removed from the configuration meanwhile");
         assert_int_equal(fake_held_checks, 0);
         assert_string_equal(heard(f), "InterfacesRemoved shop\nChanged tgswitch1 NBots NCloud\n");
 }
@@ -561,7 +577,7 @@ int main(int argc, char *argv[])
         int r;
 
         if (argc > 1 && streq(argv[1], "--serve"))
-                return fake_serve(argc < 3 ? FAKE_FRESH : streq(argv[2], "--resumed") ? FAKE_RESUMED : FAKE_ENDED);
+                return fake_serve(fake_past_from_string(argv[2]));
 
         bus_daemon_start(&daemon_);
         r = cmocka_run_group_tests(tests, NULL, NULL);

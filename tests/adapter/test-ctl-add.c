@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../canary.h"
+#include "scratch.h"
 
 /* The objects of the program are not in the library. */
 #include "ctl/ctl-add-look.c"
@@ -71,7 +72,7 @@ static void test_texts(void **state)
         FOREACH_ELEMENT(row, rows) {
                 Candidate c = {};
 
-                assert_int_equal(candidate_look(&c, "F", row->text, *state, LOCAL), 0);
+                assert_int_equal(candidate_look(&c, "F", row->text, CANDIDATE_TOKEN, *state, LOCAL), 0);
                 assert_int_equal(c.rank, row->rank);
                 assert_int_equal(c.other_bot, row->other_bot);
                 assert_false(c.local_root);
@@ -92,7 +93,7 @@ static void test_several(void **state)
 
         FOREACH_ELEMENT(t, texts) {
                 name[0]++;
-                assert_int_equal(candidate_look(&c, name, *t, *state, LOCAL), 0);
+                assert_int_equal(candidate_look(&c, name, *t, CANDIDATE_TOKEN, *state, LOCAL), 0);
         }
         assert_int_equal(c.rank, CANDIDATE_TOKEN);
         assert_string_equal(c.why, "3 has this token");
@@ -103,13 +104,57 @@ static void test_local_root(void **state)
 {
         Candidate c = {};
 
-        assert_int_equal(candidate_look(&c, "F", "ROOT=" LOCAL "0", *state, LOCAL), 0);
+        assert_int_equal(candidate_look(&c, "F", "ROOT=" LOCAL "0", CANDIDATE_TOKEN, *state, LOCAL), 0);
         assert_false(c.local_root);
-        assert_int_equal(candidate_look(&c, "F", "ROOT=" LOCAL "/bot", *state, LOCAL), 0);
+        assert_int_equal(candidate_look(&c, "F", "ROOT=" LOCAL "/bot", CANDIDATE_TOKEN, *state, LOCAL), 0);
         assert_true(c.local_root);
-        assert_int_equal(candidate_look(&c, "F", "nothing", *state, LOCAL), 0);
+        assert_int_equal(candidate_look(&c, "F", "nothing", CANDIDATE_TOKEN, *state, LOCAL), 0);
         assert_true(c.local_root);
         forget(&c);
+}
+
+/* What others can write is a hint, whatever is in it; a link is none, since it leads to what is somebody else's. */
+static void test_files(void **state)
+{
+        static const struct {
+                const char *name;
+                mode_t mode;
+                CandidateRank rank;
+        } rows[] = {
+                { "bot/.env", 0644, CANDIDATE_TOKEN },     { "bot/.env", 0640, CANDIDATE_TOKEN },
+                { "bot/.env", 0664, CANDIDATE_FRAMEWORK }, { "bot/.env", 0646, CANDIDATE_FRAMEWORK },
+                { "bot/link", 0644, CANDIDATE_NONE },      { "current/.env", 0644, CANDIDATE_FRAMEWORK },
+                { "bot", 0755, CANDIDATE_NONE },           { "bot/none", 0, CANDIDATE_NONE },
+        };
+        char *directory = scratch_new();
+        char path[256], link[256];
+
+        scratch_write(directory, "bot/.env", "T=" TOKEN);
+        (void) snprintf(link, sizeof(link), "%s/bot/link", directory);
+        assert_int_equal(symlink(".env", link), 0);
+        (void) snprintf(link, sizeof(link), "%s/current", directory);
+        assert_int_equal(symlink("bot", link), 0);
+        FOREACH_ELEMENT(row, rows) {
+                Candidate c = {};
+
+                (void) snprintf(path, sizeof(path), "%s/%s", directory, row->name);
+                if (row->mode != 0)
+                        assert_int_equal(chmod(path, row->mode), 0);
+                assert_int_equal(candidate_look_at_file(&c, path, *state, LOCAL), 0);
+                assert_int_equal(c.rank,
+                                 geteuid() == 0 || row->rank == CANDIDATE_NONE ? row->rank : CANDIDATE_FRAMEWORK);
+                forget(&c);
+                /* nor of somebody else's */
+                if (geteuid() != 0 || row->rank != CANDIDATE_TOKEN)
+                        continue;
+                assert_int_equal(chown(path, 65534, 0), 0);
+                assert_int_equal(candidate_look_at_file(&c, path, *state, LOCAL), 0);
+                assert_int_equal(c.rank, CANDIDATE_FRAMEWORK);
+                assert_non_null(strstr(c.why, "/bot/.env has this token"));
+                assert_int_equal(chown(path, 0, 0), 0);
+                forget(&c);
+        }
+        scratch_remove(directory);
 }
 
 static void test_ranks(void **state)
@@ -126,6 +171,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_texts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_several, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_local_root, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
                 cmocka_unit_test(test_ranks),
         };
 

@@ -382,6 +382,15 @@ static void test_notes_on_variables(void **state)
         assert_notes(&f, ADOPT_EXEC, "those of teloxide, which reads TELOXIDE_API_URL= by itself", true);
         assert_notes(&f, ADOPT_EXEC, "No variable of", false);
         fixture_done(&f);
+        fixture_init(&f, "[Service]\nExecStart=/usr/bin/bot\n", "BOT_DOMAIN=bot.example.org\n");
+        assert_notes(&f, ADOPT_EXEC,
+                     "those of Telegraf's command line, which takes no endpoint: a program of its own has to", true);
+        fixture_done(&f);
+        /* A word in braces is there already, so that no template can have the value. */
+        fixture_init(&f, "[Service]\nExecStart=/usr/bin/bot\n", "ODD={token} https://api.telegram.org\n");
+        assert_notes(&f, ADOPT_EXEC, "ODD= in /etc/shop.env has the address of a server in it, in a way that cannot",
+                     true);
+        fixture_done(&f);
 }
 
 static void test_notes_on_the_unit(void **state)

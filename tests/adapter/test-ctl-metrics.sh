@@ -81,6 +81,19 @@ run metrics --output="$directory/taken"
 gives "a directory in place of the file" 1 'taken cannot be written: Is a directory\.'
 check_equal "which leaves nothing behind" "" "$(find "$directory" -name '*.tmp')"
 
+# ---- refuses ----
+
+# Who refuses is there: nobody is to be able to bring about an alarm that says otherwise.
+before=$(<"$file")
+fake RefuseMetrics b true
+run metrics --output="$file"
+gives "a refusal is none to be down" 1 'The file stays as it was: Device or resource busy'
+check_equal "and the file stays as it was" "$before" "$(<"$file")"
+run metrics
+gives "nor is it printed as one" 1 'Device or resource busy'
+check_equal "with anything else" "" "$output"
+fake RefuseMetrics b false
+
 # ---- and dies ----
 
 kill_daemon

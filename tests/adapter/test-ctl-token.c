@@ -23,17 +23,24 @@
 #define OLD "7100000001:" CANARY_SECRET
 #define NEW "7100000001:BB" CANARY_SECRET
 
-/* What is said is another test's matter; that there is no token in it, is this one's. */
+/* The last thing that was said; there is never a token in it. */
+static char said[1024];
+
 CtlExit ctl_error(CtlExit status, const char *format, ...)
 {
-        char text[1024];
         va_list ap;
 
         va_start(ap, format);
-        (void) vsnprintf(text, sizeof(text), format, ap);
+        (void) vsnprintf(said, sizeof(said), format, ap);
         va_end(ap);
-        assert_null(strstr(text, CANARY_SECRET));
+        assert_null(strstr(said, CANARY_SECRET));
         return status;
+}
+
+static void assert_said(const char *words)
+{
+        if (!strstr(said, words))
+                fail_msg("\"%s\" has no \"%s\"", said, words);
 }
 
 CtlExit ctl_oom(void)
@@ -385,7 +392,10 @@ static void test_read_from_file(void **state)
         assert_int_equal(token_read("shop", path, &t), CTL_OK);
         assert_true(bot_token_equal(t, expected));
         assert_int_equal(token_read("shop", "/none/such", &none), CTL_FAILED);
+        assert_said("/none/such cannot be opened: No such file or directory. Nothing was changed.");
         assert_int_equal(token_read("shop", *state, &none), CTL_FAILED);
+        assert_said("The token cannot be read from ");
+        assert_said(": Is a directory. Nothing was changed.");
         scratch_write(*state, "token", "7100000001:AA\n");
         assert_int_equal(token_read("shop", path, &none), CTL_CHECKS_FAILED);
         assert_null(none);
@@ -421,7 +431,13 @@ static void test_refusals(void **state)
         TokenStore s;
 
         assert_int_equal(token_store_open(&s, "/nonexistent", "shop"), CTL_FAILED);
+        assert_said("/nonexistent cannot be opened: No such file or directory. Nothing was changed.");
         token_store_close(&s);
+        scratch_write(*state, "tokens", "no directory");
+        assert_int_equal(token_store_open(&s, *state, "shop"), CTL_FAILED);
+        assert_said("/tokens cannot be opened: Not a directory. Nothing was changed.");
+        token_store_close(&s);
+        assert_int_equal(unlinkat(directory, "tokens", 0), 0);
 
         scratch_write(*state, "elsewhere", OLD "\n");
         scratch_write(*state, "tokens/other", OLD "\n");
@@ -435,6 +451,7 @@ static void test_refusals(void **state)
         scratch_write(*state, "tokens/page", OLD "\n");
         assert_int_equal(token_store_open(&s, *state, "page"), CTL_OK);
         assert_int_equal(token_store(&s, token, TOKEN_PLAIN), CTL_FAILED);
+        assert_said("The token cannot be stored: Is a directory. Nothing was changed.");
         token_store_close(&s);
         assert_file(*state, "tokens/page", OLD "\n");
         assert_file(*state, "tokens/.page.previous", NULL);
@@ -457,6 +474,22 @@ static void test_failure_touches_nothing(void **state)
         token_store_close(&s);
         assert_file(*state, "tokens/shop", NEW "\n");
         assert_file(*state, "tokens/.shop.previous", OLD "\n");
+}
+
+/* Neither the other form nor what it was can be moved where it has to go: what is left is told. */
+static void test_cannot_be_put_back(void **state)
+{
+        _cleanup_(bot_token_freep) BotToken *token = token_of(NEW);
+        _cleanup_close_ int directory = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        TokenStore s;
+
+        scratch_write(*state, "tokens.encrypted/shop", "sealed");
+        assert_int_equal(mkdirat(directory, "tokens.encrypted/.shop.previous", 0700), 0);
+        assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+        assert_int_equal(token_store(&s, token, TOKEN_PLAIN), CTL_FAILED);
+        assert_said("The token cannot be stored: Is a directory. See what is left in /etc/tgswitch/tokens.");
+        token_store_close(&s);
+        assert_file(*state, "tokens.encrypted/shop", "sealed");
 }
 
 static void test_no_core(void **state)
@@ -498,6 +531,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_died_in_between, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_failure_touches_nothing, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cannot_be_put_back, set_up, tear_down),
                 cmocka_unit_test(test_no_core),
                 cmocka_unit_test(test_seal_names),
         };

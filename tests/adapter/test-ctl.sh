@@ -67,15 +67,41 @@ run --version
 gives "--version" 0 '^tgswitch [0-9.]+'
 run --help
 gives "--help names every verb" 0 'status.*list.*plan.*check.*switch.*wait.*cancel.*proceed.*hold.*release.*set-seat.*spool.*reload.*authorize.*adopt'
-for wrong in "frobnicate" "status --clear" "switch" "switch local" "switch moon shop" "switch local --all shop" "wait" \
-        "wait one" "cancel 1 2" "hold" "hold shop --for=0" "hold shop --for=soon" "hold shop --until=2001-01-01" \
-        "hold shop --for=1h --until=18:00" "release shop --for=1h" "plan nowhere" "list --automatic" "set-seat shop" "set-seat shop none" "--nonsense" \
-        "adopt" "adopt shop" "adopt shop --bot=shop --exec --environment" "adopt shop --undo --exec" "adopt shop --all" \
-        "status --bot=shop"; do
+while IFS='|' read -r wrong why; do
         # shellcheck disable=SC2086
         run $wrong
-        gives "usage: $wrong" 2 '.'
-done
+        gives "usage: $wrong" 2 "$why"
+done <<'EOT'
+frobnicate|There is no verb 'frobnicate'; see 'tgswitchctl --help'
+--nonsense|unrecognized option '--nonsense'
+status --clear|--clear does not go with 'status'; see 'tgswitchctl status --help'
+status --bot=shop|--bot does not go with 'status'
+list --automatic|--automatic does not go with 'list'
+release shop --for=1h|--for does not go with 'release'
+switch|Usage: tgswitchctl switch local.cloud BOT...
+switch local|Name the bots to move, or give --all
+switch moon shop|Bots are moved to 'local' or 'cloud'; 'moon' is no target
+plan nowhere|'nowhere' is no target
+switch local --all shop|Give either names or --all, not both
+wait|Usage: tgswitchctl wait JOB...
+wait one|'one' is no job; jobs have numbers, and 'tgswitchctl status' shows them
+cancel 1 2|Usage: tgswitchctl cancel JOB
+hold|Usage: tgswitchctl hold BOT...
+hold shop --for=0|--for takes a span of time, like 24h or "2d 12h", not '0'
+hold shop --for=soon|--for takes a span of time, .* not 'soon'
+hold shop --until=2001-01-01|--until takes a moment to come, .* not '2001-01-01'
+hold shop --for=1h --until=18:00|Give either --for or --until, not both
+set-seat shop|Usage: tgswitchctl set-seat BOT cloud.local
+set-seat shop none|A seat is either cloud or local, not 'none'
+is-local|Usage: tgswitchctl is-local BOT...
+--host= status|'' is no host; --host takes .USER@.HOST as ssh does
+--host=-x status|'-x' is no host
+adopt|Usage: tgswitchctl adopt UNIT
+adopt shop|Say with --bot=NAME whose program it is; 'tgswitchctl list' shows the bots
+adopt shop --bot=shop --exec --environment|Give either --environment or --exec, not both
+adopt shop --undo --exec|--undo takes back whatever was written: leave --exec out
+adopt shop --all|--all does not go with 'adopt'
+EOT
 
 # ---- reading ----
 
@@ -294,6 +320,72 @@ gives "status tells a stale session" 0 'stale +the local server still holds a se
 run list
 gives "list tells a stale session" 0 'STALE SESSION.*shop +cloud.*at local'
 
+# ---- what to type next ----
+
+stop_daemon
+start_daemon
+run switch cloud 'done' --yes --when-allowed --no-wait
+run set-seat lost cloud
+run
+gives "what waits for a window is told before what is well" 0 \
+        'job 1 to the cloud: queued, not before .*Next: tgswitchctl wait 1'
+run cancel 1
+run
+gives "where all is well the next is to look" 0 \
+        $'\nNext: tgswitchctl plan local\n      All is well. This shows what a move would do, and changes nothing\\.'
+fake Spooled stb shop 3 false
+run
+gives "updates that are kept are told" 0 \
+        $'3 updates are still to be handed over.*\nNext: tgswitchctl spool shop\n      This prints the updates that are kept for'
+run status shop
+gives "by status, too" 0 \
+        "spool +3 updates are still to be handed over.*next +see the spooled updates with 'tgswitchctl spool shop'"
+fake Spooled stb shop 3 true
+run spool shop
+gives "a spool that cannot be read" 1 \
+        'The updates of shop could not be read: Is a directory. Look after the file system of /var/lib/tgswitch'
+run switch local shop --yes --no-wait
+run
+gives "a move is told" 0 \
+        $'job 2 to the local server: check for .*\nNext: tgswitchctl wait 2\n      This follows the move of shop; 1 of them is under way'
+fake Auto b true
+run wait 2
+gives "with what is left when it is done" 0 'shop is at the local server: .* 3 handed over, 3 still to be handed over; blind'
+fake Auto b false
+run switch local news --yes --no-wait --hold-at=stop-workers
+fake Advance s news
+fake Advance s news
+run
+gives "a move that holds is told" 0 \
+        $'drain, holding for .*\nNext: tgswitchctl proceed 3\n      news holds, as was asked for; this lets it go on'
+fake Fail ss news ""
+run wait 3
+gives "a move that failed without a word" 1 "news was not moved: see 'journalctl -u tgswitchd'"
+run switch local news --yes --no-wait
+fake Fail ss news "The disk is full; make room."
+run
+gives "what went wrong is the first to look at" 0 \
+        $'The disk is full; make room.*\nNext: tgswitchctl status news\n      Something is wrong with news\\.'
+run switch local news --yes --no-wait
+fake Fail ss news "It is masked: 'systemctl unmask news' mends that."
+run
+gives "and where a command mends it, that is the next" 0 \
+        $'\nNext: systemctl unmask news\n      Something is wrong with news; \'tgswitchctl status news\' has all of it'
+stop_daemon
+start_daemon
+for bot in lost news shop; do
+        run set-seat "$bot" local
+done
+run switch local --all --yes
+gives "where all is local a move there has nothing to do" 0 'news is at the local server already.*Nothing to do'
+run set-seat news cloud
+run switch cloud news --yes
+gives "and none to the cloud with one that is there" 0 'news is at the cloud already\..*Nothing to do'
+run set-seat news local
+run
+gives "where all is local the next is the way back" 0 \
+        $'\nNext: tgswitchctl plan cloud\n      All is well. This shows what the way back would do, and changes nothing\\.'
+
 # ---- many ----
 
 stop_daemon
@@ -326,6 +418,83 @@ fake Fail ss news "The disk is full; make room."
 await 'news was not moved: The disk is full; make room.'
 check_equal "a failed job tells why" 0 $?
 client_gives "and has its status" 1
+
+# ---- what to type next, with --host ----
+
+# far ARGUMENT…: run(), with --host and what ssh would do up to the other host.
+far()
+{
+        PATH=$directory/far:$PATH run -H admin@other "$@"
+}
+
+mkdir "$directory/far"
+cat >"$directory/far/ssh" <<'EOT'
+#!/bin/sh
+exec systemd-stdio-bridge --bus-path="$DBUS_SYSTEM_BUS_ADDRESS"
+EOT
+chmod 755 "$directory/far/ssh"
+stop_daemon
+start_daemon
+while IFS='|' read -r arguments expected message; do
+        # shellcheck disable=SC2086
+        far $arguments
+        gives "--host, $arguments" "$expected" "'tgswitchctl -H admin@other $message"
+done <<'EOT'
+wait one|2|status' shows them
+wait 99|3|status' shows all
+cancel 99|3|status' shows those that are
+status nobody|3|list' shows all
+set-seat nobody cloud|3|list' shows all
+set-seat No-Name cloud|3|list' shows all
+hold shop|0|release shop'
+status shop|0|release shop' allows automatic moves again
+EOT
+run release shop
+far set-seat lost cloud
+fake Spooled stb shop 3 false
+far
+gives "--host: the updates that are kept come as a file" 0 $'\nNext: ssh -t admin@other sudo tgswitchctl spool shop\n'
+far status shop
+gives "--host: for which status has ssh, too" 0 "updates with 'ssh -t admin@other sudo tgswitchctl spool shop'"
+PATH=$directory/far:$PATH run -H root@other
+gives "--host: who is root there needs no sudo" 0 $'\nNext: ssh -t root@other tgswitchctl spool shop\n'
+fake Spooled stb shop 0 true
+
+# fails_for TEXT: a move of news, which says so.
+fails_for()
+{
+        run switch local news --yes --no-wait --json
+        fake Fail ss news "$1"
+}
+
+fails_for "It is masked: 'systemctl unmask news' mends that."
+far
+gives "--host: what systemctl does is done there" 0 \
+        $'\nNext: ssh -t admin@other sudo systemctl unmask news\n.*\'tgswitchctl -H admin@other status news\' has all'
+fails_for "There is no token: 'tgswitchctl set-token news' stores one."
+far
+gives "--host: a verb that writes files, too" 0 $'\nNext: ssh -t admin@other sudo tgswitchctl set-token news\n'
+fails_for "Something is left: 'tgswitchctl switch cloud news' ends it."
+far
+gives "--host: and any other is asked from here" 0 $'\nNext: tgswitchctl -H admin@other switch cloud news\n'
+fails_for ""
+far wait "$(jq '.jobs[0].job' <<<"$output")"
+gives "--host: the journal is there" 1 "news was not moved: see 'ssh -t admin@other sudo journalctl -u tgswitchd'\\."
+
+# ---- a daemon of another version ----
+
+stop_daemon
+start_daemon --strange
+far list
+gives "--host: does not understand the answer" 1 "'systemctl -H admin@other restart tgswitchd' starts the one"
+for verb in status list "history" "plan local" reload "switch local shop --yes" metrics; do
+        # shellcheck disable=SC2086
+        run $verb
+        gives "$verb does not understand the answer" 1 \
+                "What tgswitchd answers cannot be used \\(.*'systemctl restart tgswitchd' starts the one that is installed"
+done
+stop_daemon
+start_daemon
 
 # ---- others than root ----
 

@@ -140,6 +140,10 @@ for name in bot-token bot-endpoint; do
         head -c 5000 /dev/zero | tr '\0' a | put "$name"
         run env
         refuses "a $name without an end" 243 "$name has more than"
+        rm "$credentials/$name"
+        mkdir "$credentials/$name"
+        run env
+        refuses "a $name that is no file" 243 "$name cannot be read \\(.*run this as the user of the unit, from ExecStart="
         fresh
 done
 for wrong in "$secret" "7100000001" "7100000001:short" "$token$token$token" "$token x" "0$token"; do

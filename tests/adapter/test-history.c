@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@ static History *open_history(DiskFixture *f)
 {
         History *h = NULL;
 
-        assert_int_equal(history_open(&h, f->queue, f->directory), 0);
+        assert_int_equal(history_open(&h, f->queue, f->event, f->directory), 0);
         return h;
 }
 
@@ -411,8 +412,88 @@ static void test_read_freed(void **state)
         history_filter_init(&filter);
         assert_int_equal(history_read(h, &filter, on_read, &found, &read), 0);
         history_read_free(read);
-        disk_drain(f);
+        h = history_free(h);
         assert_false(found.done);
+}
+
+/* ---- reading beside writing ---- */
+
+/* On the disk queue until the other end of the pipe is closed. */
+static int wait_for_end(void *work)
+{
+        const int *fd = work;
+        char byte;
+
+        return read(*fd, &byte, 1) == 0 ? 0 : -EIO;
+}
+
+static void nothing(void *work)
+{
+}
+
+/* A record never waits for a reader, nor a reader for a record: they have a thread each. */
+static void test_read_beside_records(void **state)
+{
+        DiskFixture *f = *state;
+        int fds[2];
+
+        assert_int_equal(append_one(f, "shop", 1), 0);
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(disk_queue_push(f->queue, wait_for_end, fds, nothing, NULL, NULL, NULL), 0);
+        assert_history(f, "1", 0);
+        assert_int_equal(disk_queue_pending(f->queue), 1);
+        close(fds[1]);
+        disk_drain(f);
+        close(fds[0]);
+}
+
+/* Whole lines of one moment, whatever is appended or cut meanwhile. */
+static void test_read_while_written(void **state)
+{
+        DiskFixture *f = *state;
+        _cleanup_(history_freep) History *h = open_history(f);
+        uint32_t last = fill(f);
+
+        for (uint32_t id = last + 1; id <= last + 50; id++) {
+                _cleanup_(history_entry_done) HistoryEntry e = entry("shop", id);
+                _cleanup_(history_read_freep) HistoryRead *read = NULL;
+                HistoryFilter filter;
+                Found found = {};
+                char *end;
+
+                history_filter_init(&filter);
+                filter.limit = 1;
+                assert_int_equal(history_append(h, &e, 1, NULL, NULL, NULL), 0);
+                assert_int_equal(history_read(h, &filter, on_read, &found, &read), 0);
+                while (!found.done)
+                        assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+                assert_int_equal(found.result, 0);
+                assert_int_equal(found.n_damaged, 0);
+                assert_in_range(strtoul(found.text, &end, 10), last, id);
+                assert_string_equal(end, "");
+        }
+        disk_drain(f);
+}
+
+/* Names that were not found are looked for in all of it, but nothing is parsed for that: damage there is not seen. */
+static void test_enough_is_not_parsed(void **state)
+{
+        DiskFixture *f = *state;
+        HistoryFilter filter;
+        Found found;
+
+        scratch_write(f->directory, HISTORY_FILE, "{\"id\":1,\"bot\":\"gone\",damaged\n{\"id\":2,damaged\n");
+        assert_int_equal(append_one(f, "shop", 3), 0);
+        history_filter_init(&filter);
+        filter.limit = 1;
+        assert_int_equal(strv_extend(&filter.bots, "shop"), 0);
+        assert_int_equal(strv_extend(&filter.bots, "g?ne"), 0);
+        assert_int_equal(strv_extend(&filter.bots, "nobody"), 0);
+        filter.found = calloc(4, sizeof(bool));
+        assert_non_null(filter.found);
+        found = read_with(f, &filter);
+        assert_string_equal(found.text, "3 without nobody");
+        assert_int_equal(found.n_damaged, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, disk_set_up, disk_tear_down)
@@ -420,9 +501,21 @@ static void test_read_freed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_append_and_read), TEST(test_batches),    TEST(test_filter),     TEST(test_torn_line),
-                TEST(test_damaged_lines),   TEST(test_disk_fails), TEST(test_synced),     TEST(test_power_cut),
-                TEST(test_bound),           TEST(test_not_ours),   TEST(test_read_freed), TEST(test_bound_and_disk),
+                TEST(test_append_and_read),
+                TEST(test_batches),
+                TEST(test_filter),
+                TEST(test_torn_line),
+                TEST(test_damaged_lines),
+                TEST(test_disk_fails),
+                TEST(test_synced),
+                TEST(test_power_cut),
+                TEST(test_bound),
+                TEST(test_not_ours),
+                TEST(test_read_freed),
+                TEST(test_bound_and_disk),
+                TEST(test_read_beside_records),
+                TEST(test_read_while_written),
+                TEST(test_enough_is_not_parsed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

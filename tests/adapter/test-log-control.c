@@ -141,14 +141,16 @@ static void test_level_and_target(void **state)
         assert_done(set_property(f, "LogLevel", "debug"));
         assert_int_equal(log_max_level(), LOG_DEBUG);
         assert_property(f, "LogLevel", "debug");
-        assert_error(set_property(f, "LogLevel", "loud"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(set_property(f, "LogLevel", "loud"), SD_BUS_ERROR_INVALID_ARGS,
+                          "There is no such log level: it is emerg, alert, crit, err, warning, notice, info or debug.");
         assert_property(f, "LogLevel", "debug");
         assert_done(set_property(f, "LogLevel", "6"));
         assert_property(f, "LogLevel", "info");
 
         assert_done(set_property(f, "LogTarget", "journal"));
         assert_property(f, "LogTarget", "journal");
-        assert_error(set_property(f, "LogTarget", "kmsg"), SD_BUS_ERROR_INVALID_ARGS);
+        assert_error_says(set_property(f, "LogTarget", "kmsg"), SD_BUS_ERROR_INVALID_ARGS,
+                          "tgswitchd does not log there: the target is journal, console or auto.");
         assert_property(f, "LogTarget", "journal");
         assert_done(set_property(f, "LogTarget", "auto"));
         assert_property(f, "LogTarget", "console");

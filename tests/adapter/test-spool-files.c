@@ -58,6 +58,7 @@ static void assert_refused(uint64_t number)
         assert_non_null(why);
         snprintf(name, sizeof(name), "The file %08" PRIu64 " ", number);
         assert_non_null(strstr(why, name));
+        assert_non_null(strstr(why, "in the spool of bot shop cannot be used: it is damaged. "));
         assert_non_null(strstr(why, "move the file away"));
 }
 

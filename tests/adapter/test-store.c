@@ -139,9 +139,8 @@ static void test_damage(void **state)
 {
         DiskFixture *f = *state;
         _cleanup_(store_freep) Store *s = open_store(f);
-        _cleanup_free_ char *path = NULL, *why = NULL;
+        _cleanup_free_ char *path = NULL;
         _cleanup_strv_ char **bots = NULL;
-        Record r;
 
         assert_int_equal(save(f, s, "shop", 1, 10), 0);
         assert_int_equal(save(f, s, "news", 1, 10), 0);
@@ -162,11 +161,61 @@ static void test_damage(void **state)
         assert_int_equal(load(s, "news"), -EBADMSG);
         scratch_write(f->directory, "bots/news.state", "tgswitch-record 999 0 00000000\n");
         assert_int_equal(load(s, "news"), -EPROTONOSUPPORT);
+}
 
-        /* The sentence names the file. */
-        assert_int_equal(store_load(s, "news", &r, &why), -EPROTONOSUPPORT);
-        assert_non_null(strstr(why, f->directory));
-        assert_non_null(strstr(why, "bots/news.state"));
+/* The record of "shop" cannot be used, for this reason: the sentence names the file and tells the way out. */
+static void assert_said(const DiskFixture *f, Store *s, int error, const char *reason)
+{
+        _cleanup_free_ char *why = NULL, *said = NULL, *begin = NULL;
+        const char *rest;
+        Record r;
+
+        record_init(&r);
+        assert_int_equal(store_load(s, "shop", &r, &why), error);
+        assert_non_null(why);
+        assert_true(asprintf(&begin, "The record %s/bots/shop.state cannot be used: ", f->directory) > 0);
+        rest = startswith(why, begin);
+        assert_non_null(rest);
+        said = strndup(rest, strcspn(rest, "."));
+        assert_non_null(said);
+        assert_string_equal(said, reason);
+        assert_string_equal(rest + strlen(said),
+                            ". Nothing is sent for this bot. Put a good copy there, or, where it is certain at which "
+                            "server the bot is logged in and that no fallback window is open, move shop.state and "
+                            "shop.spare away and set InitialSeat=. Then run 'systemctl restart tgswitchd'.");
+}
+
+static void test_damage_is_told(void **state)
+{
+        static const struct {
+                const char *bytes;
+                int error;
+                const char *reason;
+        } rows[] = {
+                { "", -EBADMSG, "it does not begin like a record of tgswitchd" },
+                { "tgswitch-record 3\n", -EBADMSG, "its first line is damaged" },
+                { "tgswitch-record 3 2 00000000", -EBADMSG, "its first line is damaged" },
+                { "tgswitch-record 999 2 00000000\n{}\n", -EPROTONOSUPPORT,
+                  "it was written by another version of tgswitchd" },
+                { "tgswitch-record 3 2 00000000\n{}\n", -EBADMSG, "its content does not match its checksum" },
+        };
+        DiskFixture *f = *state;
+        _cleanup_(store_freep) Store *s = open_store(f);
+        _cleanup_free_ char *path = NULL;
+
+        assert_int_equal(save(f, s, "shop", 1, 10), 0);
+        FOREACH_ELEMENT(row, rows) {
+                scratch_write(f->directory, "bots/shop.state", row->bytes);
+                assert_said(f, s, row->error, row->reason);
+        }
+        assert_true(asprintf(&path, "%s/bots/shop.state", f->directory) > 0);
+        assert_int_equal(unlink(path), 0);
+        assert_said(f, s, -EBADMSG, "it is gone, though there was one");
+        assert_int_equal(symlink("shop.spare", path), 0);
+        assert_said(f, s, -EBADMSG, "it is no file that tgswitchd has written");
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkdir(path, 0700), 0);
+        assert_said(f, s, -EBADMSG, "it is no file that tgswitchd has written");
 }
 
 static void test_forget(void **state)
@@ -373,6 +422,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_sizes, disk_set_up, disk_tear_down),
                 cmocka_unit_test_setup_teardown(test_one_owner, disk_set_up, disk_tear_down),
                 cmocka_unit_test_setup_teardown(test_damage, disk_set_up, disk_tear_down),
+                cmocka_unit_test_setup_teardown(test_damage_is_told, disk_set_up, disk_tear_down),
                 cmocka_unit_test_setup_teardown(test_forget, disk_set_up, disk_tear_down),
                 cmocka_unit_test_setup_teardown(test_job_ids, disk_set_up, disk_tear_down),
                 cmocka_unit_test_setup_teardown(test_free_bytes, disk_set_up, disk_tear_down),

@@ -12,7 +12,7 @@
  *      fail    "fsync EIO /var/lib/tgswitch", one a line: calls of this kind (write, fsync, rename, allocate) that
  *              concern a file below that directory fail, as long as the file is there.
  *      delay   "fsync 200", one a line: calls of this kind take so many milliseconds longer.
- *      clock   "SECONDS SECONDS": what CLOCK_REALTIME and CLOCK_BOOTTIME show is wrong by so much.
+ *      clock   "SECONDS SECONDS [SECONDS]": CLOCK_REALTIME, CLOCK_BOOTTIME and CLOCK_MONOTONIC show so much more.
  *      report  a FIFO that gets a line for each point at which the process stops, "stopped KIND N WHEN PATH", and
  *              "ready" once a file that was put there or removed is in force, and at the start. A file has to be moved
  *              there.
@@ -22,8 +22,8 @@
  *
  * Limits. connect() counts for IPv4 and IPv6 alone. What libc calls by itself, such as for the look-up of names, is not
  * seen. A timerfd follows the offset where it is on CLOCK_BOOTTIME and armed for an absolute time, as sd-event does it;
- * one on CLOCK_REALTIME does not, and is not told of a step. CLOCK_MONOTONIC goes on as it is, and libcurl's deadlines
- * with it. The watchdog, systemd and the journal see the real clocks.
+ * one on CLOCK_REALTIME does not, and is not told of a step. Nobody who sleeps wakes up for CLOCK_MONOTONIC, by which
+ * libcurl has its deadlines. The watchdog, systemd and the journal see the real clocks.
  */
 #include <fcntl.h>
 #include <netdb.h>
@@ -86,6 +86,7 @@ static struct {
 
         _Atomic long long realtime_sec; /* offsets; read without the lock */
         _Atomic long long boottime_sec;
+        _Atomic long long monotonic_sec;
         Timer timers[TIMERS_MAX];
         size_t n_timers;
 } fault = { .lock = PTHREAD_MUTEX_INITIALIZER, .directory = -1, .report = -1, .point_kind = KIND_NONE };
@@ -193,6 +194,8 @@ static long long clock_offset(clockid_t id)
         case CLOCK_BOOTTIME:
         case CLOCK_BOOTTIME_ALARM:
                 return fault.boottime_sec;
+        case CLOCK_MONOTONIC:
+                return fault.monotonic_sec;
         default:
                 return 0;
         }
@@ -217,12 +220,13 @@ static int timer_arm(const Timer *t, struct itimerspec *ret_old)
 static void read_clock(void)
 {
         char text[TEXT_MAX];
-        long long realtime = 0, boottime = 0;
+        long long realtime = 0, boottime = 0, monotonic = 0;
 
         read_command("clock", text);
-        (void) sscanf(text, "%lld %lld", &realtime, &boottime);
+        (void) sscanf(text, "%lld %lld %lld", &realtime, &boottime, &monotonic);
         fault.realtime_sec = realtime;
         fault.boottime_sec = boottime;
+        fault.monotonic_sec = monotonic;
         for (size_t i = 0; i < fault.n_timers; i++)
                 (void) timer_arm(fault.timers + i, NULL);
 }

@@ -111,6 +111,31 @@ read_everything()
         json 0 status shop
 }
 
+# lost STATUS VERB ARGUMENT…: as json(), while tgswitchd is killed and one comes back that does not know the job.
+lost()
+{
+        local expected=$1 calls monitor line=
+        shift
+
+        exec {calls}< <(exec busctl --system monitor --match="member=GetAll,arg0=org.tgswitch1.Job" 2>&1)
+        monitor=$!
+        read -r -u "$calls" # that it listens
+        "$build/tgswitchctl" "$@" --json >"$directory/lost" 2>"$directory/errors" </dev/null &
+        client=$!
+        # it asks for the job when it listens already for what becomes of it
+        until [[ $line == *Member=GetAll* ]]; do
+                read -r -t 60 -u "$calls" line || break
+        done
+        kill_daemon
+        start_daemon
+        wait "$client"
+        check_equal "tgswitchctl $* --json, of a job that nobody knows any more" "$expected" $? || cat "$directory/errors"
+        client=
+        kill "$monitor"
+        check_equal "which is said" unknown "$(jq -r '.jobs[0].result' "$directory/lost")"
+        keep "$*" "$(<"$directory/lost")"
+}
+
 start_bus
 start_daemon
 read_everything
@@ -172,16 +197,25 @@ fake Auto b true
 json 0 proceed "$job"
 check_monitored "and goes on, to its end" '"job-end".*"done"'
 read_everything
+fake Auto b false
+json 0 switch local news --yes --no-wait --hold-at=stop-workers
+check_monitored "another one" '"job-new"'
 stop_daemon
 check_monitored "that tgswitchd has gone" '"tgswitchd-gone"'
 start_daemon
 check_monitored "and is back" '"tgswitchd-back"'
+check_monitored "that it does not know the job" '"job-end".*"unknown"'
 kill "$client"
 client=
 keep monitor "${told%$'\n'}"
 check_equal "what monitor has told is of many kinds" "" \
         "$(comm -23 <(tr ' ' '\n' <<<'hold holding job-end job-new phase seat tgswitchd-back tgswitchd-gone window') \
                 <(jq -r .event <<<"$told" | sort -u))"
+
+lost 1 switch local shop --yes
+stop_daemon
+start_daemon --resumed
+lost 1 wait 7
 
 # As test-ctl.sh does: the configuration is in /run/tgswitch for this process alone.
 if unshare --mount true 2>/dev/null && [[ ! -e /etc/tgswitch ]]; then

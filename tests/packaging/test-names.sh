@@ -330,7 +330,12 @@ check_same "org.tgswitch1(5) has all seats" "$seats" "$(property '*Seat* s' 'A B
 check_same "the schema has all seats" "$seats" "$(jq -r '."$defs".Seat.enum[]' packaging/schema/tgswitchctl.json)"
 check_same "org.tgswitch1(5) has all results of a job" "$results" \
         "$(awk '/^\*JobRemoved\*/ { getline; print; exit }' "$man/org.tgswitch1.5.scd" | bold)"
-check_same "the schema has all results of a job" "$results" \
+check_same "the schema has all results of a job, and the one of which nobody knows" "$results"$'\nunknown' \
         "$(jq -r '."$defs".Result.enum[]' packaging/schema/tgswitchctl.json)"
+check_same "and those of one that is over" "$results" \
+        "$(jq -r '."$defs".history.properties.history.items.properties.result.enum[]' packaging/schema/tgswitchctl.json)"
+check_same "the schema has all that a server says of a token" \
+        "$(sed -nE 's/^ *\[TOKEN_SAID_[A-Z_]+\] = "([a-z-]+)",$/\1/p' daemon/ctl/ctl-daemon.c)" \
+        "$(jq -r '."$defs".Server.enum[] | values' packaging/schema/tgswitchctl.json)"
 
 tap_done

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The metrics and the alerts as Prometheus understands them: promtool reads the text, the rules and what the rules are
-# for; and the text, tgswitch-metrics(7) and the rules name the same metrics and alerts. What a real daemon tells is the
-# matter of the scenario 835-metrics.sh. Prints TAP.
+# for; the text, tgswitch-metrics(7) and the rules name the same metrics and alerts; and tgswitchctl takes the commands
+# that the rules quote. What a real daemon tells is the matter of the scenario 835-metrics.sh. Prints TAP.
 # Usage: test-prometheus.sh BUILD-DIRECTORY
 set -uo pipefail
 
@@ -71,9 +71,61 @@ documented()
         sed -n '/^# ALERTS$/,/^# EXAMPLES$/s/^[[|]\[ \*\(Tgswitch[A-Za-z]*\)\*$/\1/p' "$1" | sort
 }
 
+# with_gap FILE: the tests in it, with a minute in the middle of what they are about in which the file has no bot, as
+# while tgswitchd is restarted.
+with_gap()
+{
+        sed -E '/^ *- series: tgswitch_(bot|held|last|local)/{n; s/ ([0-9]+)x([0-9]+)$/ \1 stale \1x\2/}' "$1"
+}
+
+# forgetful RULES: with only the moment's value of everything.
+forgetful()
+{
+        sed -E 's/last_over_time\((tgswitch_[a-z_]+(\{[^}]*\})?)\[5m\]\)/\1/' "$1"
+}
+
+# expressions RULES; momentary RULES: their metrics of which the moment's value is asked; waiting RULES: the alerts with
+# "for:" that are about bots.
+expressions()
+{
+        sed '/^ *annotations:/,/^ *- alert/d; /^ *#/d' "$1"
+}
+
+momentary()
+{
+        expressions "$1" | sed -E 's/last_over_time\([^)]*\[5m\]\)//g' | grep -oE '\btgswitch_[a-z_]+\b'
+}
+
+waiting()
+{
+        awk '/- alert: / { name = $3 } /^ *for: / && name != "TgswitchDown" { print name }' "$1" | sort
+}
+
+# commands_run RULES: tgswitchctl understands each of its commands that are quoted, names for labels put in; it gets as
+# far as to miss the bus.
+commands_run()
+{
+        local commands command status=0
+
+        commands=$(sed -n '/^ *annotations:/,/^ *- alert/p' "$1" | tr -s ' \n' ' ' | grep -oE '"tgswitchctl [^"]+"' |
+                tr -d '"' | sed -E 's/\{\{ [^}]*\}\}/shop/g; s/ JOB$/ 7/; s/^tgswitchctl //' | sort -u)
+        [[ -n $commands ]] || return
+        while read -r command; do
+                # shellcheck disable=SC2086
+                DBUS_SYSTEM_BUS_ADDRESS=unix:path=$dir/none "$BUILD/tgswitchctl" $command </dev/null >"$dir/said" 2>&1
+                [[ $? == 9 ]] || { echo "tgswitchctl $command:"; cat "$dir/said"; status=1; }
+        done <<<"$commands"
+        return "$status"
+}
+
 promtool=$(tests/packaging/get-promtool)
 check "promtool understands the rules" "$promtool" check rules "$rules"
 check "and they do what they are for" "$promtool" test rules packaging/prometheus/*.test.yml
+mkdir "$dir/rules"
+cp packaging/prometheus/*.yml "$dir/rules"
+with_gap packaging/prometheus/tgswitch.rules.test.yml >"$dir/rules/gap.test.yml"
+check "also where tgswitchd is restarted meanwhile" "$promtool" test rules "$dir/rules/gap.test.yml"
+check "the commands that they quote can be given" commands_run "$rules"
 check_equal "each alert has a test in which it comes" "$(alerts "$rules")" "$(tested packaging/prometheus/*.test.yml)"
 check_equal "and one in which it does not" "$(alerts "$rules")" "$(kept_quiet packaging/prometheus/*.test.yml)"
 check_equal "the page has all of them" "$(alerts "$rules")" "$(documented "$page")"
@@ -81,15 +133,25 @@ count=$(alerts "$rules" | wc -l)
 for key in severity summary description; do
         check_equal "each has its $key" "$count" "$(grep -c "^ *$key:" "$rules")"
 done
+check_equal "of tgswitch_up alone the moment counts" tgswitch_up "$(momentary "$rules")"
 check_equal "they are about metrics that there are" "" \
-        "$(grep -oE '\btgswitch_[a-z_]+' <(sed '/^ *annotations:/,/^ *- alert/d; /^ *#/d' "$rules") | sort -u |
+        "$(expressions "$rules" | grep -oE '\btgswitch_[a-z_]+' | sort -u |
                 comm -23 - <(metrics_of_page "$page" | cut -d ' ' -f 1 | sort))"
 
-# A rule that says nothing any more, and one that says too much.
-mkdir "$dir/rules"
-cp packaging/prometheus/*.yml "$dir/rules"
-sed 's/tgswitch_bot_stale_session == 1/tgswitch_bot_stale_session == 2/' "$rules" >"$dir/rules/tgswitch.rules.yml"
+# A rule that says nothing any more, one that says too much, one that forgets, and commands that nobody can give.
+sed 's/\(tgswitch_bot_stale_session.*\) == 1/\1 == 2/' "$rules" >"$dir/rules/tgswitch.rules.yml"
 check "an alert that does not come is found" fails "$promtool" test rules "$dir"/rules/tgswitch.rules.test.yml
 sed 's/for: 5m/for: 0m/' "$rules" >"$dir/rules/tgswitch.rules.yml"
 check "one that comes too early is found" fails "$promtool" test rules "$dir"/rules/tgswitch.rules.test.yml
+forgetful "$rules" >"$dir/rules/tgswitch.rules.yml"
+begun_anew=$("$promtool" test rules "$dir/rules/gap.test.yml" 2>&1 |
+        sed -nE 's/^ *alertname: ?([A-Za-z]+),.*/\1/p' | sort -u)
+check_equal "those that a restart would begin anew are found" "$(waiting "$rules" | grep -vx TgswitchHeldForLong)" \
+        "$begun_anew"
+check "and the one that waits for a week" fails "$promtool" test rules "$dir/rules/tgswitch.rules.week.test.yml"
+check_match "another metric of which it does is found" tgswitch_held "$(momentary "$dir/rules/tgswitch.rules.yml")"
+for text in 'switch cloud' 'state shop' 'wait JOB --all'; do
+        sed "s/tgswitchctl switch cloud --all/tgswitchctl $text/" "$rules" >"$dir/rules/tgswitch.rules.yml"
+        check "a command that is none is found: $text" fails commands_run "$dir/rules/tgswitch.rules.yml"
+done
 tap_done

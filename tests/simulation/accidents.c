@@ -338,15 +338,22 @@ void accidents_at(CutoverState state)
 
         if (world.faults_on && world.up && random_chance(chance_at(state)))
                 accidents[random_below(ELEMENTSOF(accidents))]();
+        refusal_at(state);
 }
 
-static void find_tokens(void)
+static void find_credentials(void)
 {
         bool found = false;
 
         for (size_t i = 0; i < world.n_bots; i++) {
-                found = found || !world.bots[i].has_token;
-                world.bots[i].has_token = true;
+                SimBot *b = &world.bots[i];
+                bool has_secret = world.settings.bots[i].webhook_has_secret;
+
+                found = found || !b->has_token || b->has_secret != has_secret ||
+                        b->has_certificate != b->sends_certificate;
+                b->has_token = true;
+                b->has_secret = has_secret;
+                b->has_certificate = b->sends_certificate;
         }
         if (found)
                 daemon_stop(true);
@@ -382,7 +389,8 @@ void scenario_calm_down(void)
                 unit_server_dies();
         if (daemon_manager())
                 trace("-- reload: %d", manager_reload(daemon_manager(), &message));
-        find_tokens();
+        find_credentials();
+        refusal_ends();
         daemon_touch();
         daemon_settle();
 }

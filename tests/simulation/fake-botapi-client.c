@@ -75,10 +75,10 @@ static int print_webhook(char *body, size_t size, const Request *rq, const Reply
                 snprintf(error, sizeof(error), ",\"last_error_date\":%" PRIu64 ",\"last_error_message\":\"refused\"",
                          (reply->last_error_usec + SIM_EPOCH_USEC) / USEC_PER_SEC);
         return snprintf(body, size,
-                        "{\"ok\":true,\"result\":{\"url\":\"%s%s\",\"has_custom_certificate\":false,"
+                        "{\"ok\":true,\"result\":{\"url\":\"%s%s\",\"has_custom_certificate\":%s,"
                         "\"pending_update_count\":%u%s}}",
                         reply->webhook ? "https://bots.example/" : "", reply->webhook ? rq->bot->token : "",
-                        reply->pending, error);
+                        reply->webhook && rq->bot->sends_certificate ? "true" : "false", reply->pending, error);
 }
 
 static int print_body(char *body, size_t size, const Request *rq, const Reply *reply)
@@ -264,8 +264,12 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
                 botapi_reply_handler_t handler, void *userdata, BotApiCall **ret)
 {
         SimBot *b = bot_of_token(request->token);
-        BotApiCall *call = calloc(1, sizeof(BotApiCall));
+        int r = refusal(REFUSABLE_REQUEST);
+        BotApiCall *call;
 
+        if (r < 0)
+                return r;
+        call = calloc(1, sizeof(BotApiCall));
         if (!call)
                 return -ENOMEM;
         judge_called(b, request);

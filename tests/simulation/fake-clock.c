@@ -91,8 +91,12 @@ static void on_elapsed(void *userdata)
 
 int clock_timer_new(ClockTimer **ret, sd_event *event, usec_t delay_usec, clock_timer_handler_t handler, void *userdata)
 {
-        ClockTimer *t = malloc(sizeof(ClockTimer));
+        int r = refusal(REFUSABLE_TIMER);
+        ClockTimer *t;
 
+        if (r < 0)
+                return r;
+        t = malloc(sizeof(ClockTimer));
         if (!t)
                 return -ENOMEM;
         *t = (ClockTimer){ .handler = handler, .userdata = userdata };

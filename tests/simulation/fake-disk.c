@@ -145,7 +145,10 @@ int disk_queue_push(DiskQueue *q, disk_work_t run, void *work, void (*free_work)
 {
         DiskJob *job, **last = &q->first;
         bool dead = daemon_dies_here("before the disk");
+        int r = refusal(REFUSABLE_DISK);
 
+        if (r < 0)
+                return r;
         job = malloc(sizeof(DiskJob));
         if (!job)
                 return -ENOMEM;

@@ -19,12 +19,19 @@
 
 int read_file_at(int fd, const char *name, int flags, size_t size_max, char **ret, size_t *ret_size)
 {
-        const char *bot = startswith(name, "token_");
-        const SimBot *b = bot ? world_find_bot(bot) : NULL;
+        static const char certificate[] = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        const char *bot = strchr(name, '_'), *text = NULL;
+        const SimBot *b = bot ? world_find_bot(bot + 1) : NULL;
 
-        if (!b || !b->has_token)
+        if (b && startswith(name, "token_") && b->has_token)
+                text = b->token;
+        else if (b && startswith(name, "secret_") && b->has_secret)
+                text = "a_webhooks_secret";
+        else if (b && startswith(name, "certificate_") && b->has_certificate)
+                text = certificate;
+        if (!text)
                 return -ENOENT;
-        *ret = strdup(b->token);
+        *ret = strdup(text);
         if (!*ret)
                 return -ENOMEM;
         *ret_size = strlen(*ret);
@@ -43,9 +50,11 @@ int write_file_atomic_at(int fd, const char *name, const void *bytes, size_t siz
         char bot[sizeof(world.bots[0].name)];
         SimBot *b;
 
+        int r = refusal(REFUSABLE_DISK);
+
         if (daemon_dies_here("an environment file"))
                 return 0;
-        if (fault(world.faults.disk_fails))
+        if (r < 0 || fault(world.faults.disk_fails))
                 return -ENOSPC;
         snprintf(bot, sizeof(bot), "%.*s", (int) strcspn(name, "."), name);
         b = world_find_bot(bot);
@@ -119,6 +128,7 @@ static BotConfig *bot_config_new(const SimBot *b, const BotSettings *s)
                 .hold_timeout_usec = s->hold_timeout_usec,
                 .settle_usec = s->settle_usec,
                 .webhook_secret_known = s->webhook_secret_known,
+                .webhook_has_secret = s->webhook_has_secret,
                 .fallback = s->fallback,
                 .fallback_grace_usec = s->fallback_grace_usec,
                 .export_token = s->export_token,
@@ -131,9 +141,9 @@ static void add_problem(ConfigProblems *p, const char *bot)
         p->items = reallocarray(p->items, p->n + 1, sizeof(ConfigProblem));
         assert(p->items);
         p->items[p->n++] = (ConfigProblem){
-                .path = strdup("a file"),
+                .path = strdup("/etc/tgswitch/a.conf"),
                 .line = 1,
-                .message = strdup("a mistake"),
+                .message = strdup("There is a mistake."),
                 .bot = bot ? strdup(bot) : NULL,
         };
 }
@@ -214,6 +224,18 @@ void config_problems_done(ConfigProblems *p)
         *p = (ConfigProblems){};
 }
 
+char *config_problem_describe(const ConfigProblem *p)
+{
+        char *text;
+        int r;
+
+        if (p->line > 0)
+                r = asprintf(&text, "%s:%u: %s", p->path, p->line, p->message);
+        else
+                r = asprintf(&text, "%s: %s", p->path, p->message);
+        return r < 0 ? NULL : text;
+}
+
 int config_save_copy(const char *const *directories, const char *copy)
 {
         const Settings *s = &world.settings;
@@ -229,6 +251,13 @@ int config_save_copy(const char *const *directories, const char *copy)
         world.copy = merged;
         world.has_copy = true;
         return 0;
+}
+
+int config_load_copy(const char *copy, Config **ret)
+{
+        _cleanup_(config_problems_done) ConfigProblems problems = {};
+
+        return config_load((const char *const[]){ copy, NULL }, ret, &problems);
 }
 
 int config_copy_forget_bot(const char *copy, const char *bot)
@@ -289,6 +318,7 @@ int log_internal(int level, int error, const LogContext *context, const char *fo
         (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         judge_text(NULL, "the log", text);
+        judge_line(text);
         for (LogField f = 0; context && f < LOG_FIELD_MAX; f++)
                 if (context->fields[f])
                         judge_text(NULL, "a field of the log", context->fields[f]);

@@ -10,7 +10,7 @@ struct History {
         DiskQueue *queue;
 };
 
-int history_open(History **ret, DiskQueue *q, const char *directory)
+int history_open(History **ret, DiskQueue *q, sd_event *event, const char *directory)
 {
         History *h = calloc(1, sizeof(History));
 
@@ -92,8 +92,11 @@ int history_append(History *h, const HistoryEntry *entries, size_t n_entries, di
                 w->lines[w->n++].job_id = entries[i].job.id;
         }
         r = disk_queue_push(h->queue, append_run, w, free, done, userdata, ret);
-        if (r < 0)
-                free(w);
+        if (r >= 0)
+                return r;
+        for (size_t i = 0; i < w->n; i++)
+                judge_line_failed(w->lines[i].bot, w->lines[i].job_id);
+        free(w);
         return r;
 }
 

@@ -189,7 +189,11 @@ static SpoolWork *work_new(Spool *sp)
 
 static int push(SpoolWork *w, disk_work_t run, disk_done_t done, void *userdata, DiskJob **ret)
 {
-        return disk_queue_push(w->spool->queue, run, w, publish, done, userdata, ret);
+        int r = disk_queue_push(w->spool->queue, run, w, publish, done, userdata, ret);
+
+        if (r < 0)
+                work_free(w);
+        return r;
 }
 
 static void unload_part(SpoolWork *w)

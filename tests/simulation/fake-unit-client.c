@@ -69,10 +69,14 @@ static usec_t arrival_usec(void)
         return world.bus_usec - timeline_now();
 }
 
-static UnitCall *call_new(UnitClient *c, CallKind kind, const char *unit, void *userdata)
+static int call_new(UnitClient *c, CallKind kind, const char *unit, void *userdata, UnitCall **ret)
 {
-        UnitCall *call = calloc(1, sizeof(UnitCall));
+        int r = refusal(kind == CALL_JOB ? REFUSABLE_JOB : REFUSABLE_QUESTION);
+        UnitCall *call;
 
+        if (r < 0)
+                return r;
+        call = calloc(1, sizeof(UnitCall));
         assert(call);
         call->kind = kind;
         call->client = c;
@@ -81,8 +85,8 @@ static UnitCall *call_new(UnitClient *c, CallKind kind, const char *unit, void *
         call->userdata = userdata;
         call->reported = UNIT_ACTIVE_STATE_INVALID;
         call->next = c->calls;
-        c->calls = call;
-        return call;
+        *ret = c->calls = call;
+        return 0;
 }
 
 UnitCall *unit_call_free(UnitCall *call)
@@ -145,6 +149,16 @@ static void on_deadline(void *userdata)
         job_over(call, UNIT_JOB_TIMEOUT, NULL);
 }
 
+/* What the daemon is not let start need not run. */
+static void note_refused(Unit *u, UnitVerb verb)
+{
+        if (!u || verb == UNIT_STOP)
+                return;
+        u->refused = true;
+        if (u->wanted == WANTED_YES)
+                u->wanted = WANTED_EITHER;
+}
+
 static void on_queue(void *userdata)
 {
         Message *m = userdata;
@@ -169,10 +183,9 @@ static void on_queue(void *userdata)
         } else {
                 trace("systemd refuses a job for %s (%s)", m->unit ? m->unit->name : "no unit",
                       unit_job_result_to_string(refused));
-                if (m->unit && m->verb != UNIT_STOP && m->unit->wanted == WANTED_YES)
-                        m->unit->wanted = WANTED_EITHER;
+                note_refused(m->unit, m->verb);
                 if (call)
-                        job_over(call, refused, "It was refused.");
+                        job_over(call, refused, "it was refused");
         }
         free(m);
 }
@@ -180,9 +193,14 @@ static void on_queue(void *userdata)
 int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
                     void *userdata, UnitCall **ret)
 {
-        UnitCall *call = call_new(c, CALL_JOB, unit, userdata);
+        UnitCall *call;
         Message *m;
+        int r = call_new(c, CALL_JOB, unit, userdata, &call);
 
+        if (r < 0) {
+                note_refused(systemd_find(unit), verb);
+                return r;
+        }
         call->handler.job = handler;
         call->verb = verb;
         *ret = call;
@@ -223,8 +241,11 @@ static void ask(UnitCall *call, event_handler_t answer)
 int unit_client_reset_failed(UnitClient *c, const char *unit, unit_reset_handler_t handler, void *userdata,
                              UnitCall **ret)
 {
-        UnitCall *call = call_new(c, CALL_RESET, unit, userdata);
+        UnitCall *call;
+        int r = call_new(c, CALL_RESET, unit, userdata, &call);
 
+        if (r < 0)
+                return r;
         call->handler.reset = handler;
         *ret = call;
         ask(call, on_reset);
@@ -242,8 +263,11 @@ static void on_stopping(void *userdata)
 
 int unit_client_ask_stopping(UnitClient *c, unit_stopping_handler_t handler, void *userdata, UnitCall **ret)
 {
-        UnitCall *call = call_new(c, CALL_STOPPING, NULL, userdata);
+        UnitCall *call;
+        int r = call_new(c, CALL_STOPPING, NULL, userdata, &call);
 
+        if (r < 0)
+                return r;
         call->handler.stopping = handler;
         *ret = call;
         ask(call, on_stopping);
@@ -309,8 +333,11 @@ static void on_info(void *userdata)
 
 int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata, UnitCall **ret)
 {
-        UnitCall *call = call_new(c, CALL_GET, unit, userdata);
+        UnitCall *call;
+        int r = call_new(c, CALL_GET, unit, userdata, &call);
 
+        if (r < 0)
+                return r;
         call->handler.info = handler;
         *ret = call;
         ask(call, on_info);
@@ -351,10 +378,13 @@ static void on_list(void *userdata)
 int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata, UnitCall **ret)
 {
         UnitCall *call;
+        int r;
 
         if (strv_length(patterns) == 0)
                 return -EINVAL;
-        call = call_new(c, CALL_LIST, NULL, userdata);
+        r = call_new(c, CALL_LIST, NULL, userdata, &call);
+        if (r < 0)
+                return r;
         call->handler.list = handler;
         *ret = call;
         if (strv_copy(patterns, &call->patterns) < 0)
@@ -385,8 +415,11 @@ static void on_unit_changed(Unit *u)
 
 int unit_client_watch(UnitClient *c, const char *unit, unit_watch_handler_t handler, void *userdata, UnitCall **ret)
 {
-        UnitCall *call = call_new(c, CALL_WATCH, unit, userdata);
+        UnitCall *call;
+        int r = call_new(c, CALL_WATCH, unit, userdata, &call);
 
+        if (r < 0)
+                return r;
         call->handler.watch = handler;
         *ret = call;
         ask(call, on_watched);

@@ -122,9 +122,12 @@ static SimBot *bot_of_url(const char *url)
 int webhook_client_post(WebhookClient *c, const WebhookPost *post, webhook_handler_t handler, void *userdata)
 {
         bool outside_is_gone = timeline_now() < world.network_bad_until;
+        int r = refusal(REFUSABLE_POST);
 
         if (c->event)
                 return -EBUSY;
+        if (r < 0)
+                return r;
         c->bot = bot_of_url(post->url);
         assert(c->bot);
         judge_text(c->bot, "the URL of a post", post->url);

@@ -36,8 +36,11 @@ static bool somebody_needs_server(const SimBot *leaves)
 static bool units_obey(void)
 {
         const Faults *f = &world.faults;
+        unsigned n = f->bus_fails + f->denied + f->unit_stubborn + f->unit_slow + f->disk_fails;
 
-        return !world.faults_on || f->bus_fails + f->denied + f->unit_stubborn + f->unit_slow + f->disk_fails == 0;
+        FOREACH_ELEMENT(refused, f->refused)
+                n += *refused;
+        return !world.faults_on || n == 0;
 }
 
 static void look_at_server(const SimBot *b, JobResult result)

@@ -44,6 +44,8 @@ void judge_published(const Bot *bot)
         judge_text(NULL, "the reason of a hold", bot_held_reason(bot));
         judge_text(NULL, "the reason of a job", job->reason);
         judge_text(NULL, "what a job says", job->error);
+        judge_sentence(world_find_bot(bot_name(bot)), bot_last_error(bot));
+        judge_sentence(world_find_bot(bot_name(bot)), job->error);
 }
 
 void judge_checked(const CheckItem *items, size_t n_items)

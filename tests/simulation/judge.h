@@ -51,6 +51,9 @@ void judge_disturbed(SimBot *b);
 /* What the daemon writes, logs or hands over. A token may be in it only where it is that of `own`; NULL: none. */
 void judge_bytes(const SimBot *own, const char *where, const void *bytes, size_t size);
 void judge_text(const SimBot *own, const char *where, const char *text); /* `text` may be NULL */
+/* What is wrong with a text for people. The second tells of a mistake; NULL and "": of none. */
+void judge_line(const char *text);
+void judge_sentence(const SimBot *b, const char *text);
 /* What anybody can read of the bot on the bus. */
 void judge_published(const Bot *bot);
 void judge_checked(const CheckItem *items, size_t n_items);

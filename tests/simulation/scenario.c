@@ -14,6 +14,8 @@
 /* Then the workers still have to take what is queued. */
 #define LINGER_USEC       (3 * USEC_PER_MIN)
 #define LINGER_ROUNDS_MAX 3u
+/* Shorter than what lies between two tries. */
+#define AFTER_USEC (20 * USEC_PER_SEC)
 
 /* A run that sleeps for hours would be about nothing else. */
 #define UPDATES_MAX 4000u
@@ -40,6 +42,7 @@ static void choose_faults(void)
         world.faults_on = !random_chance(160);
         FOREACH_ELEMENT(rate, all)
                 **rate = choose_rate();
+        refusal_choose();
 }
 
 static void choose_bot_settings(BotSettings *s, Seat seat)
@@ -125,9 +128,12 @@ static void add_bot(size_t i)
         b->id = 1000000 + (int64_t) i;
         snprintf(b->name, sizeof(b->name), "bot%zu", i);
         snprintf(b->token, sizeof(b->token), "%" PRIi64 ":" CANARY_SECRET, b->id);
+        /* Where they end alike, each webhook seems to have the token of another bot in its URL. */
+        if (world.seed >= SIM_REFUSING_SEEDS)
+                b->token[strlen(b->token) - 1] = (char) ('A' + i);
         b->has_token = !random_chance(10);
         b->declared = !random_chance(40);
-        b->webhook_bot = random_chance(250);
+        b->webhook_bot = random_chance(world.seed >= SIM_REFUSING_SEEDS ? 700 : 250);
         b->updates_per_hour = is_crowd() || random_chance(200) ? 0 : (unsigned) random_span(10, 4000);
         b->judge.side = side;
         for (Side s = 0; s < SIDE_MAX; s++)
@@ -137,6 +143,7 @@ static void add_bot(size_t i)
         choose_move(&world.settings.bots[i], i);
         world.copy.bots[i].state = FILE_GONE;
         add_workers(b);
+        refusal_choose_bot(b);
 }
 
 static void choose_locks(void)
@@ -253,6 +260,14 @@ static void linger(void)
         }
         /* Somebody who never came to rest for long: what the end of the last job has begun is still to be done. */
         for (usec_t until = timeline_now() + LINGER_USEC; !judge_found() && step(until);)
+                ;
+        /* Nor is it to be judged in the middle of what it tries again and again, or while that is being put away. */
+        if (judge_all_rest() && judge_disk_rests())
+                return;
+        for (usec_t until = timeline_now() + REST_USEC;
+             !judge_found() && !(judge_all_rest() && judge_disk_rests()) && step(until);)
+                ;
+        for (usec_t until = timeline_now() + AFTER_USEC; !judge_found() && step(until);)
                 ;
 }
 

@@ -36,6 +36,7 @@ struct Unit {
         bool reloads;  /* ExecReload= tells the program what the environment file says */
         bool enabled;
         Wanted wanted;
+        bool refused; /* the daemon was not let start it or tell it something */
 
         UnitActiveState state;
         const char *sub_state;

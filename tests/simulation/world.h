@@ -8,6 +8,7 @@
 #include "core/record.h"
 #include "io/config.h"
 #include "random.h"
+#include "refusal.h"
 #include "telegram.h"
 #include "timeline.h"
 
@@ -86,7 +87,7 @@ typedef struct BotSettings {
         OnUndrained on_undrained;
         usec_t drain_timeout_usec, stop_timeout_usec, start_timeout_usec, spool_timeout_usec, log_out_timeout_usec;
         usec_t log_in_timeout_usec, hold_timeout_usec, settle_usec;
-        bool webhook_secret_known;
+        bool webhook_secret_known, webhook_has_secret;
         Fallback fallback;
         usec_t fallback_grace_usec;
         bool export_token;
@@ -145,7 +146,9 @@ struct SimBot {
         char name[24];
         int64_t id;
         char token[64];
-        bool has_token; /* as a credential of tgswitchd.service */
+        bool has_token;                   /* as a credential of tgswitchd.service */
+        bool has_secret, has_certificate; /* the same, of its webhook */
+        bool sends_certificate;           /* its webhook was set with one */
         bool revoked;
         bool webhook_bot;
         bool declared; /* the record, InitialSeat= or an administrator has said where it is */
@@ -167,6 +170,7 @@ typedef struct Faults {
         unsigned disk_fails, disk_slow;
         unsigned unit_fails, unit_slow, unit_stubborn, worker_dies, bus_fails, denied;
         unsigned server_start_fails, server_hangs;
+        unsigned refused[REFUSABLE_MAX];
 } Faults;
 
 /* A local server that does not come up again for a while. */
@@ -194,6 +198,8 @@ typedef struct World {
         bool synchronised;
         uint8_t boot_id[16];
         usec_t disk_bad_until, network_bad_until;
+        usec_t refused_from, refused_until; /* all calls of the kind `refused_now` */
+        Refusable refused_now;
         usec_t bus_usec; /* when the last message arrives */
         uint64_t free_bytes;
 

@@ -44,6 +44,7 @@ static int read_two_lines(ConfigProblems *problems, unsigned *ret_n_assigned)
 static void test_other_rules(void **state)
 {
         _cleanup_(config_problems_done) ConfigProblems problems = {};
+        _cleanup_free_ char *text = NULL;
         unsigned n_assigned;
 
         answer = 2;
@@ -51,12 +52,13 @@ static void test_other_rules(void **state)
         assert_int_equal(read_two_lines(&problems, &n_assigned), 1);
         assert_int_equal(n_assigned, 1);
         assert_int_equal(problems.n, 1);
-        assert_string_equal(problems.items[0].path, "bots.d/shop.conf");
         assert_string_equal(problems.items[0].bot, "shop");
-        assert_int_equal(problems.items[0].line, 0);
-        assert_string_equal(problems.items[0].message,
-                            "libinih was built with other rules than tgswitchd expects, and does not take a line of "
-                            "this file; install libinih as the distribution has it");
+        text = config_problem_describe(problems.items);
+        assert_non_null(text);
+        assert_string_equal(text,
+                            "bots.d/shop.conf: The libinih of this host was built with other rules than tgswitchd "
+                            "expects, and does not take a line of this file; install it as the distribution has "
+                            "it");
 }
 
 static void test_no_memory(void **state)

@@ -69,6 +69,9 @@ for bot in shop hook; do
         check_equal "$bot: its session is on record" true "$(bot_property "$bot" StaleSession)"
         check_arrived "$bot" cloud
 done
+check_match "shop: is not removed as long as nobody could end that session" \
+        'The local server still holds a session of it, which nobody could end without the token' \
+        "$(host_run tgswitchctl remove shop --yes 2>&1)"
 last=$(host_run tgswitchctl status shop --json | jq '.bots[0].last_job')
 check_match "shop: says why" "fallback: the local server is dead" "$(json reason <<<"$last")"
 waited=$((($(json started_usec <<<"$last") - killed) / 1000))

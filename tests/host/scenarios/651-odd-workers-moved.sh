@@ -212,6 +212,8 @@ done
 time_pass 60
 for bot in built quiet; do
         check "$bot: the error is taken back" bot_wait "$bot" LastError ""
+        check "$bot: and that is told" timeout 60 grep -q -m 1 "^$bot: The bot's updates are taken now" \
+                < <(host_run journalctl --follow --lines=all --unit=tgswitchd.service --output=cat)
 done
 
 check "every update is accounted for" telegram_finish

@@ -138,6 +138,9 @@ check_match "and names the command" 'tgswitchctl status shop' "$said"
 
 telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[lost]},\"method\":\"logOut\",\"kind\":\"drop-after\"}"
 check "lost: moves, and the answer to logOut is lost" bot_switch lost
+# With something to spool the server's last answer does not wait for more.
+check "lost: its worker is stopped" telegram_wait event=worker-stop bot="${BOT_IDS[lost]}"
+telegram_inject lost 0 1
 check_equal "lost: the job is done" 'done' "$(job_wait "$mark" lost)"
 check_info lost 2 queued check drain stop-workers spool log-out log-in restore-webhook publish start-workers confirm
 check_event LOGOUT_UNKNOWN 4 TGSWITCH_BOT=lost TGSWITCH_SEAT=unknown TGSWITCH_PHASE=log-out -- 'repeated until'

@@ -106,6 +106,8 @@ check "the daemon runs" host_run systemctl start tgswitchd.service
 run
 gives "without any bot" 0 'Bots: 0 on the cloud, 0 local, 0 elsewhere.*No bot is configured yet'
 goes_on "without any bot" 'tgswitchctl add NAME'
+run status
+gives "status without any bot" 0 "No bot is configured: 'tgswitchctl add NAME' sets one up"
 host_run systemctl mask --quiet --runtime tgswitchd.service
 host_run systemctl stop tgswitchd.service
 run

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Somebody moves bots at a terminal: what is on the screen while a phase runs and what is left of it at the end, Ctrl-C,
-# a narrow terminal, one that changes its size, one that goes away, sixty bots at once, a daemon that is killed
+# a narrow terminal, one that changes its size, one that goes away, thirty bots at once, a daemon that is killed
 # meanwhile; and what comes out where there is no terminal, or a dumb one. Defends L9 for who says no, and that a move
 # belongs to the daemon, whoever watches it.
 
@@ -11,7 +11,7 @@ source "$(dirname "$0")/../host.sh"
 # shellcheck source=tests/host/terminal.sh
 source "$HOST_DIR/terminal.sh"
 
-N_CROWD=60
+N_CROWD=30
 NEWLINE=$'\n'
 # A line of a phase that is over, with its end, as a regular expression.
 OVER="(check|drain|stop-workers|spool|log-out|log-in|restore-webhook|publish|start-workers|confirm) +[0-9.]+m?s$NEWLINE"
@@ -181,9 +181,9 @@ terminal_close
 # ---- several ----
 
 terminal_open
-terminal_begin "tgswitchctl switch local crowd_01 crowd_02 crowd_60 --yes"
+terminal_begin "tgswitchctl switch local crowd_01 crowd_02 crowd_$N_CROWD --yes"
 ends "one of three that is refused" 6
-check_match "says why" "${NEWLINE}crowd_60: There is no usable token" "$screen"
+check_match "says why" "${NEWLINE}crowd_$N_CROWD: There is no usable token" "$screen"
 check_match "and at the end how it went" "${NEWLINE}2 of 3 bots were moved; 1 refused\.${NEWLINE}host#\$" "$screen"
 terminal_close
 
@@ -222,7 +222,7 @@ check_match "no terminal, no question" 'without a terminal to ask on, --yes is n
         "$(host_run tgswitchctl switch local crowd_04 2>&1 </dev/null)"
 terminal_close
 
-# ---- sixty, while somebody else looks on ----
+# ---- thirty, while somebody else looks on ----
 
 terminal_open 100 40
 terminal_begin "tgswitchctl monitor crowd_04"

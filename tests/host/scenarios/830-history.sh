@@ -107,7 +107,10 @@ check "nor is a filter guessed at" fails host_run busctl --system call org.tgswi
 # While it waits before logOut the phases so far are on record, and the process is not needed for them any more.
 mark=$(bus_mark)
 check "a move begins" host_run tgswitchctl switch local news --yes --no-wait --hold-at=log-out
-check "and waits before logOut" bus_wait "$mark" '"Holding":\{"type":"b","data":true\}' >/dev/null
+# With something to spool the server's last answer does not wait for more.
+check "its worker is stopped" telegram_wait event=worker-stop bot="${BOT_IDS[news]}"
+telegram_inject news 0 1
+check "and waits before logOut" bus_wait "$mark" '"Holding":\{"type":"b","data":true\}'
 daemon_kill
 mark=$(bus_mark)
 host_run systemctl start tgswitchd

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Bots set up by one command, `tgswitchctl add`: from a script and at a terminal, which is told what will be written and
-# shows nothing of the token; what is wrong is refused and has changed nothing; a run that is killed at any of its
-# writes is gone on with by the same command. `remove` takes all of it back, and refuses where something would be lost. Defends
-# L1, L7, L8 and L9.
+# shows nothing of the token; what is wrong is refused and has changed nothing, also where the bot moves on while the
+# question stands there; a run that is killed between its writes is gone on with by the same command. `remove` takes all
+# of it back, and refuses where something would be lost. Defends L1, L7, L8 and L9.
 
 # shellcheck source=tests/host/host.sh
 source "$(dirname "$0")/../host.sh"
@@ -57,14 +57,14 @@ gives()
 # files: every file that add could have to do with, what is in it, whose it is.
 files()
 {
-        host_run find /etc/tgswitch /etc/systemd/system ! -type d -exec stat -c '%n %U %a' {} + | sort
-        host_run find /etc/tgswitch /etc/systemd/system -type f -exec sha256sum {} + | sort
+        names
+        find "$HOST_ROOT/etc/tgswitch" "$HOST_ROOT/etc/systemd/system" -type f -exec sha256sum {} + | sort
 }
 
 # names: the same without the contents, since a token is never encrypted to the same bytes twice.
 names()
 {
-        host_run find /etc/tgswitch /etc/systemd/system ! -type d -exec stat -c '%n %U %a' {} + | sort
+        (cd "$HOST_ROOT" && find etc/tgswitch etc/systemd/system ! -type d -printf '/%p %u %m\n') | sort
 }
 
 # refused DESCRIPTION STATUS REGEX TOKEN ARGUMENT…: by a script; nothing is changed.
@@ -106,6 +106,10 @@ host_put /etc/systemd/system/other.service <<'EOT'
 ExecStart=/usr/bin/true telegraf
 EnvironmentFile=/etc/shop.env
 EOT
+# What stands in a file that is not root's is a hint at most: the number of a bot is no secret.
+host_put /etc/systemd/system/odd.service <<<$'[Service]\nExecStart=/usr/bin/true\nWorkingDirectory=/srv/odd'
+host_put /srv/odd/.env <<<"ADMIN=${BOT_IDS[news]}"
+chown 65534 "$HOST_ROOT/srv/odd/.env"
 host_put /usr/lib/tgswitch-faults.so 755 <"$BUILD/tests/host/fault-preload.so"
 canary_file /root/shop.token shop
 echo "${BOT_TOKENS[shop]}" | host_put /root/shop.token 600
@@ -198,6 +202,7 @@ for answer in n y; do
         asked "for the services" "" 'by number or name\? \[1, or none\] *$'
         check_match "it has found the service with the token" '1 +news.service +/etc/news.env has this token' "$screen"
         check_match "and one with the name of a framework" 'any.service +.*names grammy' "$screen"
+        check_match "and one that says so itself" 'odd.service +/srv/odd/.env has the number' "$screen"
         check "and not one of another bot" test "${screen/other.service/}" == "$screen"
         asked "whether to write it" "$answer" \
                 'bots.d/news.conf, a new file:.*\+ ExecStart=.*tgswitch-exec .*Write this\? \[y/N\] *$'
@@ -240,17 +245,23 @@ killed()
         [[ $line == stopped* ]]
 }
 page=(add page --worker=page.service --yes)
-ctl "${page[@]}" <<<"${BOT_TOKENS[page]}"
-gives "page: is set up without being killed" 0 'page is set up'
-complete=$(names)
-for point in "rename 1 before" "rename 1 after" "rename 2 after" "rename 3 after" "rename 4 after"; do
-        ctl remove page --yes </dev/null
-        gives "page: is removed" 0 'page is removed'
-        check "page: add is killed at its $point" killed "$point /etc"
+# What a run that is not killed comes to.
+complete=$(names | grep '[/.]shop' | sed 's/shop/page/g')
+# goes_on POINT: killed there, the next one comes to the same.
+goes_on()
+{
+        check "page: add is killed at its $1" killed "$1 /etc"
         ctl "${page[@]}" <<<"${BOT_TOKENS[page]}"
         gives "page: the same command goes on" 0 'page is set up'
-        check_equal "page: and comes to the same" "$complete" "$(names)"
-done
+        check_equal "page: and comes to the same" "$complete" "$(names | grep '[/.]page')"
+}
+goes_on "rename 2 after"
+ctl remove page --yes </dev/null
+gives "page: is removed" 0 'page is removed'
+goes_on "rename 4 after"
+# A bot that tgswitchd knows, as yet without a service: nothing but its file says which one it is.
+ctl adopt page.service --undo --yes </dev/null
+goes_on "rename 1 after"
 check "page: its service starts" host_run systemctl start page.service
 check "page: behind the gate" telegram_wait event=worker-start bot="${BOT_IDS[page]}" root=https://api.telegram.org
 
@@ -272,16 +283,41 @@ refused "no terminal and no --yes: remove" 2 'without a terminal to ask on, --ye
 said=$(host_run setpriv --reuid=65534 --regid=65534 --clear-groups tgswitchctl remove news --yes 2>&1)
 status=$?
 gives "remove: not as root" 8 'run it as root'
+# Somebody reads what would be done, and the bot moves meanwhile.
+before=$(files)
+for verb in "add shop --worker=any.service" "remove shop"; do
+        terminal_open 100 50
+        terminal_begin "tgswitchctl $verb"
+        check "${verb%% *} asks" terminal_shows '(Write this|Take all this away)\? \[y/N\] *$'
+done
 mark=$(bus_mark)
 check "shop: a move begins that holds" bot_switch shop 1 hold-at s log-out
 check "shop: it holds" job_becomes "$mark" "$(job_number shop)" Holding true
+terminal_key y Enter
+terminal_ends
+check_match "remove: it is on its way by now" '7 .*shop is on its way and needs its token to arrive.*Nothing was' "$status $screen"
+terminal_close
+TERMINAL=terminal$((TERMINAL_COUNT - 1))
+terminal_key y Enter
+terminal_ends
+check_match "add: it is on its way by now" '7 .*shop is there and on its way: .*Nothing was changed' "$status $screen"
+terminal_close
+check_equal "neither has changed anything" "" "$(diff <(echo "$before") <(files))"
 refused "a bot that is on its way" 7 'shop is on its way and needs its token to arrive' "" remove shop --yes --force
+refused "and is there" 7 "shop is there and on its way: 'tgswitchctl wait [0-9]+' first" "${BOT_TOKENS[shop]}" "${good[@]}"
 check "shop: goes on" host_run tgswitchctl proceed "$(job_number shop)"
 check "shop: is at the local server" bot_wait shop Seat local
 check "shop: has arrived" bot_wait shop Phase ""
 refused "a bot whose window is open" 4 'cloud not before .*which makes the lock longer.*give --force' "" \
         remove shop --yes
+terminal_open 100 50
+terminal_begin 'tgswitchctl add page --worker=any.service'
+check "page: add asks" terminal_shows 'Write this\? \[y/N\] *$'
 host_run tgswitchctl set-seat page local
+terminal_key y Enter
+terminal_ends
+check_match "page: it is elsewhere by now" '7 .*page is at the local server by now: give the same command again' "$status $screen"
+terminal_close
 refused "one that is not at the cloud" 5 'page is not at the cloud.*Nothing was changed' "" remove page --yes
 host_run tgswitchctl set-seat page cloud
 ctl remove news --yes </dev/null
@@ -291,6 +327,10 @@ check "its service runs as it did before" host_run systemctl start news.service
 check "without the gate" telegram_wait event=worker-start bot="${BOT_IDS[news]}"
 refused "another name for it, as long as its record is there" 5 'was called news here.*under that name' \
         "${BOT_TOKENS[news]}" add other --yes
+refused "another bot by its name meanwhile" 5 "The name news was that of bot ${BOT_IDS[news]}, and tgswitchd still has its" \
+        "$dead" add news --yes
+refused "it is removed, and no more than that" 3 'news is removed already: tgswitchd keeps its record alone' "" \
+        remove news --yes
 ctl add news --worker=news.service --yes --restart <<<"${BOT_TOKENS[news]}"
 gives "news: is added again" 0 'news is set up'
 check_equal "shop: was in nobody's way" "local" "$(bot_property shop Seat)"

@@ -42,8 +42,18 @@ json 0 hold news --for=1h --reason=why
 mark=$(bus_mark)
 json 0 switch local --all --yes --automatic --no-wait --hold-at=log-out
 job=$(jq '.jobs[0].job' <<<"$printed")
+# With something to spool the server's last answer does not wait for more.
+check "its worker is stopped" telegram_wait event=worker-stop bot="${BOT_IDS[shop]}"
+telegram_inject shop 0 1
 check "the job holds" job_becomes "$mark" "$job" Holding true
 json 0 status shop
+json 0 spool shop
+check_equal "an update is spooled" 1 "$(jq '.updates | length' <<<"$printed")"
+mark=$(bus_mark)
+json 0 set-token shop --yes <<<"${BOT_TOKENS[shop]}"
+check_equal "nobody is asked about the token of a bot that is on its way" "true not-asked" \
+        "$(jq -r '"\(.running) \(.server)"' <<<"$printed")"
+check "the job holds again" job_becomes "$mark" "$job" Holding true
 json 0 proceed "$job"
 json 0 wait "$job"
 json 0 status
@@ -69,6 +79,11 @@ check_equal "what cannot be decrypted is told" 'token lost' "$(jq -r '.refused[]
 json 0 set-token shop --yes --restart <<<"${BOT_TOKENS[shop]}"
 check_equal "a token is asked about, and a worker restarted" 'accepted shop-worker.service restarted' \
         "$(jq -r '"\(.server) \(.workers[0].unit) \(.workers[0].result)"' <<<"$printed")"
+
+host_run systemctl stop tgswitchd.service 2>/dev/null
+json 0 set-token shop --yes <<<"${BOT_TOKENS[shop]}"
+check_equal "without tgswitchd there is nobody to ask" 'false null' "$(jq -r '"\(.running) \(.server)"' <<<"$printed")"
+host_run systemctl start tgswitchd.service
 
 # A bot that Telegram alone knows, and a service of it.
 BOT_IDS[late]=$((BOT_FIRST_ID + ${#BOT_IDS[@]}))
