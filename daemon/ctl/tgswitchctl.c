@@ -16,8 +16,8 @@
         (CTL_OPTION(BOT) | CTL_OPTION(ENVIRONMENT) | CTL_OPTION(EXEC) | CTL_OPTION(PENDING_UPDATES) | \
          CTL_OPTION(UNDO) | CTL_OPTION(FORCE) | CTL_OPTION(RESTART) | CTL_OPTION(YES))
 
-#define OPTIONS_ADD                                                                                                  \
-        (CTL_OPTION(TOKEN_FILE) | CTL_OPTION(INITIAL_SEAT) | CTL_OPTION(WORKER) | CTL_OPTION(ENVIRONMENT) |          \
+#define OPTIONS_ADD                                                                                                   \
+        (CTL_OPTION(TOKEN_FILE) | CTL_OPTION(INITIAL_SEAT) | CTL_OPTION(WORKER) | CTL_OPTION(ENVIRONMENT) |           \
          CTL_OPTION(EXEC) | CTL_OPTION(PENDING_UPDATES) | CTL_OPTION(ENCRYPT) | CTL_OPTION(PLAIN) | CTL_OPTION(YES) | \
          CTL_OPTION(RESTART))
 
