@@ -490,10 +490,19 @@ static CtlExit unreachable(const char *before, const char *between, const char *
                          called_host ?: "", missing ? "start" : "status", missing ? ", which needs root" : "");
 }
 
+/* Many sentences of the daemon begin with the bot. */
+static bool begins_with(const char *message, const char *subject)
+{
+        const char *rest = startswith(message, subject);
+
+        return rest && (*rest == ' ' || *rest == ':');
+}
+
 CtlExit ctl_call_failed(const char *subject, int r, const sd_bus_error *error)
 {
-        const char *before = subject ?: "", *between = subject ? ": " : "";
         const char *why = error && error->message ? error->message : strerror(-r);
+        bool told = !subject || begins_with(why, subject);
+        const char *before = told ? "" : subject, *between = told ? "" : ": ";
         CtlExit status = ctl_exit_of(r, error);
 
         if (r == -ENOMEM)
