@@ -129,6 +129,25 @@ check_window shop local 0 6
 check_equal "shop: and goes" 'done' "$(job_wait "$mark" shop)"
 check_arrived shop local
 
+# ---- once more, and nobody wants to wait ----
+
+time_pass 1806
+check "shop: may go back again" bot_wait shop CloudAllowedUSec 0
+mark=$(bus_mark)
+server_dies
+check_equal "shop: goes to the cloud once more" 'done' "$(job_wait "$mark" shop)"
+check_arrived shop cloud
+host_run systemctl unmask --runtime --quiet "$SERVER"
+host_run systemctl reset-failed "$SERVER"
+mark=$(bus_mark)
+check "shop: is called back without a wish to wait" move_to local shop
+check_equal "shop: the session there is ended, and the job is called off" failed "$(job_wait "$mark" shop)"
+check_match "shop: which says when to come again" "The local server does not take the bot before [0-9:]{8} .*Start the \
+cutover again then, or now with --when-allowed\." \
+        "$(host_run tgswitchctl status shop --json | jq -r '.bots[0].last_job.error')"
+check_equal "shop: no session is left there" false "$(bot_property shop StaleSession)"
+check_equal "shop: and it is where it was" cloud "$(bot_property shop Seat)"
+
 check "every update is accounted for" telegram_finish
 check_verdict twice
 tap_done

@@ -216,6 +216,13 @@ for verb in "plan local shop" "check local shop" "switch local shop --yes"; do
         check_match "and says what is missing, and how to get it" "$missing" "$(tr -s ' \n' ' ' <<<"$said")"
 done
 check_equal "and changes nothing" cloud "$(bot_property shop Seat)"
+host_put /etc/systemd/system/telegram-bot-api.service.d/50-other.conf <<<$'[Service]\nExecStart=\nExecStart=/usr/bin/podman'
+host_run systemctl daemon-reload
+check_match "of another program it says where it should come from" \
+        'its program /usr/bin/podman is not there. Install what it belongs to, or correct ExecStart= of the unit' \
+        "$(host_run tgswitchctl check local shop 2>&1 | tr -s ' \n' ' ')"
+host_run rm -r /etc/systemd/system/telegram-bot-api.service.d
+host_run systemctl daemon-reload
 host_run mv /usr/bin/away /usr/bin/telegram-bot-api
 # At this boot only one is to move.
 check "the others are held" host_run tgswitchctl hold news page late

@@ -224,6 +224,10 @@ terminal_close
 
 # ---- thirty, while somebody else looks on ----
 
+# Two of them do not arrive, so that there is something to go on.
+for bot in crowd_28 crowd_29; do
+        telegram_fault "{\"role\":\"local\",\"bot\":${BOT_IDS[$bot]},\"method\":\"getMe\",\"kind\":\"hang\"}"
+done
 terminal_open 100 40
 terminal_begin "tgswitchctl monitor crowd_04"
 monitor=$TERMINAL
