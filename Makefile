@@ -124,7 +124,7 @@ BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCE
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 INTERFACES := $(foreach i,Manager Bot Job,$(BUILD)/dbus/org.tgswitch1.$(i).xml)
 
-.PHONY: all tests fuzzers man check messages check-sim check-window check-mutants fuzz demo screens lint tidy install uninstall clean deps
+.PHONY: all tests fuzzers man check messages check-sim check-window check-mutants fuzz demo bench screens lint tidy install uninstall clean deps
 all: $(if $(filter fuzz coverage,$(CONFIG)),$(FUZZERS),$(BINARIES) $(INTERFACES))
 
 tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(MEMORY_SEARCH) $(MATRIX_PROBE) \
@@ -251,6 +251,15 @@ fuzz: deps
 
 demo: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo
+
+# Figures, not tests: tests/bench/*.sh say what each of them measures.
+bench: deps
+	@MAKEFLAGS= make -s -k -j"$$(nproc)" BUILDROOT=$(BUILDROOT) CONFIG=release tests man $(BUILDROOT)/release/tests/bench/floor
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/bench/size.sh
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/bench/cutover.sh
+
+$(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/floor.o
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 screens: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/screens
