@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/strv.h"
@@ -47,6 +48,22 @@ int strv_extend(char ***l, const char *s)
         grown[n + 1] = NULL;
         *l = grown;
         return 0;
+}
+
+int strv_extendf(char ***l, const char *format, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        return strv_extend(l, text);
 }
 
 int strv_extend_unique(char ***l, const char *s)

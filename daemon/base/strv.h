@@ -14,6 +14,9 @@ bool strv_equal(char *const *a, char *const *b) _pure_;
 /* Appends a copy. Returns 0 or -ENOMEM, and leaves the vector as it was on failure. */
 int strv_extend(char ***l, const char *s) _must_check_;
 
+/* The same with what a format gives. */
+int strv_extendf(char ***l, const char *format, ...) _must_check_ _printf_(2, 3);
+
 /* Appends a copy unless an equal string is there. Returns 1 if it was added, 0 if not, or -ENOMEM. */
 int strv_extend_unique(char ***l, const char *s) _must_check_;
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/strv.h"
@@ -7,22 +6,6 @@
 #include "ctl/ctl-adopt-notes.h"
 
 #define OPTION_SET "--set="
-
-static int _printf_(2, 3) note(char ***notes, const char *format, ...)
-{
-        _cleanup_free_ char *text = NULL;
-        va_list ap;
-        int r;
-
-        va_start(ap, format);
-        r = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (r < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
-        return strv_extend(notes, text);
-}
 
 /* ---- commands ---- */
 
@@ -171,10 +154,11 @@ static int note_files(const AdoptView *v, char ***notes)
         r = list_covers(&v->unit->settings, "InaccessiblePaths", v->config->local_files, &covered);
         if (r < 0 || !covered)
                 return r;
-        return note(notes,
-                    "InaccessiblePaths= of %s hides %s, where the local server stores files, and no other setting can "
-                    "bring it back: take that path out of the list.",
-                    v->unit->name, v->config->local_files);
+        return strv_extendf(
+                        notes,
+                        "InaccessiblePaths= of %s hides %s, where the local server stores files, and no other setting can "
+                        "bring it back: take that path out of the list.",
+                        v->unit->name, v->config->local_files);
 }
 
 /* ---- token and endpoint ---- */
@@ -185,44 +169,50 @@ static int note_token(const AdoptView *v, const AdoptVariable *item, char ***not
         bool standard = adopt_variable_is_standard(item);
 
         if (v->mode == ADOPT_EXEC && item->assignment)
-                return note(notes,
-                            "%s= in %s carries the token now. tgswitch-exec sets it from the credential; take the old "
-                            "one out of there.",
-                            name, where);
+                return strv_extendf(
+                                notes,
+                                "%s= in %s carries the token now. tgswitch-exec sets it from the credential; take the old "
+                                "one out of there.",
+                                name, where);
         if (v->mode == ADOPT_ENVIRONMENT && standard)
-                return note(notes,
-                            "%s= in %s carries the token now. The environment file takes its place; take the old one "
-                            "out of there.",
-                            name, where);
-        return note(notes,
-                    "%s= in %s carries a token now, and nothing that is written here sets that variable: the program "
-                    "has to read the credential bot-token instead%s, or be adopted with --exec. Take the old token out "
-                    "of there when it does. (The bot is '%s'.)",
-                    name, where, standard ? ", or be adopted with --environment" : "", bot);
+                return strv_extendf(
+                                notes,
+                                "%s= in %s carries the token now. The environment file takes its place; take the old one "
+                                "out of there.",
+                                name, where);
+        return strv_extendf(
+                        notes,
+                        "%s= in %s carries a token now, and nothing that is written here sets that variable: the program "
+                        "has to read the credential bot-token instead%s, or be adopted with --exec. Take the old token out "
+                        "of there when it does. (The bot is '%s'.)",
+                        name, where, standard ? ", or be adopted with --environment" : "", bot);
 }
 
 static int note_endpoint(const AdoptView *v, const AdoptVariable *item, char ***notes)
 {
         if (v->mode == ADOPT_EXEC && item->assignment)
-                return note(notes,
-                            "%s= in %s carries the endpoint now; tgswitch-exec sets it to that of the bot's server.",
-                            item->name, item->where);
+                return strv_extendf(
+                                notes,
+                                "%s= in %s carries the endpoint now; tgswitch-exec sets it to that of the bot's server.",
+                                item->name, item->where);
         if (adopt_variable_is_standard(item))
-                return note(notes, "%s= in %s carries the endpoint now; the environment file takes its place.",
-                            item->name, item->where);
+                return strv_extendf(notes, "%s= in %s carries the endpoint now; the environment file takes its place.",
+                                    item->name, item->where);
         if (!item->assignment)
-                return note(notes,
-                            "%s= in %s has the address of a server in it, in a way that cannot be taken over: the "
-                            "program would stay with that server. Have it read TELEGRAM_API_ROOT= instead.",
-                            item->name, item->where);
+                return strv_extendf(
+                                notes,
+                                "%s= in %s has the address of a server in it, in a way that cannot be taken over: the "
+                                "program would stay with that server. Have it read TELEGRAM_API_ROOT= instead.",
+                                item->name, item->where);
         STRV_FOREACH(e, v->bot->exports)
                 if (streq(*e, item->assignment))
-                        return note(notes, "%s= in %s carries the endpoint now; Export= takes its place.", item->name,
-                                    item->where);
-        return note(notes,
-                    "%s= in %s carries the endpoint now, and the environment file does not have it: the program would "
-                    "stay with that server. Add Export=%s to %s, or adopt with --exec.",
-                    item->name, item->where, item->assignment, v->bot->path);
+                        return strv_extendf(notes, "%s= in %s carries the endpoint now; Export= takes its place.",
+                                            item->name, item->where);
+        return strv_extendf(
+                        notes,
+                        "%s= in %s carries the endpoint now, and the environment file does not have it: the program would "
+                        "stay with that server. Add Export=%s to %s, or adopt with --exec.",
+                        item->name, item->where, item->assignment, v->bot->path);
 }
 
 static int note_variables(const AdoptView *v, char ***notes)
@@ -233,7 +223,7 @@ static int note_variables(const AdoptView *v, char ***notes)
         int r = 0;
 
         if (framework)
-                r = note(notes, "The names of its variables are those of %s, %s.", framework, endpoint);
+                r = strv_extendf(notes, "The names of its variables are those of %s, %s.", framework, endpoint);
         for (size_t i = 0; r >= 0 && i < variables->n; i++) {
                 const AdoptVariable *item = variables->items + i;
 
@@ -242,11 +232,12 @@ static int note_variables(const AdoptView *v, char ***notes)
         }
         if (r < 0 || has_endpoint)
                 return r;
-        return note(notes,
-                    "No variable of %s carries an endpoint. Have the program read TELEGRAM_API_ROOT= or the credential "
-                    "bot-endpoint: one that has the cloud's address built in does not follow a move. The lines for "
-                    "each framework are in tgswitch-workers(7).",
-                    v->unit->name);
+        return strv_extendf(
+                        notes,
+                        "No variable of %s carries an endpoint. Have the program read TELEGRAM_API_ROOT= or the credential "
+                        "bot-endpoint: one that has the cloud's address built in does not follow a move. The lines for "
+                        "each framework are in tgswitch-workers(7).",
+                        v->unit->name);
 }
 
 static int note_commands(const AdoptView *v, char ***notes)
@@ -257,14 +248,16 @@ static int note_commands(const AdoptView *v, char ***notes)
 
         STRV_FOREACH(c, commands) {
                 if (r >= 0 && text_has_token(*c))
-                        r = note(notes,
-                                 "ExecStart= has a token in it, where every user of the host sees it in the list of "
-                                 "processes. Have the program read it from its environment or from the credential.");
+                        r = strv_extendf(
+                                        notes,
+                                        "ExecStart= has a token in it, where every user of the host sees it in the list of "
+                                        "processes. Have the program read it from its environment or from the credential.");
                 if (r >= 0 && text_has_root(*c, roots))
-                        r = note(notes,
-                                 "ExecStart= has the address of a server in it, so that the program would stay there. "
-                                 "Write ${TELEGRAM_API_ROOT} in its place: systemd fills in what the environment file "
-                                 "has.");
+                        r = strv_extendf(
+                                        notes,
+                                        "ExecStart= has the address of a server in it, so that the program would stay there. "
+                                        "Write ${TELEGRAM_API_ROOT} in its place: systemd fills in what the environment file "
+                                        "has.");
         }
         return r;
 }
@@ -286,15 +279,17 @@ static int note_ties(const AdoptView *v, char ***notes)
 
         FOREACH_ELEMENT(t, ties)
                 if (r >= 0 && strv_contains(t->units, v->config->server_unit))
-                        r = note(notes,
-                                 "%s has %s%s, so that systemd would start and stop the one with the other, at the "
-                                 "wrong time. No drop-in can take that out: edit the unit file.",
-                                 v->unit->name, t->key, v->config->server_unit);
+                        r = strv_extendf(
+                                        notes,
+                                        "%s has %s%s, so that systemd would start and stop the one with the other, at the "
+                                        "wrong time. No drop-in can take that out: edit the unit file.",
+                                        v->unit->name, t->key, v->config->server_unit);
         if (r >= 0 && strv_contains(v->unit->after, "tgswitch-local.service"))
-                r = note(notes,
-                         "%s is ordered after tgswitch-local.service, which waits for this worker: neither would ever "
-                         "end. Take that After= out of the unit file; the drop-in orders it after tgswitchd.service.",
-                         v->unit->name);
+                r = strv_extendf(
+                                notes,
+                                "%s is ordered after tgswitch-local.service, which waits for this worker: neither would ever "
+                                "end. Take that After= out of the unit file; the drop-in orders it after tgswitchd.service.",
+                                v->unit->name);
         return r;
 }
 
@@ -319,10 +314,11 @@ static int note_later_files(const AdoptView *v, char ***notes)
                 if (!ours || (!isempty(setting->value) && !startswith(setting->key, "Timeout") &&
                               !streq(setting->key, "ExecStart")))
                         continue;
-                r = note(notes,
-                         "%s comes after " DROP_IN_NAME " and sets %s= again: rename it, so that it begins with a "
-                         "smaller number.",
-                         setting->path, setting->key);
+                r = strv_extendf(notes,
+                                 "%s comes after " DROP_IN_NAME
+                                 " and sets %s= again: rename it, so that it begins with a "
+                                 "smaller number.",
+                                 setting->path, setting->key);
                 if (r < 0)
                         return r;
         }
@@ -333,19 +329,22 @@ static int note_later_files(const AdoptView *v, char ***notes)
 static int note_spool(const AdoptView *v, char ***notes)
 {
         if (!v->pending)
-                return note(notes,
-                            "What a program that polls could not take before a move is kept, and 'tgswitchctl spool "
-                            "%s' shows it. If the program handles the updates in the credential bot-pending-updates "
-                            "before all others, adopt it with --pending-updates, and it gets them.",
-                            v->bot->name);
+                return strv_extendf(
+                                notes,
+                                "What a program that polls could not take before a move is kept, and 'tgswitchctl spool "
+                                "%s' shows it. If the program handles the updates in the credential bot-pending-updates "
+                                "before all others, adopt it with --pending-updates, and it gets them.",
+                                v->bot->name);
         if (v->unit->template && !v->bot->spool_to)
-                return note(notes,
-                            "%s is a template, and of several workers none gets the updates that tgswitchd had to "
-                            "keep, unless SpoolTo= in %s names one.",
-                            v->unit->name, v->bot->path);
-        return note(notes,
-                    "The program has to handle the updates in the credential bot-pending-updates before all others: "
-                    "what it got counts as handled.");
+                return strv_extendf(
+                                notes,
+                                "%s is a template, and of several workers none gets the updates that tgswitchd had to "
+                                "keep, unless SpoolTo= in %s names one.",
+                                v->unit->name, v->bot->path);
+        return strv_extendf(
+                        notes,
+                        "The program has to handle the updates in the credential bot-pending-updates before all others: "
+                        "what it got counts as handled.");
 }
 
 int adopt_notes(const AdoptView *v, char ***ret)

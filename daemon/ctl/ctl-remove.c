@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/strv.h"
@@ -109,23 +108,6 @@ static CtlExit judge_phase(const CtlBot *b, const char *then)
         return CTL_OK;
 }
 
-static int lose(Removal *o, const char *format, ...) _printf_(2, 3);
-static int lose(Removal *o, const char *format, ...)
-{
-        _cleanup_free_ char *text = NULL;
-        va_list ap;
-        int r;
-
-        va_start(ap, format);
-        r = vasprintf(&text, format, ap);
-        va_end(ap);
-        if (r < 0) {
-                text = NULL;
-                return -ENOMEM;
-        }
-        return strv_extend(&o->losses, text);
-}
-
 static int collect_losses(Removal *o)
 {
         static const char *const seats[] = { "cloud", "local" };
@@ -137,21 +119,25 @@ static int collect_losses(Removal *o)
         if (!b)
                 return 0;
         if (b->spooled > 0)
-                r = lose(o,
-                         "%" PRIu64 " updates are kept for its workers, and would be dropped: 'tgswitchctl spool %s' "
-                         "shows them, the start of a worker hands them over.",
-                         b->spooled, o->name);
+                r = strv_extendf(&o->losses,
+                                 "%" PRIu64
+                                 " updates are kept for its workers, and would be dropped: 'tgswitchctl spool %s' "
+                                 "shows them, the start of a worker hands them over.",
+                                 b->spooled, o->name);
         if (r >= 0 && b->stale_session)
-                r = lose(o, "The local server still holds a session of it, which nobody could end without the token: "
-                            "start that server, and it is ended.");
+                r = strv_extendf(
+                                &o->losses,
+                                "The local server still holds a session of it, which nobody could end without the token: "
+                                "start that server, and it is ended.");
         FOREACH_ELEMENT(seat, seats) {
                 usec_t allowed_usec = ctl_bot_allowed_usec(b, *seat);
 
                 if (r >= 0 && allowed_usec > now_usec)
-                        r = lose(o,
-                                 "%s: nothing would keep a program with the token from asking there before, which "
-                                 "makes the lock longer.",
-                                 show_window(window, *seat, allowed_usec, now_usec));
+                        r = strv_extendf(
+                                        &o->losses,
+                                        "%s: nothing would keep a program with the token from asking there before, which "
+                                        "makes the lock longer.",
+                                        show_window(window, *seat, allowed_usec, now_usec));
         }
         return r;
 }
