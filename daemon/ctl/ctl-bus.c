@@ -490,6 +490,21 @@ static CtlExit unreachable(const char *before, const char *between, const char *
                          called_host ?: "", missing ? "start" : "status", missing ? ", which needs root" : "");
 }
 
+int ctl_add_signal(sd_event *event, int signal_number, sd_event_signal_handler_t handler, void *userdata)
+{
+        sd_event_source *source;
+        int r;
+
+        r = sd_event_add_signal(event, &source, signal_number, handler, userdata);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+        if (r >= 0)
+                r = sd_event_source_set_floating(source, true);
+        sd_event_source_unref(source);
+        return r;
+}
+
 /* Many sentences of the daemon begin with the bot. */
 static bool begins_with(const char *message, const char *subject)
 {

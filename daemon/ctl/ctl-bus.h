@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <systemd/sd-event.h>
+
 #include "ctl/ctl.h"
 
 /* org.tgswitch1 from the outside: its objects read into plain structures. */
@@ -85,6 +87,10 @@ void ctl_job_done(CtlJob *job);
 int ctl_job_update(CtlJob *job, sd_bus_message *m) _must_check_;
 /* By its id. -ENOENT: it has ended, -EHOSTUNREACH: nobody answers. */
 int ctl_job_read(Ctl *c, CtlJob *job) _must_check_;
+
+/* For a loop that the bus is attached to. Signals come first: Ctrl-C ends an ssh of --host as well, and then it is not
+ * the connection that has failed. The source goes with the loop; the signal is blocked before. */
+int ctl_add_signal(sd_event *event, int signal_number, sd_event_signal_handler_t handler, void *userdata) _must_check_;
 
 /* The exit status for a failed call. */
 CtlExit ctl_exit_of(int r, const sd_bus_error *error);

@@ -355,22 +355,6 @@ static int listen_to_bus(Monitor *m)
                                 on_owner, m);
 }
 
-/* Signals come first: Ctrl-C ends an ssh of --host as well, and then it is not the connection that has failed. */
-static int add_signal(Monitor *m, int signal_number)
-{
-        sd_event_source *source;
-        int r;
-
-        r = sd_event_add_signal(m->event, &source, signal_number, on_end, m);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r >= 0)
-                r = sd_event_source_set_floating(source, true);
-        sd_event_source_unref(source);
-        return r;
-}
-
 static int set_up(Monitor *m)
 {
         sigset_t signals;
@@ -381,7 +365,8 @@ static int set_up(Monitor *m)
         (void) sigaddset(&signals, SIGTERM);
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
                 return -errno;
-        if ((r = sd_event_new(&m->event)) < 0 || (r = add_signal(m, SIGINT)) < 0 || (r = add_signal(m, SIGTERM)) < 0 ||
+        if ((r = sd_event_new(&m->event)) < 0 || (r = ctl_add_signal(m->event, SIGINT, on_end, m)) < 0 ||
+            (r = ctl_add_signal(m->event, SIGTERM, on_end, m)) < 0 ||
             (r = sd_event_add_time(m->event, &m->again, CLOCK_MONOTONIC, 0, 0, on_again, m)) < 0 ||
             (r = sd_event_source_set_enabled(m->again, SD_EVENT_OFF)) < 0 ||
             (r = sd_bus_attach_event(m->ctl->bus, m->event, SD_EVENT_PRIORITY_NORMAL)) < 0)

@@ -303,22 +303,6 @@ static int watch_listen(Watch *w)
                                 on_owner, w);
 }
 
-/* Signals come first: Ctrl-C ends an ssh of --host as well, and then it is not the connection that has failed. */
-static int add_signal(Watch *w, int signal_number, sd_event_signal_handler_t handler)
-{
-        sd_event_source *source;
-        int r;
-
-        r = sd_event_add_signal(w->event, &source, signal_number, handler, w);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r >= 0)
-                r = sd_event_source_set_floating(source, true);
-        sd_event_source_unref(source);
-        return r;
-}
-
 static int watch_set_up(Watch *w)
 {
         sigset_t signals;
@@ -331,8 +315,9 @@ static int watch_set_up(Watch *w)
         if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
                 return -errno;
 
-        if ((r = sd_event_new(&w->event)) < 0 || (r = add_signal(w, SIGINT, on_detach)) < 0 ||
-            (r = add_signal(w, SIGTERM, on_detach)) < 0 || (r = add_signal(w, SIGWINCH, on_resized)) < 0 ||
+        if ((r = sd_event_new(&w->event)) < 0 || (r = ctl_add_signal(w->event, SIGINT, on_detach, w)) < 0 ||
+            (r = ctl_add_signal(w->event, SIGTERM, on_detach, w)) < 0 ||
+            (r = ctl_add_signal(w->event, SIGWINCH, on_resized, w)) < 0 ||
             (r = sd_event_add_time(w->event, &w->again, CLOCK_MONOTONIC, 0, 0, on_again, w)) < 0 ||
             (r = sd_event_source_set_enabled(w->again, SD_EVENT_OFF)) < 0 ||
             (r = sd_bus_attach_event(w->ctl->bus, w->event, SD_EVENT_PRIORITY_NORMAL)) < 0)
