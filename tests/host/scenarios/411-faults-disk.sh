@@ -48,7 +48,7 @@ mend_readonly()
 
         for phase in "${PHASES[@]}"; do
                 [[ $(move_outcome "readonly_$phase") != "$TARGET failed -" ]] ||
-                        check_match "readonly_$phase: the reason is told" "out of the spool: Read-only file system" \
+                        check_match "readonly_$phase: the reason is told" "taken out of it: Read-only file system" \
                                 "$(bot_property "readonly_$phase" LastError)"
         done
         check "the state directory can be written again" host_run mount -o remount,rw /var/lib/tgswitch
