@@ -11,6 +11,8 @@
 #                   MUTANTS=unit/ only those for tests of that name
 #   make fuzz       TIME=60 seconds of each fuzzer (FUZZ="record config": of these), from the corpus and what earlier runs
 #                   found; closes with a table of executions and coverage
+#   make bench      measure downtime, overhead, size, many bots and the bus; tables into README.md and
+#                   packaging/doc/bench.md; wants a machine with nothing else to do, for the better part of an hour
 #   make demo       move a bot from the cloud to the local server on a scratch host and show what happened
 #   make lint       what can be said without running: format, layers, three analysers of C, shell scripts
 #   make install    into DESTDIR, below PREFIX; files in SYSCONFDIR that are there already stay as they are
@@ -116,6 +118,11 @@ MEMORY_SEARCH     := $(BUILD)/tests/host/memory-search
 # Tells which messages the programs bring out in tests, and what reads the sources for all there are.
 MESSAGES_LIBRARY  := $(BUILD)/tests/messages/record-preload.so
 MESSAGES_EXTRACT  := $(BUILD)/tests/messages/extract
+# Tells when the daemon of a scratch host reads, writes and waits for its disk.
+STAMP_LIBRARY     := $(BUILD)/tests/bench/stamp-preload.so
+# What measures, and what it is measured against.
+BENCH_SOURCES     := $(filter-out %-preload.c,$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS    := $(call programs,$(BENCH_SOURCES)) $(STAMP_LIBRARY)
 # Tries in a scratch host what somebody may do there.
 MATRIX_PROBE      := $(BUILD)/tests/host/matrix-probe
 
@@ -124,7 +131,7 @@ BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/tgswitchd) $(if $(CTL_SOURCE
 MANPAGES := $(patsubst packaging/man/%.scd,$(BUILD)/man/%,$(wildcard packaging/man/*.scd))
 INTERFACES := $(foreach i,Manager Bot Job,$(BUILD)/dbus/org.tgswitch1.$(i).xml)
 
-.PHONY: all tests fuzzers man check messages check-sim check-window check-mutants fuzz demo bench screens lint tidy install uninstall clean deps
+.PHONY: all tests fuzzers man check messages check-sim check-window check-mutants fuzz demo bench bench-programs screens lint tidy install uninstall clean deps
 all: $(if $(filter fuzz coverage,$(CONFIG)),$(FUZZERS),$(BINARIES) $(INTERFACES))
 
 tests: all $(TEST_BINARIES) $(TELEGRAM_BINARIES) $(WORKER_BINARIES) $(FAULT_LIBRARY) $(MEMORY_SEARCH) $(MATRIX_PROBE) \
@@ -196,7 +203,8 @@ $(MEMORY_SEARCH): $(BUILD)/tests/host/memory-search.o
 $(FAULT_LIBRARY): tests/host/fault-preload.c daemon/base/macro.h
 $(BUILD)/tests/host/canary-preload.so: tests/host/canary-preload.c tests/canary.h daemon/base/macro.h
 $(MESSAGES_LIBRARY): tests/messages/record-preload.c daemon/base/macro.h
-$(FAULT_LIBRARY) $(BUILD)/tests/host/canary-preload.so $(MESSAGES_LIBRARY):
+$(STAMP_LIBRARY): tests/bench/stamp-preload.c daemon/base/macro.h
+$(FAULT_LIBRARY) $(BUILD)/tests/host/canary-preload.so $(MESSAGES_LIBRARY) $(STAMP_LIBRARY):
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -std=gnu17 -g -O2 -fPIC $(WARNINGS) $(CFLAGS) -shared -o $@ $< -lpthread
 
@@ -252,13 +260,14 @@ fuzz: deps
 demo: deps
 	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/host/demo
 
-# Figures, not tests: tests/bench/*.sh say what each of them measures.
+# Figures, not tests: tests/bench/*.sh say what each of them measures, tests/bench/tables what becomes of it.
 bench: deps
-	@MAKEFLAGS= make -s -k -j"$$(nproc)" BUILDROOT=$(BUILDROOT) CONFIG=release tests man $(BUILDROOT)/release/tests/bench/floor
-	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/bench/size.sh
-	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/bench/cutover.sh
+	@MAKEFLAGS= make -s -k -j"$$(nproc)" BUILDROOT=$(BUILDROOT) CONFIG=release tests man bench-programs
+	@MAKEFLAGS= BUILDROOT=$(BUILDROOT) tests/bench/run
 
-$(BUILD)/tests/bench/floor: $(BUILD)/tests/bench/floor.o
+bench-programs: $(BENCH_PROGRAMS)
+
+$(call programs,$(BENCH_SOURCES)): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 screens: deps

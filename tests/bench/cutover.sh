@@ -25,10 +25,11 @@ times='
         | first(.event == "request" and .role == "local" and .method == "getupdates") as $poll
         | { down_us: ($poll.t - $stop.t), blind_us: ($in.t - $out.t), ask_us: ($ask.t - $answer.t) }'
 
-# settled NAME: returns when nothing waits for the bot's worker any more.
+# settled NAME: returns when nothing waits for the bot's worker any more, or when that lasts: a worker that was killed
+# between the answer and its work has lost what was in it, and that counts as missing.
 settled()
 {
-        local open deadline=$((SECONDS + 30))
+        local open deadline=$((SECONDS + 5))
 
         while open=$(telegram GET /verdict | jq --argjson bot "${BOT_IDS[$1]}" \
                 '.bots[] | select(.bot == $bot) | .queued + .missing'); ((open > 0)); do
@@ -54,7 +55,7 @@ measure()
                 host_bail "$name: its worker does not ask"
         telegram DELETE /inject >/dev/null
         # The floor takes what is pending and hands it to nobody.
-        [[ $way == floor ]] || settled "$name" || host_bail "$name: some updates did not meet their end"
+        [[ $way == floor ]] || settled "$name"
         entry=$(telegram GET "/ledger?bot=${BOT_IDS[$name]}&since=$seq" | jq -cs "$times")
         counts=$(telegram GET /verdict | jq -c --argjson bot "${BOT_IDS[$name]}" \
                 '.bots[] | select(.bot == $bot) | {injected, lost, wiped_race, wiped_other, missing, handled_twice}')
@@ -90,5 +91,5 @@ done
 jq -rs 'def median: sort | .[length / 2 | floor]; def ms: . / 1000 * 10 | round / 10;
         group_by([.latency_ms, .rate, .way])[] | [.[0].latency_ms, .[0].rate, .[0].way, length,
         (map(.down_us) | median | ms), (map(.blind_us) | median | ms), (map(.ask_us) | median | ms),
-        (map(.injected) | add), (map(.lost) | add), (map(.wiped_race) | add), (map(.wiped_other) | add)] | @tsv' \
-        "$BENCH_RESULTS/cutover.jsonl" | column -t -N latency,rate,way,runs,down,blind,ask,injected,lost,race,wiped
+        (map(.injected) | add), (map(.lost) | add), (map(.wiped_race) | add), (map(.wiped_other) | add), (map(.missing) | add)] | @tsv' \
+        "$BENCH_RESULTS/cutover.jsonl" | column -t -N latency,rate,way,runs,down,blind,ask,injected,lost,race,wiped,missing

@@ -11,6 +11,10 @@
 #define CONNECTIONS_MAX 4096
 #define TAG_SIZE        48
 #define LAST_TURNS      4
+/* libmicrohttpd asks for another turn as long as a connection has a step to go, but also all the time that a TLS
+ * handshake waits for its client. So after an event it gets a few turns at once, then one a millisecond. */
+#define TURNS_AT_ONCE   8
+#define TURN_PAUSE_MSEC 1
 
 /* A connection, as long as libmicrohttpd knows it. */
 typedef struct HttpConnection {
@@ -44,6 +48,8 @@ struct HttpServer {
         sd_event_source *io, *timer, *post;
         HttpHandlers handlers;
         HttpConnection *connections;
+        unsigned n_turns; /* since the last event that was not our own timer */
+        bool by_timer;    /* was dispatched last */
         /* The front's number for the connection that is being handed to libmicrohttpd right now. */
         uint64_t arriving;
         struct sockaddr_in arriving_peer;
@@ -289,25 +295,34 @@ static void server_run(HttpServer *server)
                 (void) sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
                 return;
         }
+        if (timeout_msec == 0 && ++server->n_turns > TURNS_AT_ONCE)
+                timeout_msec = TURN_PAUSE_MSEC;
         (void) sd_event_source_set_time(server->timer, clock_now_usec() + timeout_msec * USEC_PER_MSEC);
         (void) sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        server_run(userdata);
+        /* on_post() comes next. */
         return 0;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        server_run(userdata);
+        HttpServer *server = userdata;
+
+        server->by_timer = true;
         return 0;
 }
 
 static int on_post(sd_event_source *source, void *userdata)
 {
-        server_run(userdata);
+        HttpServer *server = userdata;
+
+        if (!server->by_timer)
+                server->n_turns = 0;
+        server->by_timer = false;
+        server_run(server);
         return 0;
 }
 

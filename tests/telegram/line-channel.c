@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -96,9 +98,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 int line_channel_new(LineChannel **ret, sd_event *event, int fd, const LineHandlers *handlers)
 {
         LineChannel *channel = calloc(1, sizeof(*channel));
-        int r;
+        int one = 1, r;
 
         assert(channel);
+        /* Else a message on the heels of another waits for the other end's delayed acknowledgement, 40 ms. */
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         channel->fd = fd;
         channel->handlers = *handlers;
         r = sd_event_add_io(event, &channel->io, fd, EPOLLIN | EPOLLOUT, on_io, channel);
