@@ -69,6 +69,8 @@ struct BusCall {
         HistoryQuery *query;  /* bus-history.c */
         bool awaits_metrics;  /* bus-metrics.c: until there is a text */
         bool takes_metrics;   /* and then until it is its turn to be given it */
+        bool awaits_objects;  /* bus-objects.c: its turn */
+        bool takes_objects;   /* which it is: the message is with sd-bus again */
 
         BusCall *next, *previous;
 };
@@ -86,6 +88,8 @@ struct BusCallList {
 #define BUS_CALLS_USER_MAX 64u
 /* And of one method that everybody may call, and whose answer costs work and room. */
 #define BUS_READS_USER_MAX 4u
+/* Of GetManagedObjects(), which is what tgswitchctl begins with: a script may well run some at the same time. */
+#define BUS_OBJECTS_USER_MAX 16u
 
 /* So many questions to polkit are under way at a time, in all and for one user; the others wait for their turn. The bus
  * lets a connection have 128 calls open (dbus-daemon(1), max_replies_per_connection): who lets password prompts stand

@@ -4,6 +4,7 @@
 #include "base/strv.h"
 #include "bus/bus-error.h"
 #include "bus/bus-internal.h"
+#include "bus/bus-keys.h"
 #include "bus/bus-options.h"
 
 /* GetHistory(): read from the disk, so answered later. */
@@ -16,15 +17,11 @@ typedef enum FilterKey {
         FILTER_TARGET,
         FILTER_RESULT,
         FILTER_MAX,
-        FILTER_INVALID = -EINVAL,
 } FilterKey;
 
-#define FILTERS_KNOWN "bots, limit, since, until, target and result"
-#define NAMES_MAX     BUS_PATTERNS_MAX /* each is compared with each entry */
+#define NAMES_MAX BUS_PATTERNS_MAX /* each is compared with each entry */
 
-static const struct {
-        const char *name, *type, *takes;
-} filters[FILTER_MAX] = {
+static const BusKey filters[FILTER_MAX] = {
         [FILTER_BOTS] = { "bots", "as", "names and patterns (type as)" },
         [FILTER_LIMIT] = { "limit", "u", "a number (type u)" },
         [FILTER_SINCE] = { "since", "t", "microseconds since 1970 (type t)" },
@@ -32,14 +29,6 @@ static const struct {
         [FILTER_TARGET] = { "target", "s", "a string" },
         [FILTER_RESULT] = { "result", "s", "a string" },
 };
-
-static FilterKey filter_from_string(const char *s)
-{
-        for (FilterKey key = 0; key < FILTER_MAX; key++)
-                if (streq(filters[key].name, s))
-                        return key;
-        return FILTER_INVALID;
-}
 
 static int read_bots(sd_bus_message *message, const Manager *m, HistoryFilter *f, sd_bus_error *error)
 {
@@ -105,11 +94,19 @@ static int read_limit(sd_bus_message *message, HistoryFilter *f, sd_bus_error *e
         return 0;
 }
 
-static int read_value(sd_bus_message *message, FilterKey key, const Manager *m, HistoryFilter *f, sd_bus_error *error)
+typedef struct FilterReader {
+        const Manager *manager;
+        HistoryFilter *filter;
+} FilterReader;
+
+static int read_value(sd_bus_message *message, size_t key, void *userdata, sd_bus_error *error)
 {
+        const FilterReader *reader = userdata;
+        HistoryFilter *f = reader->filter;
+
         switch (key) {
         case FILTER_BOTS:
-                return read_bots(message, m, f, error);
+                return read_bots(message, reader->manager, f, error);
         case FILTER_LIMIT:
                 return read_limit(message, f, error);
         case FILTER_SINCE:
@@ -117,60 +114,24 @@ static int read_value(sd_bus_message *message, FilterKey key, const Manager *m, 
         case FILTER_UNTIL:
                 return sd_bus_message_read(message, "t", &f->until_usec);
         default:
-                return read_word(message, key, f, error);
+                return read_word(message, (FilterKey) key, f, error);
         }
-}
-
-/* Strict, as with options: a filter that is misspelt would let everything pass. */
-static int read_entry(sd_bus_message *message, const Manager *m, bool seen[FILTER_MAX], HistoryFilter *f,
-                      sd_bus_error *error)
-{
-        const char *name, *contents;
-        FilterKey key;
-        char type;
-        int r;
-
-        r = sd_bus_message_read(message, "s", &name);
-        if (r < 0)
-                return r;
-        key = filter_from_string(name);
-        if (key < 0)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "There is no filter '%s'; known are " FILTERS_KNOWN ".", bus_word_show(name));
-        if (seen[key])
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The filter '%s' was given twice.", name);
-        seen[key] = true;
-
-        r = sd_bus_message_peek_type(message, &type, &contents);
-        if (r < 0)
-                return r;
-        if (!streq_ptr(contents, filters[key].type))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The filter '%s' takes %s.", name,
-                                         filters[key].takes);
-        r = sd_bus_message_enter_container(message, SD_BUS_TYPE_VARIANT, contents);
-        if (r >= 0)
-                r = read_value(message, key, m, f, error);
-        return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
 static int read_filter(sd_bus_message *message, const Manager *m, HistoryFilter *ret, sd_bus_error *error)
 {
+        static const BusKeys keys = {
+                .what = "filter",
+                .known = "bots, limit, since, until, target and result",
+                .keys = filters,
+                .n_keys = FILTER_MAX,
+                .read_value = read_value,
+        };
         _cleanup_(history_filter_done) HistoryFilter f;
-        bool seen[FILTER_MAX] = { false };
         int r;
 
         history_filter_init(&f);
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_entry(message, m, seen, &f, error);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
+        r = bus_keys_read(message, &keys, &(FilterReader){ m, &f }, error);
         if (r < 0)
                 return r;
         *ret = f;

@@ -21,7 +21,8 @@ typedef struct BusBot {
         BusObject job_object;
         uint32_t job_id;       /* 0: no job is on the bus */
         uint32_t recorded_job; /* the last that is on record; numbers only grow */
-        bool changed;
+        bool changed;          /* it is among the changed ones of the service */
+        struct BusBot *changed_previous, *changed_next;
 } BusBot;
 
 struct BusService {
@@ -29,9 +30,11 @@ struct BusService {
         Manager *manager;
         ManagerObserver observer;
         BusObject object;
-        sd_bus_slot *object_manager_slot;
+        sd_bus_slot *object_manager_slot, *objects_filter_slot;
+        sd_event_source *objects_source; /* on while a call for all objects waits for its turn */
         sd_bus_slot *bots_slot, *bot_paths_slot;
         sd_event_source *publish_source; /* on while anything has changed and was not told yet */
+        BusBot *changed, *changed_last;  /* the bots of which there is something to tell, the first one first */
 
         BusCallList calls;
         sd_event_source *answer_source; /* on while a call for a switch may have become answerable */
@@ -67,6 +70,10 @@ bool bus_is_pattern(const char *s) _pure_;
 
 /* ---- bus-history.c ---- */
 int bus_history_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* GetHistory(), of the manager's vtable */
+
+/* ---- bus-objects.c ---- */
+int bus_objects_set_up(BusService *s) _must_check_; /* the object manager, and what stands in front of it */
+void bus_objects_done(BusService *s);
 
 /* ---- bus-metrics.c ---- */
 int bus_metrics_get(sd_bus_message *m, void *userdata, sd_bus_error *error); /* GetMetrics(), of the manager's vtable */

@@ -38,14 +38,24 @@ int bus_pattern_check(const char *pattern, sd_bus_error *error)
         return 0;
 }
 
+static bool select_name(const Manager *m, const char *name, bool *selected)
+{
+        size_t i = manager_bot_place(m, name);
+        bool found = i < manager_n_bots(m) && streq(bot_name(manager_bot(m, i)), name);
+
+        if (found && selected)
+                selected[i] = true;
+        return found;
+}
+
 bool bus_pattern_select(const Manager *m, const char *pattern, bool *selected)
 {
-        bool any = false, exact = !bus_is_pattern(pattern);
+        bool any = false;
 
+        if (!bus_is_pattern(pattern))
+                return select_name(m, pattern, selected);
         for (size_t i = 0; i < manager_n_bots(m); i++) {
-                const char *name = bot_name(manager_bot(m, i));
-
-                if (exact ? !streq(pattern, name) : fnmatch(pattern, name, 0) != 0)
+                if (fnmatch(pattern, bot_name(manager_bot(m, i)), 0) != 0)
                         continue;
                 any = true;
                 if (selected)
@@ -292,30 +302,12 @@ static int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *err
         }                                                                                                      \
         struct _swallow_semicolon_
 
-static uint32_t count_seat(const Manager *m, Seat seat)
-{
-        uint32_t n = 0;
-
-        for (size_t i = 0; i < manager_n_bots(m); i++)
-                n += bot_seat(manager_bot(m, i)) == seat;
-        return n;
-}
-
-static uint32_t count_jobs(const Manager *m)
-{
-        uint32_t n = 0;
-
-        for (size_t i = 0; i < manager_n_bots(m); i++)
-                n += bot_job_running(manager_bot(m, i));
-        return n;
-}
-
 DEFINE_MANAGER_PROPERTY(version, sd_bus_message_append(reply, "s", VERSION));
 DEFINE_MANAGER_PROPERTY(server_state, bus_append_text(reply, manager_local_server_state(s->manager)));
 DEFINE_MANAGER_PROPERTY(n_bots, sd_bus_message_append(reply, "u", (uint32_t) manager_n_bots(s->manager)));
-DEFINE_MANAGER_PROPERTY(n_cloud, sd_bus_message_append(reply, "u", count_seat(s->manager, SEAT_CLOUD)));
-DEFINE_MANAGER_PROPERTY(n_local, sd_bus_message_append(reply, "u", count_seat(s->manager, SEAT_LOCAL)));
-DEFINE_MANAGER_PROPERTY(n_jobs, sd_bus_message_append(reply, "u", count_jobs(s->manager)));
+DEFINE_MANAGER_PROPERTY(n_cloud, sd_bus_message_append(reply, "u", (uint32_t) manager_n_at(s->manager, SEAT_CLOUD)));
+DEFINE_MANAGER_PROPERTY(n_local, sd_bus_message_append(reply, "u", (uint32_t) manager_n_at(s->manager, SEAT_LOCAL)));
+DEFINE_MANAGER_PROPERTY(n_jobs, sd_bus_message_append(reply, "u", (uint32_t) manager_n_jobs(s->manager)));
 
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
 #define CHANGES  SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
+#include "bus/bus-keys.h"
 #include "bus/bus-options.h"
 
 typedef enum OptionKey {
@@ -11,22 +12,15 @@ typedef enum OptionKey {
         OPTION_BATCH,
         OPTION_REASON,
         OPTION_MAX,
-        OPTION_INVALID = -EINVAL,
 } OptionKey;
 
-#define OPTIONS_KNOWN "on-undrained, hold-at, when-allowed, automatic, batch and reason"
-
-static const struct {
-        const char *name;
-        char type;
-        const char *takes;
-} options[OPTION_MAX] = {
-        [OPTION_ON_UNDRAINED] = { "on-undrained", SD_BUS_TYPE_STRING, "a string" },
-        [OPTION_HOLD_AT] = { "hold-at", SD_BUS_TYPE_STRING, "a string" },
-        [OPTION_WHEN_ALLOWED] = { "when-allowed", SD_BUS_TYPE_BOOLEAN, "a boolean" },
-        [OPTION_AUTOMATIC] = { "automatic", SD_BUS_TYPE_BOOLEAN, "a boolean" },
-        [OPTION_BATCH] = { "batch", SD_BUS_TYPE_UINT32, "the number of a job (type u)" },
-        [OPTION_REASON] = { "reason", SD_BUS_TYPE_STRING, "a string" },
+static const BusKey options[OPTION_MAX] = {
+        [OPTION_ON_UNDRAINED] = { "on-undrained", "s", "a string" },
+        [OPTION_HOLD_AT] = { "hold-at", "s", "a string" },
+        [OPTION_WHEN_ALLOWED] = { "when-allowed", "b", "a boolean" },
+        [OPTION_AUTOMATIC] = { "automatic", "b", "a boolean" },
+        [OPTION_BATCH] = { "batch", "u", "the number of a job (type u)" },
+        [OPTION_REASON] = { "reason", "s", "a string" },
 };
 
 typedef union OptionValue {
@@ -34,14 +28,6 @@ typedef union OptionValue {
         int b;
         uint32_t u;
 } OptionValue;
-
-static OptionKey option_from_string(const char *s)
-{
-        for (OptionKey key = 0; key < OPTION_MAX; key++)
-                if (streq(options[key].name, s))
-                        return key;
-        return OPTION_INVALID;
-}
 
 /* D-Bus has made sure of UTF-8; here control characters go, the C1 set (U+0080 to U+009F) among them. */
 static bool has_control_character(const char *s)
@@ -119,79 +105,45 @@ static int option_set(OptionKey key, OptionValue value, const Manager *m, Switch
         }
 }
 
-/* The variant's value, where it has the type that the option takes. */
-static int value_read(sd_bus_message *message, OptionKey key, OptionValue *ret, sd_bus_error *error)
-{
-        const char type[] = { options[key].type, '\0' }, *contents;
-        char container;
-        int r;
+typedef struct OptionReader {
+        const Manager *manager;
+        SwitchOptions options;
+} OptionReader;
 
-        r = sd_bus_message_peek_type(message, &container, &contents);
-        if (r < 0)
-                return r;
-        if (container != SD_BUS_TYPE_VARIANT || !streq_ptr(contents, type))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' takes %s.",
-                                         options[key].name, options[key].takes);
-        r = sd_bus_message_enter_container(message, SD_BUS_TYPE_VARIANT, type);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read_basic(message, type[0], ret);
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(message);
-}
-
-static int option_read(sd_bus_message *message, const Manager *m, bool seen[OPTION_MAX], SwitchOptions *o,
-                       sd_bus_error *error)
+static int option_read(sd_bus_message *message, size_t key, void *userdata, sd_bus_error *error)
 {
+        OptionReader *reader = userdata;
         OptionValue value = {};
-        const char *name;
-        OptionKey key;
         int r;
 
-        r = sd_bus_message_read(message, "s", &name);
+        r = sd_bus_message_read_basic(message, options[key].type[0], &value);
         if (r < 0)
                 return r;
-        key = option_from_string(name);
-        if (key < 0)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "There is no option '%s'; known are " OPTIONS_KNOWN ".", bus_word_show(name));
-        if (seen[key])
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "The option '%s' was given twice.", name);
-        seen[key] = true;
-
-        r = value_read(message, key, &value, error);
-        if (r < 0)
-                return r;
-        return option_set(key, value, m, o, error);
+        return option_set((OptionKey) key, value, reader->manager, &reader->options, error);
 }
 
 int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *ret, sd_bus_error *error)
 {
-        SwitchOptions o = {
-                .on_undrained = ON_UNDRAINED_INVALID, .hold_at = HOLD_AT_NONE, .reason = "", .requester = ""
+        static const BusKeys keys = {
+                .what = "option",
+                .known = "on-undrained, hold-at, when-allowed, automatic, batch and reason",
+                .keys = options,
+                .n_keys = OPTION_MAX,
+                .read_value = option_read,
         };
-        bool seen[OPTION_MAX] = { false };
+        OptionReader reader = {
+                .manager = m,
+                .options = { .on_undrained = ON_UNDRAINED_INVALID,
+                             .hold_at = HOLD_AT_NONE,
+                             .reason = "",
+                             .requester = "" },
+        };
         int r;
 
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        r = bus_keys_read(message, &keys, &reader, error);
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = option_read(message, m, seen, &o, error);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        r = sd_bus_message_exit_container(message);
-        if (r < 0)
-                return r;
-
-        *ret = o;
+        *ret = reader.options;
         return 0;
 }
 

@@ -15,9 +15,8 @@ bool bus_reason_is_valid(const char *s) _pure_;
 #define BUS_WORD_SHOWN_MAX 64u
 const char *bus_word_show(const char *s) _pure_;
 
-/* Reads the a{sv} of SwitchToLocal() and SwitchToCloud(). Strict: a key that is not known, comes twice, or has a value
- * of another type or range is an InvalidArgs that names it, so that a misspelt option never passes for the default. The
- * strings belong to the message. */
+/* Reads the a{sv} of SwitchToLocal() and SwitchToCloud(), as strictly as bus_keys_read(). The strings belong to the
+ * message. */
 int bus_options_read(sd_bus_message *message, const Manager *m, SwitchOptions *ret, sd_bus_error *error) _must_check_;
 
 /* The same, and forgets them: a bus_arguments_t. */

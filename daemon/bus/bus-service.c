@@ -5,9 +5,42 @@
 
 /* ---- what has changed, told once per round of the event loop ---- */
 
+static void note_change(BusBot *bb)
+{
+        BusService *s = bb->service;
+
+        if (bb->changed)
+                return;
+        bb->changed = true;
+        bb->changed_previous = s->changed_last;
+        bb->changed_next = NULL;
+        if (s->changed_last)
+                s->changed_last->changed_next = bb;
+        else
+                s->changed = bb;
+        s->changed_last = bb;
+}
+
+static void forget_change(BusBot *bb)
+{
+        BusService *s = bb->service;
+
+        if (!bb->changed)
+                return;
+        bb->changed = false;
+        if (bb->changed_previous)
+                bb->changed_previous->changed_next = bb->changed_next;
+        else
+                s->changed = bb->changed_next;
+        if (bb->changed_next)
+                bb->changed_next->changed_previous = bb->changed_previous;
+        else
+                s->changed_last = bb->changed_previous;
+}
+
 static void publish_bot(BusBot *bb)
 {
-        bb->changed = false;
+        forget_change(bb);
         if (bot_job_running(bb->bot))
                 (void) bus_job_add(bb, bot_job(bb->bot)->id);
         /* What cannot be told for want of memory is told with the next change; reading is right at any time. */
@@ -19,12 +52,8 @@ static int on_publish(sd_event_source *source, void *userdata)
 {
         BusService *s = userdata;
 
-        for (size_t i = 0; i < manager_n_bots(s->manager); i++) {
-                BusBot *bb = bot_observer_data(manager_bot(s->manager, i));
-
-                if (bb && bb->changed)
-                        publish_bot(bb);
-        }
+        while (s->changed)
+                publish_bot(s->changed);
         (void) bus_object_publish(&s->object);
         return 0;
 }
@@ -41,7 +70,7 @@ static void on_bot_changed(Bot *b, void *userdata)
         BusBot *bb = bot_observer_data(b);
 
         if (bb)
-                bb->changed = true;
+                note_change(bb);
         publish_later(userdata);
 }
 
@@ -75,6 +104,7 @@ static void on_bot_removed(Bot *b, void *userdata)
         bus_bot_drop_checks(&s->calls, b);
         bus_switch_forget_bot(s, b);
         if (bb) {
+                forget_change(bb);
                 bus_object_remove(&bb->job_object);
                 bus_object_remove(&bb->object);
                 bot_set_observer_data(b, NULL);
@@ -229,10 +259,10 @@ int bus_service_new(BusService **ret, sd_bus *bus, Manager *m)
         r = bus_metrics_set_up(s);
         if (r < 0)
                 return r;
-
-        r = sd_bus_add_object_manager(bus, &s->object_manager_slot, BUS_PATH);
+        r = bus_objects_set_up(s);
         if (r < 0)
                 return r;
+
         r = sd_bus_add_fallback_vtable(bus, &s->bots_slot, BUS_PATH "/bot", BUS_BOT_INTERFACE, bus_bot_vtable, find_bot,
                                        s);
         if (r < 0)
@@ -274,6 +304,7 @@ BusService *bus_service_free(BusService *s)
                 bus_call_free(s->calls.first);
         bus_queue_done(&s->calls.queue);
         bus_metrics_done(s);
+        bus_objects_done(s);
         if (s->observer.userdata) {
                 manager_set_observer(s->manager, NULL);
                 for (size_t i = 0; i < manager_n_bots(s->manager); i++)
@@ -284,7 +315,6 @@ BusService *bus_service_free(BusService *s)
         sd_bus_slot_unref(s->name_slot);
         sd_bus_slot_unref(s->bot_paths_slot);
         sd_bus_slot_unref(s->bots_slot);
-        sd_bus_slot_unref(s->object_manager_slot);
         sd_event_source_disable_unref(s->publish_source);
         sd_event_source_disable_unref(s->answer_source);
         sd_bus_unref(s->bus);

@@ -242,6 +242,12 @@ static int call_with_agent(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bu
         return r;
 }
 
+bool ctl_may_be_asked(const Ctl *c)
+{
+        /* Who we are on another host, only that host knows. */
+        return (geteuid() != 0 || c->host) && !c->no_ask_password;
+}
+
 int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error, sd_bus_message **ret)
 {
         int r;
@@ -249,8 +255,7 @@ int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_erro
         r = sd_bus_message_set_allow_interactive_authorization(m, !c->no_ask_password);
         if (r < 0)
                 return r;
-        /* Who we are on another host, only that host knows. */
-        if ((geteuid() == 0 && !c->host) || c->no_ask_password)
+        if (!ctl_may_be_asked(c))
                 return sd_bus_call(c->bus, m, timeout_usec, error, ret);
         timeout_usec = MAX(timeout_usec, PASSWORD_TIMEOUT_USEC);
         agent_open(c);
@@ -279,7 +284,17 @@ int ctl_call(Ctl *c, const char *path, const char *interface, const char *member
 
 int ctl_job_update(CtlJob *job, sd_bus_message *m)
 {
+        uint64_t number = 0;
+
+        if (sd_bus_message_get_cookie(m, &number) >= 0 && number < job->as_of)
+                return 0;
+        job->as_of = number;
         return dict_read(m, job_fields, job);
+}
+
+const char *ctl_job_holds_before(const CtlJob *job)
+{
+        return streq_ptr(job->phase, "drain") ? "stop-workers" : "log-out";
 }
 
 int ctl_job_read(Ctl *c, CtlJob *job)
@@ -351,7 +366,7 @@ static int read_job(CtlState *s, sd_bus_message *m)
         if (r < 0)
                 return r;
         s->n_jobs++;
-        return dict_read(m, job_fields, s->jobs + s->n_jobs - 1);
+        return ctl_job_update(s->jobs + s->n_jobs - 1, m);
 }
 
 static int read_interfaces(CtlState *s, sd_bus_message *m)
@@ -488,21 +503,6 @@ static CtlExit unreachable(const char *before, const char *between, const char *
         return ctl_error(CTL_UNREACHABLE, "%s%stgswitchd does not answer (%s); %s 'systemctl%s%s %s tgswitchd'%s.",
                          before, between, why, missing ? "start it with" : "see", called_host ? " -H " : "",
                          called_host ?: "", missing ? "start" : "status", missing ? ", which needs root" : "");
-}
-
-int ctl_add_signal(sd_event *event, int signal_number, sd_event_signal_handler_t handler, void *userdata)
-{
-        sd_event_source *source;
-        int r;
-
-        r = sd_event_add_signal(event, &source, signal_number, handler, userdata);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
-        if (r >= 0)
-                r = sd_event_source_set_floating(source, true);
-        sd_event_source_unref(source);
-        return r;
 }
 
 /* Many sentences of the daemon begin with the bot. */

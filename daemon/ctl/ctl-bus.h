@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <systemd/sd-event.h>
-
 #include "ctl/ctl.h"
 
 /* org.tgswitch1 from the outside: its objects read into plain structures. */
@@ -24,6 +22,7 @@ typedef struct CtlJob {
         usec_t not_before_usec; /* of a queued one; 0: not known */
         uint64_t drained, spooled, handed_over;
         usec_t blind_usec, downtime_usec;
+        uint64_t as_of; /* number of the message that told this, among those of its sender; 0: none did */
 } CtlJob;
 
 typedef struct CtlBot {
@@ -56,6 +55,8 @@ CtlExit ctl_connect(Ctl *c) _must_check_;
  * of the bus that arrive meanwhile may be dispatched before this returns. */
 int ctl_call_message(Ctl *c, sd_bus_message *m, usec_t timeout_usec, sd_bus_error *error,
                      sd_bus_message **ret) _must_check_;
+/* Whether somebody may be asked for a password during such a call. */
+bool ctl_may_be_asked(const Ctl *c);
 /* The same with the arguments of sd_bus_call_method(); `ret` may be NULL. */
 int ctl_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_error *error,
              sd_bus_message **ret, const char *types, ...) _must_check_;
@@ -83,14 +84,13 @@ CtlExit ctl_state_select(CtlState *s, char *const *patterns) _must_check_;
 CtlExit ctl_begin(Ctl *c, CtlState *s) _must_check_;
 
 void ctl_job_done(CtlJob *job);
-/* Reads an a{sv} of the Job interface over what is there. */
+/* Reads an a{sv} of the Job interface over what is there, where it is no older than that: an answer overtakes signals
+ * that arrived before it. */
 int ctl_job_update(CtlJob *job, sd_bus_message *m) _must_check_;
+/* The phase that a job which holds has come to, and does not begin. */
+const char *ctl_job_holds_before(const CtlJob *job) _pure_;
 /* By its id. -ENOENT: it has ended, -EHOSTUNREACH: nobody answers. */
 int ctl_job_read(Ctl *c, CtlJob *job) _must_check_;
-
-/* For a loop that the bus is attached to. Signals come first: Ctrl-C ends an ssh of --host as well, and then it is not
- * the connection that has failed. The source goes with the loop; the signal is blocked before. */
-int ctl_add_signal(sd_event *event, int signal_number, sd_event_signal_handler_t handler, void *userdata) _must_check_;
 
 /* The exit status for a failed call. */
 CtlExit ctl_exit_of(int r, const sd_bus_error *error);

@@ -105,6 +105,11 @@ const char *show_place(const char *seat)
                                           : "another server";
 }
 
+const char *show_server(const char *state)
+{
+        return streq_ptr(state, "other") ? "not known yet, systemd has not told" : state ?: "";
+}
+
 /* ---- text ---- */
 
 static const char *const styles[STYLE_MAX] = {

@@ -28,6 +28,9 @@ char *show_window(char buffer[static SHOW_SIZE], const char *seat, usec_t allowe
 /* A seat as it stands in a sentence: "the cloud", "the local server". */
 const char *show_place(const char *seat);
 
+/* LocalServerState of org.tgswitch1(5) as it stands in a sentence: as it is, but for the one that is no state. */
+const char *show_server(const char *state);
+
 typedef enum Style {
         STYLE_PLAIN,
         STYLE_BOLD,

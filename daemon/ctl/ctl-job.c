@@ -26,7 +26,7 @@ static CtlExit add_job(const Ctl *c, Watch *w, CtlState *s, uint32_t id)
         const CtlJob *job = ctl_state_job(s, id);
 
         if (job)
-                return watch_add(w, id, job->bot ?: "");
+                return watch_add(w, id, job->bot ?: "", job->target ?: "");
         for (size_t i = 0; i < s->n_bots; i++)
                 if (s->bots[i].last_job.id == id)
                         return watch_add_ended(w, s->bots + i);

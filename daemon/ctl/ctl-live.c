@@ -10,6 +10,8 @@
 
 /* Of a terminal that does not know its own size. */
 #define COLUMNS_UNKNOWN 80
+/* No terminal has room for more; with a thousand bots the rest would be composed for nothing at each of their steps. */
+#define TEXT_MAX 2048
 
 /* ---- the terminal ---- */
 
@@ -81,7 +83,9 @@ void live_show(LiveLine *l, char *text)
 
 static bool is_waiting(const CtlJob *job)
 {
-        return job->holding || streq_ptr(job->phase, "queued");
+        bool expected = job->id == 0 && !job->phase;
+
+        return expected || job->holding || streq_ptr(job->phase, "queued");
 }
 
 LiveCounts live_count(const LiveJob *jobs, size_t n_jobs)
@@ -149,7 +153,7 @@ char *live_text(const LiveJob *jobs, size_t n_jobs, const char *program, usec_t 
         }
         /* those that wait may have to go, where there is no room for all */
         for (int waiting = 0; waiting <= 1; waiting++)
-                for (size_t i = 0; i < n_jobs; i++) {
+                for (size_t i = 0; i < n_jobs && ftell(f) < TEXT_MAX; i++) {
                         if (jobs[i].job->result || is_waiting(jobs[i].job) != waiting)
                                 continue;
                         fputs(between, f);

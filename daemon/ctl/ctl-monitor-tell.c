@@ -275,7 +275,8 @@ static void tell_holding(const Ctl *c, const CtlJob *job)
                 ctl_json_add(o, "holding", json_object_new_boolean(job->holding));
                 event_print(o);
         } else if (job->holding) {
-                say(c, job->bot, "holds: '%s proceed %" PRIu32 "' lets it go on", ctl_program(c), job->id);
+                say(c, job->bot, "holds before %s: '%s proceed %" PRIu32 "' lets it go on", ctl_job_holds_before(job),
+                    ctl_program(c), job->id);
         } else {
                 say(c, job->bot, "holds: no longer");
         }
@@ -332,7 +333,7 @@ void tell_server(const Ctl *c, const char *state)
         json_object *o;
 
         if (!c->json) {
-                say(c, "-", "local server: %s", state);
+                say(c, "-", "local server: %s", show_server(state));
                 return;
         }
         o = event_new("local-server", NULL);

@@ -8,6 +8,7 @@
 #include "base/strv.h"
 #include "ctl/ctl-bus.h"
 #include "ctl/ctl-clock.h"
+#include "ctl/ctl-listen.h"
 #include "ctl/ctl-monitor-tell.h"
 
 /* Every change, as it comes. The daemon's objects are kept as they are, and beside each what was told of it last: what
@@ -328,31 +329,16 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *si, vo
 
 static int listen_to_bus(Monitor *m)
 {
-        sd_bus *bus = m->ctl->bus;
-        int r;
+        static const CtlMatch matches[] = {
+                { MATCH_DISCONNECTED, on_disconnected },
+                { MATCH_MANAGER("JobNew"), on_job_new },
+                { MATCH_MANAGER("JobRemoved"), on_job_removed },
+                { MATCH_PROPERTIES(BUS_PATH), on_properties },
+                { MATCH_OBJECTS, on_objects },
+                { MATCH_OWNER, on_owner },
+        };
 
-        if ((r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local",
-                                     "Disconnected", on_disconnected, m)) < 0 ||
-            (r = sd_bus_match_signal(bus, NULL, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "JobNew", on_job_new, m)) <
-                            0 ||
-            (r = sd_bus_match_signal(bus, NULL, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "JobRemoved", on_job_removed,
-                                     m)) < 0)
-                return r;
-        r = sd_bus_add_match(bus, NULL,
-                             "type='signal',sender='" BUS_NAME "',path_namespace='" BUS_PATH "',"
-                             "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
-                             on_properties, m);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_match(bus, NULL,
-                             "type='signal',sender='" BUS_NAME "',interface='org.freedesktop.DBus.ObjectManager'",
-                             on_objects, m);
-        if (r < 0)
-                return r;
-        return sd_bus_add_match(bus, NULL,
-                                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-                                "member='NameOwnerChanged',arg0='" BUS_NAME "'",
-                                on_owner, m);
+        return ctl_listen(m->ctl->bus, matches, ELEMENTSOF(matches), m);
 }
 
 static int set_up(Monitor *m)

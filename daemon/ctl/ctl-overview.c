@@ -50,8 +50,9 @@ static void describe_job(char *text, size_t size, const CtlJob *job, usec_t now_
                 (void) snprintf(text, size, "job %" PRIu32 " to %s: queued, %s", job->id, show_place(job->target),
                                 show_not_before(time, job->not_before_usec, now_usec));
         else
-                (void) snprintf(text, size, "job %" PRIu32 " to %s: %s%s for %s", job->id, show_place(job->target),
-                                job->phase ?: "", job->holding ? ", holding" : "",
+                (void) snprintf(text, size, "job %" PRIu32 " to %s: %s%s%s for %s", job->id, show_place(job->target),
+                                job->phase ?: "", job->holding ? ", holding before " : "",
+                                job->holding ? ctl_job_holds_before(job) : "",
                                 show_span(time, usec_sub(now_usec, job->phase_started_usec)));
 }
 

@@ -191,8 +191,9 @@ static void print_job(Ctl *c, const CtlJob *job, usec_t now_usec)
 {
         char when[SHOW_SIZE], ago[SHOW_SIZE], text[256];
 
-        (void) snprintf(text, sizeof(text), "%" PRIu32 " to %.16s: %.32s%s since %.32s (%.32s)", job->id,
-                        job->target ?: "", job->phase ?: "", job->holding ? ", holding" : "",
+        (void) snprintf(text, sizeof(text), "%" PRIu32 " to %.16s: %.32s%s%s since %.32s (%.32s)", job->id,
+                        job->target ?: "", job->phase ?: "", job->holding ? ", holding before " : "",
+                        job->holding ? ctl_job_holds_before(job) : "",
                         show_clock(when, job->phase_started_usec, now_usec),
                         show_span(ago, usec_sub(now_usec, job->phase_started_usec)));
         print_line(c, "job", STYLE_BOLD, text);
@@ -324,8 +325,8 @@ CtlExit verb_status(Ctl *c)
                 n_cloud += is(s.bots[i].seat, "cloud");
                 n_local += is(s.bots[i].seat, "local");
         }
-        printf("Local server: %s. Bots: %zu on the cloud, %zu local, %zu elsewhere. Jobs: %zu.\n", s.server_state ?: "",
-               n_cloud, n_local, s.n_bots - n_cloud - n_local, s.n_jobs);
+        printf("Local server: %s. Bots: %zu on the cloud, %zu local, %zu elsewhere. Jobs: %zu.\n",
+               show_server(s.server_state), n_cloud, n_local, s.n_bots - n_cloud - n_local, s.n_jobs);
         if (c->brief) {
                 overview_print(c, &s);
                 return CTL_OK;

@@ -208,6 +208,15 @@ static bool is_link(int directory, const char *name)
         return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
+/* Whether what was there before could be kept under that name, and brought back: nothing but an older one stands there.
+ */
+static bool can_keep(int directory, const char *previous)
+{
+        struct stat st;
+
+        return fstatat(directory, previous, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode);
+}
+
 /* What cannot be read or understood is no token: it is about to be replaced. */
 static BotToken *read_token(const TokenStore *s, TokenForm form)
 {
@@ -252,6 +261,11 @@ CtlExit token_store_open(TokenStore *s, const char *root, const char *bot)
                                          "%s/%s/%s is a symbolic link: store the token where it leads to, and run "
                                          "'systemctl restart tgswitchd'. Nothing was changed.",
                                          root, directories[f], bot);
+                if (!can_keep(s->directories[f], beside(previous, s, BESIDE_PREVIOUS)))
+                        return ctl_error(CTL_FAILED,
+                                         "%s/%s/%s is no file, and the token before would be kept under that name to "
+                                         "be put back: move it away. Nothing was changed.",
+                                         root, directories[f], previous);
                 if (is_there(s->directories[f], bot))
                         s->form = f;
                 if (is_there(s->directories[f], beside(previous, s, BESIDE_PREVIOUS)))
@@ -313,10 +327,12 @@ static CtlExit render(const TokenStore *s, const BotToken *token, TokenForm form
 static int keep_beside(const TokenStore *s, int directory)
 {
         char previous[64];
+        int r;
 
-        if (linkat(directory, s->bot, directory, beside(previous, s, BESIDE_PREVIOUS), 0) < 0)
-                return errno == EEXIST || errno == ENOENT ? 0 : -errno;
-        return 1;
+        if (linkat(directory, s->bot, directory, beside(previous, s, BESIDE_PREVIOUS), 0) >= 0)
+                return 1;
+        r = -errno;
+        return r == -ENOENT || (r == -EEXIST && can_keep(directory, previous)) ? 0 : r;
 }
 
 static int sync_directory(int directory)

@@ -40,8 +40,8 @@ typedef struct TokenStore {
         bool touched;                    /* by token_store(), and not brought back where that failed */
 } TokenStore;
 
-/* Looks at what is there, for root. Refuses symbolic links: somebody else looks after what they lead to. To be closed
- * in any case. */
+/* Looks at what is there, for root. Refuses symbolic links, since somebody else looks after what they lead to, and what
+ * stands where a token before would be kept. To be closed in any case. */
 CtlExit token_store_open(TokenStore *s, const char *root, const char *bot) _must_check_;
 void token_store_close(TokenStore *s);
 

@@ -26,15 +26,17 @@ void show_phase_end(WatchShow *s, const CtlJob *job, const char *phase, usec_t t
 
 void show_waiting(WatchShow *s, WatchItem *i)
 {
-        bool news = !isempty(i->job.error) && !streq_ptr(i->job.error, i->shown_error);
+        bool turn = streq_ptr(i->job.phase, "queued") && i->job.not_before_usec == 0; /* of many: they are counted */
+        bool news = !isempty(i->job.error) && !streq_ptr(i->job.error, i->shown_error) && !(turn && s->many);
         const char *program = ctl_program(s->ctl);
 
         if (s->ctl->json)
                 return;
         if (i->job.holding && !i->shown_holding) {
                 print_name(s, &i->job);
-                printf("holds; '%s proceed %" PRIu32 "' lets it go on, '%s cancel %" PRIu32 "' puts everything back\n",
-                       program, i->job.id, program, i->job.id);
+                printf("holds before %s; '%s proceed %" PRIu32 "' lets it go on, '%s cancel %" PRIu32
+                       "' puts everything back\n",
+                       ctl_job_holds_before(&i->job), program, i->job.id, program, i->job.id);
         }
         i->shown_holding = i->job.holding;
         if (news) {

@@ -17,6 +17,7 @@ typedef struct WatchShow {
         const Ctl *ctl;
         LiveLine live;
         int name_width; /* of the longest name among the bots */
+        bool many;      /* more than one */
 } WatchShow;
 
 void show_begin(WatchShow *s, WatchItem *i);

@@ -5,11 +5,14 @@
 
 #include "ctl/ctl-clock.h"
 #include "ctl/ctl-json.h"
+#include "ctl/ctl-listen.h"
 #include "ctl/ctl-watch-show.h"
 #include "ctl/ctl-watch.h"
 
 /* So long after a daemon that is there did not answer it is asked again. */
 #define RESUME_AGAIN_USEC USEC_PER_SEC
+/* For an answer that comes when all jobs of a call are on record. */
+#define BEGIN_TIMEOUT_USEC (5 * USEC_PER_MIN)
 
 /* A job that ended before it was added: its bot's call was still to be answered. */
 typedef struct WatchEnd {
@@ -27,6 +30,7 @@ struct Watch {
         WatchEnd *ends;
         size_t n_ends;
         WatchShow show;
+        bool asking;   /* for jobs: what is missing is no job that has gone */
         bool finished; /* sd_event_exit() would close the bus, which is needed for the results */
         int signal;    /* that detached us; 0: none */
         bool lost;     /* the bus has gone */
@@ -44,8 +48,17 @@ static void maybe_finish(Watch *w)
 
 static WatchItem *find_item(Watch *w, uint32_t id)
 {
-        for (size_t i = 0; i < w->n_items; i++)
+        for (size_t i = 0; i < w->n_items && id > 0; i++)
                 if (w->items[i].job.id == id && !w->items[i].job.result)
+                        return w->items + i;
+        return NULL;
+}
+
+/* One that was asked for, and has no number yet. */
+static WatchItem *find_expected(Watch *w, const char *bot)
+{
+        for (size_t i = 0; i < w->n_items; i++)
+                if (w->items[i].job.id == 0 && streq(w->items[i].job.bot, bot))
                         return w->items + i;
         return NULL;
 }
@@ -180,23 +193,38 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_e
         return 0;
 }
 
-/* Brings one item up to date with what the restarted daemon has read from its records. */
-static void item_resume(Watch *w, WatchItem *i, CtlState *s)
+/* Moves a running job out of what was read. False: there is none of this number. */
+static bool take_job(CtlState *s, uint32_t id, CtlJob *ret)
+{
+        for (size_t i = 0; i < s->n_jobs; i++)
+                if (s->jobs[i].id == id) {
+                        *ret = s->jobs[i];
+                        s->jobs[i] = (CtlJob){ 0 };
+                        return true;
+                }
+        return false;
+}
+
+/* Brings one item up to date with what the daemon has told of everything. One that it does not know has ended and may
+ * be about to be told; where the daemon is another one, nobody will. */
+static void item_catch_up(WatchItem *i, CtlState *s, bool another)
 {
         CtlBot *b = ctl_state_bot(s, i->job.bot);
+        CtlJob job;
 
         if (b)
                 item_take_windows(i, b);
-        if (ctl_state_job(s, i->job.id))
-                (void) !ctl_job_read(w->ctl, &i->job);
-        else if (b && b->last_job.id == i->job.id)
+        if (take_job(s, i->job.id, &job)) {
+                ctl_job_done(&i->job);
+                i->job = job;
+        } else if (b && b->last_job.id == i->job.id)
                 item_take_record(i, b);
-        else
+        else if (another)
                 item_end(i, "unknown");
 }
 
-/* Asks a daemon that came back what became of our jobs. */
-static void resume(Watch *w)
+/* Asks the daemon what has become of our jobs so far. */
+static void catch_up(Watch *w, bool another)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(ctl_state_done) CtlState s = { 0 };
@@ -208,17 +236,17 @@ static void resume(Watch *w)
                         abort();
                 return;
         }
-        for (size_t i = 0; i < w->n_items; i++)
-                if (!w->items[i].job.result) {
-                        item_resume(w, w->items + i, &s);
-                        tell_result(w, w->items + i);
-                }
+        for (size_t i = 0; i < w->n_items; i++) {
+                if (!w->items[i].job.result)
+                        item_catch_up(w->items + i, &s, another);
+                tell_result(w, w->items + i);
+        }
         maybe_finish(w);
 }
 
 static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        resume(userdata);
+        catch_up(userdata, true);
         return 0;
 }
 
@@ -227,7 +255,7 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         const char *new_owner;
         Watch *w = userdata;
 
-        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) < 0)
+        if (sd_bus_message_read(m, "sss", NULL, NULL, &new_owner) < 0 || w->asking)
                 return 0;
         if (isempty(new_owner)) {
                 (void) sd_event_source_set_enabled(w->again, SD_EVENT_OFF);
@@ -236,7 +264,7 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
                                  "tgswitchd has gone; waiting for it to come back. Its jobs go on by themselves.");
                 return 0;
         }
-        resume(w);
+        catch_up(w, true);
         return 0;
 }
 
@@ -275,32 +303,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int watch_listen(Watch *w)
 {
-        sd_bus *bus = w->ctl->bus;
-        int r;
+        static const CtlMatch matches[] = {
+                { MATCH_DISCONNECTED, on_disconnected },
+                { MATCH_MANAGER("JobRemoved"), on_job_removed },
+                { MATCH_PROPERTIES(BUS_PATH "/job"), on_properties },
+                { MATCH_PROPERTIES(BUS_PATH "/bot"), on_bot_properties },
+                { MATCH_OWNER, on_owner },
+        };
 
-        r = sd_bus_match_signal(bus, NULL, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local",
-                                "Disconnected", on_disconnected, w);
-        if (r < 0)
-                return r;
-        r = sd_bus_match_signal(bus, NULL, BUS_NAME, BUS_PATH, BUS_MANAGER_INTERFACE, "JobRemoved", on_job_removed, w);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_match(bus, NULL,
-                             "type='signal',sender='" BUS_NAME "',path_namespace='" BUS_PATH "/job',"
-                             "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
-                             on_properties, w);
-        if (r < 0)
-                return r;
-        r = sd_bus_add_match(bus, NULL,
-                             "type='signal',sender='" BUS_NAME "',path_namespace='" BUS_PATH "/bot',"
-                             "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
-                             on_bot_properties, w);
-        if (r < 0)
-                return r;
-        return sd_bus_add_match(bus, NULL,
-                                "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-                                "member='NameOwnerChanged',arg0='" BUS_NAME "'",
-                                on_owner, w);
+        return ctl_listen(w->ctl->bus, matches, ELEMENTSOF(matches), w);
 }
 
 static int watch_set_up(Watch *w)
@@ -387,29 +398,41 @@ static WatchItem *add_item(Watch *w, uint32_t id, const char *bot)
         if (!i->job.bot)
                 return NULL;
         w->n_items++;
+        w->show.many = w->n_items > 1;
         w->show.name_width = MAX(w->show.name_width, (int) strlen(bot));
         return i;
 }
 
-CtlExit watch_add(Watch *w, uint32_t id, const char *bot)
+CtlExit watch_expect(Watch *w, const char *bot)
 {
-        _cleanup_(ctl_bot_done) CtlBot b = { 0 };
-        WatchItem *i = add_item(w, id, bot);
-        int r;
+        return add_item(w, 0, bot) ? CTL_OK : ctl_oom();
+}
+
+void watch_drop(Watch *w, const char *bot)
+{
+        WatchItem *i = find_expected(w, bot), *end = w->items + w->n_items;
 
         if (!i)
+                return;
+        ctl_job_done(&i->job);
+        memmove(i, i + 1, (size_t) (end - i - 1) * sizeof(*i));
+        w->n_items--;
+}
+
+CtlExit watch_add(Watch *w, uint32_t id, const char *bot, const char *target)
+{
+        WatchItem *i = find_expected(w, bot) ?: add_item(w, id, bot);
+
+        if (!i || !(i->job.target = strdup(target)))
                 return ctl_oom();
+        i->job.id = id;
+        if (!w->ctl->json && !w->ctl->no_wait)
+                show_begin(&w->show, i);
         /* Gone already: then JobRemoved, which we listen for since before it began, was dispatched during its call, or
-         * is waiting in the queue. The same goes for what tells that the daemon is gone: the next one will be asked for
-         * the job. */
-        r = ctl_job_read(w->ctl, &i->job);
-        if (r < 0 && r != -ENOENT && r != -EHOSTUNREACH)
-                return ctl_call_failed(bot, r, NULL);
+         * is waiting in the queue. */
         for (size_t e = 0; e < w->n_ends && !i->job.result; e++)
                 if (w->ends[e].id == id)
                         item_end(i, w->ends[e].result);
-        if (w->show.live.on && ctl_bot_read(w->ctl, bot, &b) >= 0)
-                item_take_windows(i, &b);
         return CTL_OK;
 }
 
@@ -423,15 +446,76 @@ CtlExit watch_add_ended(Watch *w, CtlBot *b)
         return CTL_OK;
 }
 
+static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
+{
+        *(sd_bus_message **) userdata = sd_bus_message_ref(m);
+        return 1;
+}
+
+static int call_in_loop(Watch *w, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *answer = NULL;
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        int r;
+
+        r = sd_bus_call_async(w->ctl->bus, &slot, m, on_answer, &answer, BEGIN_TIMEOUT_USEC);
+        while (r >= 0 && !answer && !w->signal && !w->lost) {
+                show_now(&w->show, w->items, w->n_items);
+                r = sd_event_run(w->event, UINT64_MAX);
+        }
+        if (r >= 0 && !answer)
+                r = w->signal ? -ECANCELED : -ENOTCONN;
+        if (r < 0)
+                return sd_bus_error_set_errno(error, r);
+        if (sd_bus_message_is_method_error(answer, NULL)) {
+                (void) sd_bus_error_copy(error, sd_bus_message_get_error(answer));
+                return -sd_bus_message_get_errno(answer);
+        }
+        *ret = TAKE_PTR(answer);
+        return 0;
+}
+
+int watch_call(Watch *w, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret)
+{
+        int r;
+
+        /* The line would be written over the question. */
+        if (ctl_may_be_asked(w->ctl)) {
+                watch_hide(w);
+                return ctl_call_message(w->ctl, m, BEGIN_TIMEOUT_USEC, error, ret);
+        }
+        w->asking = true;
+        r = call_in_loop(w, m, error, ret);
+        w->asking = false;
+        return r;
+}
+
+void watch_catch_up(Watch *w)
+{
+        catch_up(w, false);
+}
+
+void watch_hide(Watch *w)
+{
+        live_hide(&w->show.live);
+}
+
+bool watch_is_detached(const Watch *w)
+{
+        return w->signal != 0;
+}
+
 CtlExit watch_run(Watch *w, int *ret_detached)
 {
         int r = 0;
 
-        for (size_t i = 0; i < w->n_items && !w->ctl->json; i++)
-                if (!w->items[i].job.result)
-                        show_begin(&w->show, w->items + i);
-        w->finished = w->lost;
-        maybe_finish(w); /* all of them may have ended before we came */
+        w->finished = w->lost || w->signal;
+        if (!w->finished) {
+                catch_up(w, false);
+                for (size_t i = 0; i < w->n_items; i++)
+                        show_waiting(&w->show, w->items + i);
+                maybe_finish(w); /* all of them may have ended before we came */
+        }
         while (!w->finished && r >= 0) {
                 show_now(&w->show, w->items, w->n_items);
                 r = sd_event_run(w->event, UINT64_MAX);

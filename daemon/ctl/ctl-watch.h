@@ -12,10 +12,22 @@ CtlExit watch_new(Watch **ret, Ctl *c) _must_check_;
 Watch *watch_free(Watch *w);
 DEFINE_CLEANUP(Watch *, watch_free);
 
-/* A job that was just begun, or is running. It may have ended meanwhile. */
-CtlExit watch_add(Watch *w, uint32_t id, const char *bot) _must_check_;
+/* A bot whose job is about to be asked for; until it gets one, or is dropped, it counts as one that waits. */
+CtlExit watch_expect(Watch *w, const char *bot) _must_check_;
+void watch_drop(Watch *w, const char *bot);
+/* A call by which jobs are begun; on a terminal it is shown meanwhile what becomes of the bots, unless somebody is
+ * asked for a password there. -ECANCELED: a signal has detached us before the answer came. */
+int watch_call(Watch *w, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret) _must_check_;
+/* Before anything else is printed. */
+void watch_hide(Watch *w);
+bool watch_is_detached(const Watch *w);
+
+/* A job that was just begun, or is running: of a bot that was expected, or of another. It may have ended meanwhile. */
+CtlExit watch_add(Watch *w, uint32_t id, const char *bot, const char *target) _must_check_;
 /* The last job of a bot, which has ended already; it is taken out of there. */
 CtlExit watch_add_ended(Watch *w, CtlBot *b) _must_check_;
+/* Asks what has become of them so far, as watch_run() does by itself. */
+void watch_catch_up(Watch *w);
 /* Says where to follow the jobs added so far, without waiting. */
 void watch_print_jobs(const Watch *w);
 

@@ -198,33 +198,10 @@ static void test_all_of_an_entry(void **state)
         sd_bus_message_unref(reply);
 }
 
-typedef struct Replies {
-        unsigned good, refused, other;
-} Replies;
-
-static int on_one(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Replies *r = userdata;
-
-        if (!sd_bus_message_is_method_error(m, NULL))
-                r->good++;
-        else if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_LIMITS_EXCEEDED) &&
-                 startswith(sd_bus_message_get_error(m)->message, "4 calls of your user wait for their answer already"))
-                r->refused++;
-        else
-                r->other++;
-        return 1;
-}
-
 static void ask(Fixture *f, sd_bus *from, Replies *replies, unsigned n)
 {
-        while (n-- > 0) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
-                                new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetHistory");
-
-                assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
-                assert_true(sd_bus_call_async(from, NULL, m, on_one, replies, 0) >= 0);
-        }
+        replies->bound = BUS_READS_USER_MAX;
+        ask_often(f, from, replies, n, BUS_MANAGER_INTERFACE, "GetHistory", "a{sv}");
 }
 
 /* A read takes its time, and a user who asks for many holds up the others; root is not refused. */
@@ -232,14 +209,8 @@ static void test_one_user_has_so_many(void **state)
 {
         Fixture *f = *state;
         Replies of_nobody = {}, of_root = {};
-        sd_bus *nobody;
+        sd_bus *nobody = connect_nobody(f);
 
-        assert_int_equal(seteuid(NOBODY), 0); /* the bus daemon goes by who connects */
-        nobody = connect_bus();
-        assert_true(sd_bus_attach_event(nobody, f->event, 0) >= 0);
-        while (sd_bus_is_ready(nobody) == 0)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-        assert_int_equal(seteuid(0), 0);
         fake_hold_history = true;
         ask(f, nobody, &of_nobody, 20);
         while (of_nobody.refused < 20 - BUS_READS_USER_MAX)
@@ -284,10 +255,6 @@ int main(void)
                 TEST(test_service_goes_meanwhile),
 #undef TEST
         };
-        int r;
 
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

@@ -76,33 +76,10 @@ static void test_no_memory(void **state)
 
 /* ---- many at a time ---- */
 
-typedef struct Replies {
-        unsigned good, refused, other;
-} Replies;
-
-static int on_one(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        Replies *r = userdata;
-
-        if (!sd_bus_message_is_method_error(m, NULL))
-                r->good++;
-        else if (sd_bus_message_is_method_error(m, SD_BUS_ERROR_LIMITS_EXCEEDED) &&
-                 streq(sd_bus_message_get_error(m)->message,
-                       "4 calls of your user wait for their answer already, so nothing was changed; try again later."))
-                r->refused++;
-        else
-                r->other++;
-        return 1;
-}
-
 static void ask(Fixture *f, sd_bus *from, Replies *replies, unsigned n)
 {
-        while (n-- > 0) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
-                                new_call(f, BUS_PATH, BUS_MANAGER_INTERFACE, "GetMetrics");
-
-                assert_true(sd_bus_call_async(from, NULL, m, on_one, replies, 0) >= 0);
-        }
+        replies->bound = BUS_READS_USER_MAX;
+        ask_often(f, from, replies, n, BUS_MANAGER_INTERFACE, "GetMetrics", "");
 }
 
 static size_t n_waiting(const Fixture *f)
@@ -112,20 +89,6 @@ static size_t n_waiting(const Fixture *f)
         for (const BusCall *c = f->service->calls.first; c; c = c->next)
                 n += c->awaits_metrics || c->takes_metrics;
         return n;
-}
-
-static sd_bus *connect_nobody(Fixture *f)
-{
-        sd_bus *bus;
-
-        assert_int_equal(seteuid(NOBODY), 0); /* the bus daemon goes by who connects */
-        bus = connect_bus();
-        assert_true(sd_bus_attach_event(bus, f->event, 0) >= 0);
-        /* It is connected when it has a name. */
-        while (sd_bus_is_ready(bus) == 0)
-                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
-        assert_int_equal(seteuid(0), 0);
-        return bus;
 }
 
 static void release_metrics(Fixture *f)
@@ -288,10 +251,6 @@ int main(void)
                 TEST(test_service_goes_meanwhile),
 #undef TEST
         };
-        int r;
 
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

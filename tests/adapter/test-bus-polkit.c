@@ -499,10 +499,6 @@ int main(void)
                 TEST(test_one_user_has_so_many_calls),
 #undef TEST
         };
-        int r;
 
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

@@ -419,10 +419,6 @@ int main(void)
                 TEST(test_jobs_of_one_call_are_a_batch),
 #undef TEST
         };
-        int r;
 
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

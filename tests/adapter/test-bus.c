@@ -574,13 +574,8 @@ int main(int argc, char *argv[])
                 TEST(test_service_goes_with_calls_under_way),
 #undef TEST
         };
-        int r;
 
         if (argc > 1 && streq(argv[1], "--serve"))
                 return fake_serve(fake_past_from_string(argv[2]));
-
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

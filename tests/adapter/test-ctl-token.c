@@ -476,6 +476,34 @@ static void test_failure_touches_nothing(void **state)
         assert_file(*state, "tokens/.shop.previous", OLD "\n");
 }
 
+/* Where a token would be kept stands something it could not be brought back from: nothing is begun. */
+static void test_cannot_be_kept(void **state)
+{
+        _cleanup_close_ int directory = open(*state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        TokenStore s;
+
+        scratch_write(*state, "tokens/shop", OLD "\n");
+        assert_int_equal(mkdirat(directory, "tokens.encrypted", 0700), 0);
+        for (int link = 0; link <= 1; link++) {
+                if (link)
+                        assert_int_equal(symlinkat("shop", directory, "tokens.encrypted/.shop.previous"), 0);
+                else
+                        assert_int_equal(mkdirat(directory, "tokens.encrypted/.shop.previous", 0700), 0);
+                assert_int_equal(token_store_open(&s, *state, "shop"), CTL_FAILED);
+                assert_said("tokens.encrypted/.shop.previous is no file, and the token before would be kept under that "
+                            "name to be put back: move it away. Nothing was changed.");
+                token_store_close(&s);
+                assert_int_equal(unlinkat(directory, "tokens.encrypted/.shop.previous", link ? 0 : AT_REMOVEDIR), 0);
+        }
+
+        /* Nor where it comes there in between. */
+        assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+        assert_int_equal(mkdirat(directory, "tokens/.shop.previous", 0700), 0);
+        assert_int_equal(token_remove(&s), -EEXIST);
+        token_store_close(&s);
+        assert_file(*state, "tokens/shop", OLD "\n");
+}
+
 /* Neither the other form nor what it was can be moved where it has to go: what is left is told. */
 static void test_cannot_be_put_back(void **state)
 {
@@ -484,8 +512,8 @@ static void test_cannot_be_put_back(void **state)
         TokenStore s;
 
         scratch_write(*state, "tokens.encrypted/shop", "sealed");
-        assert_int_equal(mkdirat(directory, "tokens.encrypted/.shop.previous", 0700), 0);
         assert_int_equal(token_store_open(&s, *state, "shop"), CTL_OK);
+        assert_int_equal(mkdirat(directory, "tokens.encrypted/.shop.previous", 0700), 0);
         assert_int_equal(token_store(&s, token, TOKEN_PLAIN), CTL_FAILED);
         assert_said("The token cannot be stored: Is a directory. See what is left in /etc/tgswitch/tokens.");
         token_store_close(&s);
@@ -531,6 +559,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_died_in_between, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_failure_touches_nothing, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_cannot_be_kept, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_cannot_be_put_back, set_up, tear_down),
                 cmocka_unit_test(test_no_core),
                 cmocka_unit_test(test_seal_names),

@@ -229,6 +229,9 @@ gives "a time that is to come" 2 'takes a time that is over'
 
 # ---- the way back ----
 
+fake ServerIsUnknown
+run
+gives "a server that systemd has not told of yet" 0 '^Local server: not known yet, systemd has not told\. Bots: '
 stop_daemon
 start_daemon
 run plan cloud 'done'
@@ -357,7 +360,7 @@ fake Advance s news
 fake Advance s news
 run
 gives "a move that holds is told" 0 \
-        $'drain, holding for .*\nNext: tgswitchctl proceed 3\n      news holds, as was asked for; this lets it go on'
+        $'drain, holding before stop-workers for .*\nNext: tgswitchctl proceed 3\n      news holds, as was asked for; this lets it go on'
 fake Fail ss news ""
 run wait 3
 gives "a move that failed without a word" 1 "news was not moved: see 'journalctl -u tgswitchd'"
@@ -400,6 +403,35 @@ await 'shop is at the local server'
 client_gives "and where any failed the status tells" 6
 check_equal "the jobs of one call are one batch" 'u 1' \
         "$(busctl --system call org.tgswitch1 /fake org.tgswitch1.Fake Batch s shop)"
+
+# None of them has an answer before all are on record, so that both have begun tells that one call had both in it.
+stop_daemon
+start_daemon
+fake HoldRecords b true
+exec {lines}< <(TERM=xterm exec env --default-signal=INT script -qfec \
+        "exec '$build/tgswitchctl' switch local news shop --yes" /dev/null </dev/null 2>&1)
+client=$!
+read -r -t 60 -d ';' -u "$lines" output
+errors='' status=0
+gives "what becomes of many is shown before the daemon has answered" 0 '0 done, 0 moving, 2 waiting, 0 failed'
+for bot in news shop; do
+        until [[ $(busctl --system get-property org.tgswitch1 "/org/tgswitch1/bot/$bot" org.tgswitch1.Bot Phase) == *check* ]]; do
+                kill -0 "$client" "$daemon" || break
+        done
+done
+check_equal "one call has begun both" '"check"' "$(busctl --system get-property org.tgswitch1 /org/tgswitch1/bot/shop \
+        org.tgswitch1.Bot Phase | cut -d ' ' -f 2)"
+pkill -INT -P "$client" tgswitchctl
+await "Detached before tgswitchd had answered for 2 bots: 'tgswitchctl status' tells which of them are being moved"
+check_equal "Ctrl-C does not wait for the answer either" 0 $?
+client_gives "with the status of the signal, where nobody has answered yet" 130
+kill_daemon
+start_daemon
+start_client switch local news shop --yes --hold-at=nowhere
+await "^The option 'hold-at' takes"
+check_equal "what is wrong with all of them is said once" 0 $?
+await '0 of 2 bots were moved; 2 refused'
+client_gives "and decides the status" 1
 
 # ---- some fail ----
 
@@ -521,10 +553,10 @@ stop_daemon
 start_daemon
 fake Auto b true
 start_client switch local shop --yes --hold-at=stop-workers
-await 'shop +holds; .tgswitchctl proceed 1. lets it go on'
+await 'shop +holds before stop-workers; .tgswitchctl proceed 1. lets it go on'
 check_equal "a held job says how to go on" 0 $?
 run status shop
-gives "status shows that it holds" 0 'drain, holding.*tgswitchctl proceed 1'
+gives "status shows that it holds" 0 'drain, holding before stop-workers since.*tgswitchctl proceed 1'
 kill -INT "$client"
 await "Detached. Job 1 of shop goes on; follow it with 'tgswitchctl wait 1'"
 check_equal "Ctrl-C detaches and names the job" 0 $?
@@ -598,6 +630,16 @@ kill_daemon
 await 'shop: tgswitchd went away before it answered.*Give the same command again'
 check_equal "a switch is not taken for begun before its record is written" 0 $?
 client_gives "and has the status of no answer" 9
+start_daemon
+fake HoldRecords b true
+start_client switch local news shop --yes
+until [[ $(busctl --system get-property org.tgswitch1 /org/tgswitch1/bot/shop org.tgswitch1.Bot Phase) == *check* ]]; do
+        kill -0 "$daemon" || break
+done
+kill_daemon
+await '^tgswitchd went away before it answered, .*the bots are being moved.*it finds the jobs if there are any'
+check_equal "nor is one of many, and that is said once" 0 $?
+client_gives "which has the same status" 9
 start_daemon
 
 # ---- the bus goes ----

@@ -184,10 +184,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_level_and_target, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_only_root_writes, set_up, tear_down),
         };
-        int r;
 
-        bus_daemon_start(&daemon_);
-        r = cmocka_run_group_tests(tests, NULL, NULL);
-        bus_daemon_stop(&daemon_);
-        return r;
+        return run_on_a_bus(tests, ELEMENTSOF(tests));
 }

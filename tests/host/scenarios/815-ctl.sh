@@ -155,15 +155,15 @@ check "and its end" host_run tgswitchctl release shop
 
 run switch local shop --yes --no-wait --hold-at=log-out --reason="big files"
 gives "a move begins" 0 'Job 1 moves shop'
-check "monitor tells that it holds, and what to do" said text "shop +holds: 'tgswitchctl proceed 1' lets it go on"
+check "monitor tells that it holds, and what to do" said text "shop +holds before log-out: 'tgswitchctl proceed 1' lets it go on"
 run
-gives "without a verb the job is shown" 0 $'\n  shop  cloud       job 1 to the local server: [a-z-]+, holding for [0-9]'
+gives "without a verb the job is shown" 0 $'\n  shop  cloud       job 1 to the local server: spool, holding before log-out for [0-9]'
 goes_on "a job that holds" 'tgswitchctl proceed 1'
 check "the daemon is killed" daemon_kill
 check "monitor tells that" said text '-  +tgswitchd: has gone'
 check "and the next one" said text '-  +tgswitchd: is back'
 # The phases from stop-workers on are gone through again.
-check "and that the job holds again" said text "tgswitchd: is back" "holds: 'tgswitchctl proceed 1'"
+check "and that the job holds again" said text "tgswitchd: is back" "holds before log-out: 'tgswitchctl proceed 1'"
 # shellcheck disable=SC2086
 check "what was to be typed lets the job go on" host_run $next
 check "monitor follows it to its end" said text 'shop +job 1 done, after'
@@ -260,7 +260,7 @@ check_match "and that is said" "The connection to admin@other has ended \(.*\); 
 host_run kill -s CONT "$pid"
 
 follow far -H admin@other switch local news --yes --hold-at=log-out
-check "--host follows a job" said far "news +holds; 'tgswitchctl -H admin@other proceed [0-9]+' lets it go on"
+check "--host follows a job" said far "news +holds before [a-z-]+; 'tgswitchctl -H admin@other proceed [0-9]+' lets it go on"
 job=$(job_number news)
 host_run kill "$(<"/proc/$HOST_LEADER/root/run/ssh.pid")"
 ended "the connection ends" far 9

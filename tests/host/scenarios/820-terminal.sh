@@ -135,7 +135,7 @@ check_equal "the line at the bottom is gone" "" "$(grep -F 'shop: holds' <<<"$sc
 check_equal "the job is not" 1 "$(job_number shop)"
 terminal_run "tgswitchctl status shop"
 check_match "status has it" \
-        "job +1 to local: [a-z-]+, holding since.*next +it waits for 'tgswitchctl proceed 1'" "$screen"
+        "job +1 to local: spool, holding before log-out since.*next +it waits for 'tgswitchctl proceed 1'" "$screen"
 terminal_close
 
 # ---- a terminal that goes away ----
@@ -171,7 +171,7 @@ telegram DELETE /faults >/dev/null
 ends "the job is followed to its end" 0
 # Only this, and nothing that was written over.
 said="host# tgswitchctl wait 1${NEWLINE}shop +job 1 to the local server${NEWLINE}"
-said+="(shop +holds; 'tgswitchctl proceed 1' [^$NEWLINE]+$NEWLINE|shop +$OVER|shop +log-in +[A-Z][^$NEWLINE]+$NEWLINE|"
+said+="(shop +holds before log-out; 'tgswitchctl proceed 1' [^$NEWLINE]+$NEWLINE|shop +$OVER|shop +log-in +[A-Z][^$NEWLINE]+$NEWLINE|"
 said+="tgswitchd has gone; [^$NEWLINE]+$NEWLINE)+"
 said+="shop is at the local server: [^$NEWLINE]+; cloud not before [0-9: -]+ \(in [^$NEWLINE]+\)\.${NEWLINE}host#"
 check_match "what is left on the screen are lines of what has happened" "^$said\$" "$screen"
@@ -207,7 +207,7 @@ host_run tgswitchctl wait "$(job_number crowd_03)" >"$HOST_DISK/piped" 2>&1 </de
 follower=$!
 terminal_open 80 24 TERM=dumb
 terminal_begin "tgswitchctl wait $(job_number crowd_03)"
-shows "a dumb terminal tells what has to be told" "crowd_03 +holds; 'tgswitchctl proceed"
+shows "a dumb terminal tells what has to be told" "crowd_03 +holds before log-out; 'tgswitchctl proceed"
 host_run tgswitchctl proceed "$(job_number crowd_03)" >/dev/null
 ends "dumb" 0
 check_match "and what has ended" \

@@ -72,6 +72,20 @@ deny()
         host_run busctl --quiet call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig
 }
 
+# previous_stays NAME: the file in which the token before is kept is there and cannot be removed, nor moved: something is
+# mounted on it. previous_gone NAME: not any more.
+previous_stays()
+{
+        host_run touch "/etc/tgswitch/tokens/.$1.previous"
+        host_run mount --bind /etc/motd "/etc/tgswitch/tokens/.$1.previous"
+}
+
+previous_gone()
+{
+        host_run umount "/etc/tgswitch/tokens/.$1.previous"
+        host_run rm "/etc/tgswitch/tokens/.$1.previous"
+}
+
 # daemon_with [LINE…]: of a [Service] that is laid over tgswitchd's.
 daemon_with()
 {
@@ -296,8 +310,16 @@ telegram_fault "{\"bot\":${BOT_IDS[news]},\"role\":\"cloud\",\"method\":\"getMe\
 token=${BOT_TOKENS[news]}
 says "the server does not answer" 0 'news: whether the token is good is not known yet' set-token news --yes
 telegram DELETE /faults >/dev/null
-# Where the token before would be kept stands something that cannot give way.
-host_run mkdir /etc/tgswitch/tokens/.news.previous /etc/tgswitch/tokens/.fresh.previous
+# Where the token before would be kept stands something it could not be brought back from.
+host_run mkdir /etc/tgswitch/tokens/.news.previous
+refused "set-token: the one before could not be kept" 1 \
+        'tokens/\.news\.previous is no file, .* to be put back: move it away\. Nothing was changed' set-token news --yes
+refused "remove: the one before could not be kept" 1 'tokens/\.news\.previous is no file, .*: move it away' \
+        remove news --yes
+host_run rmdir /etc/tgswitch/tokens/.news.previous
+# Or a file that stays there, whatever is done: something is mounted on it.
+previous_stays news
+previous_stays fresh
 says "the one before cannot be removed" 1 \
         'The new token of news is stored, but the one before it cannot be removed \(.+\): remove .*/\.news\.previous' \
         set-token news --yes
@@ -305,7 +327,7 @@ token=$(canary_token "${BOT_IDS[news]}")
 says "the one before cannot be put back" 1 \
         'news: The cloud server does not accept.*The token before it cannot be put back \(.+\): it is in .*/\.news\.prev' \
         set-token news --yes
-host_run rmdir /etc/tgswitch/tokens/.news.previous
+previous_gone news
 says "a token that is dead, with --force" 0 'does not accept the token.*It is kept because of --force' \
         set-token news --force --yes
 token_put news
@@ -318,13 +340,13 @@ token=${BOT_TOKENS[fresh]}
 says "add: what is left beside it" 1 \
         'fresh is set up, but what is left beside its token cannot be removed \(.+\): remove' \
         add fresh --plain --worker=none --yes
-host_run rmdir /etc/tgswitch/tokens/.fresh.previous
+previous_gone fresh
 host_run mkdir /etc/tgswitch/tokens.encrypted/fresh
 refused "remove: a token that cannot be removed" 1 \
         'The token of fresh cannot be removed: .*Look at .*Not all could be put back' \
         remove fresh --yes
 host_run rmdir /etc/tgswitch/tokens.encrypted/fresh
-host_run mkdir /etc/tgswitch/tokens/.fresh.previous
+previous_stays fresh
 says "remove: what is left beside it" 1 'fresh is removed, but its token cannot be wiped out \(.+\): remove' \
         remove fresh --yes
 
