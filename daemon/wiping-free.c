@@ -35,6 +35,13 @@ void free(void *p)
         __atomic_load_n(&next, __ATOMIC_RELAXED)(p);
 }
 
+/* An eighth more, where it is not little: what grows piece by piece, as the lists of a thousand bots do, is not copied
+ * and wiped for each piece. */
+static size_t with_room_to_grow(size_t size)
+{
+        return size >= 1024 && size <= PTRDIFF_MAX ? size + size / 8 : size;
+}
+
 /* The C library's own would free the old block behind our back. */
 void *realloc(void *p, size_t size)
 {
@@ -52,7 +59,7 @@ void *realloc(void *p, size_t size)
                 explicit_bzero((char *) p + size, room - size);
                 return p;
         }
-        moved = malloc(size);
+        moved = malloc(size > room ? with_room_to_grow(size) : size);
         if (!moved)
                 return NULL;
         memcpy(moved, p, MIN(size, room));

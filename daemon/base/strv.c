@@ -36,12 +36,16 @@ bool strv_equal(char *const *a, char *const *b)
 int strv_extend(char ***l, const char *s)
 {
         _cleanup_free_ char *copy = strdup(s);
-        size_t n = strv_length(*l);
+        size_t n = strv_length(*l), room = 2;
         char **grown;
 
         if (!copy)
                 return -ENOMEM;
-        grown = reallocarray(*l, n + 2, sizeof(char *));
+        /* By doubling, so that a thousand names are not copied a thousand times: in between realloc() has nothing to
+         * do. */
+        while (room < n + 2)
+                room *= 2;
+        grown = reallocarray(*l, room, sizeof(char *));
         if (!grown)
                 return -ENOMEM;
         grown[n] = TAKE_PTR(copy);

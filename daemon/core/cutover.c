@@ -29,6 +29,7 @@
 #define END            CUTOVER_DO_JOB_END
 #define RELEASE        CUTOVER_DO_RELEASE_SERVER
 #define QUEUE          CUTOVER_DO_QUEUE
+#define TURN           CUTOVER_DO_TURN
 
 /* Laws that hold over these rows (tests/unit/test-cutover.c walks all sequences):
  *
@@ -38,7 +39,8 @@
  *     is unknown, nothing leads back (L1).
  *   - LOG_IN, the first request to the target, is entered with LOGGED_OUT noted, or after LOG_IN_ABANDONED, which no
  *     request leaves before it is on record what session is owed a logOut (L2).
- *   - CHECK is entered from QUEUED alone, and QUEUED is left for it when the target's window is over (L1).
+ *   - CHECK is entered from QUEUED, which is left for it when the target's window is over (L1), and again from what
+ *     follows it.
  *   - The gate is open only in states whose place is known (L4). */
 /* clang-format off */
 static const CutoverRow table[] = {
@@ -87,7 +89,7 @@ static const CutoverRow table[] = {
         ROW(CHECK,           SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server is not waited for"),
         ROW(CHECK,           RESTARTED,           CHECK,           CHECK,                   NONE,           "checks of another process prove nothing"),
 
-        ROW(DRAIN,           DRAINED,             STOP_WORKERS,    STOP,                    NONE,           "no worker may log the bot in again"),
+        ROW(DRAIN,           DRAINED,             READY,           TURN,                    NONE,           "so many bots at a time are between two servers"),
         ROW(DRAIN,           DRAINED_HOLD,        HOLD_DRAINED,    HOLD,                    NONE,           "the caller wants to say when"),
         ROW(DRAIN,           SOURCE_DEAD,         ABANDON,         STOP,                    NONE,           "a dead server is not waited for"),
         ROW(DRAIN,           DRAIN_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "the workers never stopped"),
@@ -95,11 +97,18 @@ static const CutoverRow table[] = {
         ROW(DRAIN,           WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
         ROW(DRAIN,           RESTARTED,           CHECK,           CHECK,                   NONE,           "checks of another process prove nothing"),
 
-        ROW(HOLD_DRAINED,    PROCEED_REQUESTED,   STOP_WORKERS,    STOP,                    NONE,           "the caller says so"),
+        ROW(HOLD_DRAINED,    PROCEED_REQUESTED,   READY,           TURN,                    NONE,           "the caller says so"),
         ROW(HOLD_DRAINED,    HOLD_TIMED_OUT,      SETTLED,         RELEASE | FAILED | END,  NONE,           "nobody said go in time"),
         ROW(HOLD_DRAINED,    CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "the workers never stopped"),
         ROW(HOLD_DRAINED,    WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
         ROW(HOLD_DRAINED,    RESTARTED,           CHECK,           CHECK,                   NONE,           "checks of another process prove nothing"),
+
+        ROW(READY,           ADMITTED,            STOP_WORKERS,    STOP,                    NONE,           "no worker may log the bot in again"),
+        ROW(READY,           ADMITTED_LATE,       CHECK,           CHECK,                   NONE,           "what was checked so long ago proves nothing"),
+        ROW(READY,           CALLED_OFF,          SETTLED,         RELEASE | FAILED | END,  NONE,           "the workers never stopped"),
+        ROW(READY,           CANCEL_REQUESTED,    SETTLED,         RELEASE | CANCELED | END, NONE,          "the workers never stopped"),
+        ROW(READY,           WRITE_FAILED,        SETTLED,         RELEASE | FAILED | END,  NONE,           "nothing irreversible without a record"),
+        ROW(READY,           RESTARTED,           CHECK,           CHECK,                   NONE,           "checks of another process prove nothing"),
 
         ROW(STOP_WORKERS,    WORKERS_STOPPED,     SPOOL,           SPOOL,                   NONE,           "what no worker took is taken by us"),
         ROW(STOP_WORKERS,    WORKERS_NOT_STOPPED, RESTORE_SOURCE,  FAILED | RESTORE_SOURCE, NONE,           "a running worker would log the bot in again"),
@@ -247,40 +256,42 @@ static const CutoverRow table[] = {
 #undef END
 #undef RELEASE
 #undef QUEUE
+#undef TURN
 
-#define FACTS(state, name, phase, place, gate, cancel, stale, needs) \
-        [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, stale, needs }
+#define FACTS(state, name, phase, place, gate, cancel, stale, recording) \
+        [CUTOVER_##state] = { name, phase, CUTOVER_AT_##place, gate, cancel, stale, CUTOVER_RECORD_##recording }
 
 /* clang-format off */
 static const CutoverFacts facts[CUTOVER_STATE_MAX] = {
-        /*    state             name                phase              place    gate   cancel stale  needs a record */
-        FACTS(SETTLED,          "settled",          "",                SEAT,    true,  false, false, false),
-        FACTS(QUEUED,           "queued",           "queued",          SEAT,    true,  true,  false, true),
-        FACTS(STALE_SPOOL,      "stale-spool",      "stale-session",   SEAT,    true,  true,  true,  true),
-        FACTS(STALE_LOG_OUT,    "stale-log-out",    "stale-session",   SEAT,    true,  true,  true,  true),
-        FACTS(STALE_HAND_OVER,  "stale-hand-over",  "stale-session",   SEAT,    true,  true,  false, false),
-        FACTS(CHECK,            "check",            "check",           SEAT,    true,  true,  false, true),
-        FACTS(DRAIN,            "drain",            "drain",           SEAT,    true,  true,  false, true),
-        FACTS(HOLD_DRAINED,     "hold-drained",     "drain",           SEAT,    true,  true,  false, true),
-        FACTS(STOP_WORKERS,     "stop-workers",     "stop-workers",    SEAT,    false, true,  false, true),
-        FACTS(SPOOL,            "spool",            "spool",           SEAT,    false, true,  false, true),
-        FACTS(HOLD_SPOOLED,     "hold-spooled",     "spool",           SEAT,    false, true,  false, true),
-        FACTS(LOG_OUT_WAIT,     "log-out-wait",     "log-out",         SEAT,    false, true,  false, true),
-        FACTS(ABANDON,          "abandon",          "stop-workers",    SEAT,    false, true,  false, true),
-        FACTS(LOG_OUT,          "log-out",          "log-out",         UNKNOWN, false, false, false, true),
-        FACTS(LOG_OUT_RECHECK,  "log-out-recheck",  "log-out",         UNKNOWN, false, false, false, false),
-        FACTS(LOG_OUT_UNKNOWN,  "log-out-unknown",  "log-out",         UNKNOWN, false, false, false, false),
-        FACTS(LOG_OUT_RESPOOL,  "log-out-respool",  "log-out",         UNKNOWN, false, false, false, false),
-        FACTS(LOG_OUT_REPEAT,   "log-out-repeat",   "log-out",         UNKNOWN, false, false, false, false),
-        FACTS(LOG_IN,           "log-in",           "log-in",          NONE,    false, false, false, false),
-        FACTS(TURN_BACK,        "turn-back",        "log-in",          NONE,    false, false, false, false),
-        FACTS(LOG_IN_ABANDONED, "log-in-abandoned", "log-in",          NONE,    false, false, false, true),
-        FACTS(RESTORE_WEBHOOK,  "restore-webhook",  "restore-webhook", TARGET,  false, false, false, false),
-        FACTS(PUBLISH,          "publish",          "publish",         TARGET,  false, false, false, false),
-        FACTS(START_WORKERS,    "start-workers",    "start-workers",   TARGET,  true,  false, false, false),
-        FACTS(CONFIRM,          "confirm",          "confirm",         TARGET,  true,  false, false, false),
-        FACTS(RESTORE_SOURCE,   "restore-source",   "roll-back",       SEAT,    false, false, false, false),
-        FACTS(RESTART_WORKERS,  "restart-workers",  "roll-back",       SEAT,    true,  false, false, false),
+        /*    state             name                phase              place    gate   cancel stale  record */
+        FACTS(SETTLED,          "settled",          "",                SEAT,    true,  false, false, FIRST),
+        FACTS(QUEUED,           "queued",           "queued",          SEAT,    true,  true,  false, NEEDED),
+        FACTS(STALE_SPOOL,      "stale-spool",      "stale-session",   SEAT,    true,  true,  true,  NEEDED),
+        FACTS(STALE_LOG_OUT,    "stale-log-out",    "stale-session",   SEAT,    true,  true,  true,  NEEDED),
+        FACTS(STALE_HAND_OVER,  "stale-hand-over",  "stale-session",   SEAT,    true,  true,  false, FIRST),
+        FACTS(CHECK,            "check",            "check",           SEAT,    true,  true,  false, NEEDED),
+        FACTS(DRAIN,            "drain",            "drain",           SEAT,    true,  true,  false, NEEDED),
+        FACTS(HOLD_DRAINED,     "hold-drained",     "drain",           SEAT,    true,  true,  false, NEEDED),
+        FACTS(READY,            "ready",            "drain",           SEAT,    true,  true,  false, NEEDED),
+        FACTS(STOP_WORKERS,     "stop-workers",     "stop-workers",    SEAT,    false, true,  false, NEEDED),
+        FACTS(SPOOL,            "spool",            "spool",           SEAT,    false, true,  false, NEEDED),
+        FACTS(HOLD_SPOOLED,     "hold-spooled",     "spool",           SEAT,    false, true,  false, NEEDED),
+        FACTS(LOG_OUT_WAIT,     "log-out-wait",     "log-out",         SEAT,    false, true,  false, NEEDED),
+        FACTS(ABANDON,          "abandon",          "stop-workers",    SEAT,    false, true,  false, NEEDED),
+        FACTS(LOG_OUT,          "log-out",          "log-out",         UNKNOWN, false, false, false, NEEDED),
+        FACTS(LOG_OUT_RECHECK,  "log-out-recheck",  "log-out",         UNKNOWN, false, false, false, FIRST),
+        FACTS(LOG_OUT_UNKNOWN,  "log-out-unknown",  "log-out",         UNKNOWN, false, false, false, FIRST),
+        FACTS(LOG_OUT_RESPOOL,  "log-out-respool",  "log-out",         UNKNOWN, false, false, false, FIRST),
+        FACTS(LOG_OUT_REPEAT,   "log-out-repeat",   "log-out",         UNKNOWN, false, false, false, FIRST),
+        FACTS(LOG_IN,           "log-in",           "log-in",          NONE,    false, false, false, BESIDE),
+        FACTS(TURN_BACK,        "turn-back",        "log-in",          NONE,    false, false, false, FIRST),
+        FACTS(LOG_IN_ABANDONED, "log-in-abandoned", "log-in",          NONE,    false, false, false, NEEDED),
+        FACTS(RESTORE_WEBHOOK,  "restore-webhook",  "restore-webhook", TARGET,  false, false, false, BESIDE),
+        FACTS(PUBLISH,          "publish",          "publish",         TARGET,  false, false, false, BESIDE),
+        FACTS(START_WORKERS,    "start-workers",    "start-workers",   TARGET,  true,  false, false, BESIDE),
+        FACTS(CONFIRM,          "confirm",          "confirm",         TARGET,  true,  false, false, FIRST),
+        FACTS(RESTORE_SOURCE,   "restore-source",   "roll-back",       SEAT,    false, false, false, FIRST),
+        FACTS(RESTART_WORKERS,  "restart-workers",  "roll-back",       SEAT,    true,  false, false, FIRST),
 };
 
 /* clang-format on */
@@ -368,6 +379,7 @@ const char *cutover_event_to_string(CutoverEvent event)
                 [CUTOVER_RESTARTED] = "restarted",
                 [CUTOVER_WRITE_FAILED] = "write-failed",
                 [CUTOVER_ADMITTED] = "admitted",
+                [CUTOVER_ADMITTED_LATE] = "admitted-late",
                 [CUTOVER_ADMITTED_STALE] = "admitted-stale",
                 [CUTOVER_ARRIVED] = "arrived",
                 [CUTOVER_CALLED_OFF] = "called-off",
@@ -413,10 +425,29 @@ const char *cutover_event_to_string(CutoverEvent event)
 const char *cutover_action_to_string(CutoverAction action)
 {
         static const char *const names[] = {
-                "job-begin",     "check",           "drain",   "hold",           "stop-workers",    "spool",
-                "log-out",       "repeat-log-out",  "log-in",  "restore-source", "restore-webhook", "publish",
-                "start-workers", "next-spool-part", "confirm", "retry-timer",    "release-server",  "job-done",
-                "job-failed",    "job-canceled",    "job-end", "queue",
+                "job-begin",
+                "check",
+                "drain",
+                "hold",
+                "stop-workers",
+                "spool",
+                "log-out",
+                "repeat-log-out",
+                "log-in",
+                "restore-source",
+                "restore-webhook",
+                "publish",
+                "start-workers",
+                "next-spool-part",
+                "confirm",
+                "retry-timer",
+                "release-server",
+                "job-done",
+                "job-failed",
+                "job-canceled",
+                "job-end",
+                "queue",
+                "turn",
         };
 
         static_assert(CUTOVER_ACTION_ALL == (1 << ELEMENTSOF(names)) - 1, "every action has a name");

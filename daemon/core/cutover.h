@@ -6,7 +6,7 @@
 
 /* The protocol that moves one bot from the server it is logged in at (the source) to the other (the target): one table
  * of states and events, values in and values out. It does not know which server is which, what time it is, or how
- * anything is done; manager/ feeds it and carries out what it says: step, write the record, then act.
+ * anything is done; manager/ feeds it and carries out what it says: step, write the record, act.
  *
  * Only a server of this host is ever declared dead (SOURCE_DEAD), and only the cloud is fallen back to. */
 
@@ -27,6 +27,7 @@ typedef enum CutoverState {
         CUTOVER_CHECK,
         CUTOVER_DRAIN,
         CUTOVER_HOLD_DRAINED, /* hold-at=stop-workers: waits for Proceed() with the workers running */
+        CUTOVER_READY,        /* waits with the workers running until it is its turn to stop them */
         CUTOVER_STOP_WORKERS,
         CUTOVER_SPOOL,
         CUTOVER_HOLD_SPOOLED, /* hold-at=log-out: waits for Proceed() with the workers stopped */
@@ -66,8 +67,9 @@ typedef enum CutoverEvent {
         CUTOVER_RESTARTED,    /* this process has just read the record; whatever was in flight is gone */
         CUTOVER_WRITE_FAILED, /* the record of this state is not on disk, its actions were not begun */
 
-        /* of a queued job */
+        /* of a job that waits */
         CUTOVER_ADMITTED,       /* the target's window is over, and it is its turn */
+        CUTOVER_ADMITTED_LATE,  /* it is its turn, and so long after the checks that they prove nothing any more */
         CUTOVER_ADMITTED_STALE, /* the server answers again that holds a stale session: that is ended first */
         CUTOVER_ARRIVED,        /* the bot is at the target already: the stale session was all there was to end */
         CUTOVER_CALLED_OFF,     /* the job is not to begin at all */
@@ -114,7 +116,7 @@ typedef enum CutoverEvent {
         CUTOVER_EVENT_INVALID = -EINVAL,
 } CutoverEvent;
 
-/* Carried out in this order, once the record is on disk. */
+/* Carried out in this order; whether the record comes first, the facts of the state say. */
 typedef enum CutoverAction {
         CUTOVER_DO_JOB_BEGIN = 1 << 0,
         CUTOVER_DO_CHECK = 1 << 1,
@@ -137,11 +139,12 @@ typedef enum CutoverAction {
         CUTOVER_DO_JOB_FAILED = 1 << 18,
         CUTOVER_DO_JOB_CANCELED = 1 << 19,
         CUTOVER_DO_JOB_END = 1 << 20, /* … and this one announces it and lets the job go */
-        CUTOVER_DO_QUEUE = 1 << 21,   /* wait for the turn */
-        CUTOVER_ACTION_ALL = (1 << 22) - 1,
+        CUTOVER_DO_QUEUE = 1 << 21,   /* wait until it may begin */
+        CUTOVER_DO_TURN = 1 << 22,    /* wait until it may go beyond what nobody notices */
+        CUTOVER_ACTION_ALL = (1 << 23) - 1,
 } CutoverAction;
 
-/* What a row says about the logOut, for the record: written with the state, before the actions. */
+/* What a row says about the logOut, for the record: written with the state. */
 typedef enum CutoverNote {
         CUTOVER_NOTE_NONE,
         CUTOVER_NOTE_MAY_BE_LOGGED_OUT, /* a logOut may be applied from now on: the window counts from here at least */
@@ -186,15 +189,22 @@ typedef enum CutoverPlace {
         CUTOVER_PLACE_INVALID = -EINVAL,
 } CutoverPlace;
 
+/* What becomes of the actions of a state while its record is on its way to the disk. */
+typedef enum CutoverRecording {
+        CUTOVER_RECORD_NEEDED, /* they wait for a record that is safely there, and do not begin without it */
+        CUTOVER_RECORD_FIRST,  /* they wait for the write; where it fails, that is reported and the way goes on */
+        CUTOVER_RECORD_BESIDE, /* the same, and they do not wait: a process that dies meanwhile goes on from the state
+                                * before, and does again what may be done twice */
+} CutoverRecording;
+
 typedef struct CutoverFacts {
         const char *name;  /* in the record and in the log */
         const char *phase; /* what the bus shows, in the words of the protocol; "" without a job */
         CutoverPlace place;
-        bool gate_open;    /* workers may be given the token and the endpoint of that place */
-        bool cancellable;  /* Cancel() puts everything back */
-        bool ends_stale;   /* requests go to the server that holds the stale session, besides those of the seat */
-        bool needs_record; /* its actions wait for a record that is safely on disk; elsewhere a failed write is reported
-                            * and the way goes on */
+        bool gate_open;   /* workers may be given the token and the endpoint of that place */
+        bool cancellable; /* Cancel() puts everything back */
+        bool ends_stale;  /* requests go to the server that holds the stale session, besides those of the seat */
+        CutoverRecording recording;
 } CutoverFacts;
 
 const CutoverFacts *cutover_facts(CutoverState state);

@@ -217,17 +217,20 @@ static int find_json(const char *bytes, size_t size, unsigned version, const cha
                      const char **ret_why)
 {
         const char *newline = memchr(bytes, '\n', MIN(size, RECORD_HEADER_MAX));
-        const char *json, *end;
         char header[RECORD_HEADER_MAX];
-        size_t header_size;
+        const char *json, *end;
+        size_t header_size, padding;
 
         if (!newline) {
                 *ret_why = "its first line is damaged";
                 return -EBADMSG;
         }
         json = newline + 1;
-        for (end = bytes + size; end > json && end[-1] == '\n'; end--)
-                ;
+        /* One line, and behind it nothing but ends of lines: many, with which the store has padded the file. */
+        end = memchr(json, '\n', size - (size_t) (json - bytes)) ?: bytes + size;
+        padding = (size_t) (bytes + size - end);
+        if (padding > 1 && memcmp(end, end + 1, padding - 1) != 0)
+                end = bytes + size;
         header_size = print_header(header, version, json, (size_t) (end - json));
         if (header_size != (size_t) (json - bytes) || memcmp(header, bytes, header_size) != 0) {
                 *ret_why = "its content does not match its checksum";

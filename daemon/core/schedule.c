@@ -1,33 +1,136 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/schedule.h"
 
-static bool is_moving(ScheduleStage stage)
+int schedule_reserve(ScheduleTally *t, size_t n_jobs)
 {
-        return stage == SCHEDULE_MOVING || stage == SCHEDULE_STRUGGLING;
+        ScheduleBatch *grown;
+
+        if (n_jobs <= t->n_allocated)
+                return 0;
+        grown = reallocarray(t->batches, n_jobs, sizeof(ScheduleBatch));
+        if (!grown)
+                return -ENOMEM;
+        t->batches = grown;
+        t->n_allocated = n_jobs;
+        return 0;
 }
 
-ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t i, const ScheduleLimits *limits)
+void schedule_done(ScheduleTally *t)
 {
-        unsigned moving = 0, batch_moving = 0, failures = 0, earlier = 0;
-        bool proven = false;
+        free(t->batches);
+        *t = (ScheduleTally){};
+}
 
-        assert(i < n_jobs && jobs[i].stage == SCHEDULE_QUEUED);
+/* The batch of that id, or the one before which it has to be. */
+static ScheduleBatch *batch_place(const ScheduleTally *t, uint32_t id)
+{
+        size_t from = 0, to = t->n_batches;
 
-        for (size_t k = 0; k < n_jobs; k++) {
-                /* One that struggles may do so for hours: others need not wait for that. */
-                moving += jobs[k].stage == SCHEDULE_MOVING;
-                if (jobs[k].batch != jobs[i].batch || k == i)
-                        continue;
-                batch_moving += is_moving(jobs[k].stage);
-                failures += jobs[k].stage == SCHEDULE_STRANDED || jobs[k].stage == SCHEDULE_STRUGGLING;
-                earlier += jobs[k].stage == SCHEDULE_QUEUED && jobs[k].id < jobs[i].id;
-                proven = proven || jobs[k].stage == SCHEDULE_ARRIVED;
+        while (from < to) {
+                size_t middle = from + (to - from) / 2;
+
+                if (t->batches[middle].id < id)
+                        from = middle + 1;
+                else
+                        to = middle;
         }
-        if (failures >= limits->max_failures)
+        return t->batches + from;
+}
+
+static bool is_there(const ScheduleTally *t, const ScheduleBatch *place, uint32_t id)
+{
+        return place < t->batches + t->n_batches && place->id == id;
+}
+
+static bool is_preparing(ScheduleStage stage)
+{
+        return stage == SCHEDULE_PREPARING || stage == SCHEDULE_READY;
+}
+
+void schedule_add(ScheduleTally *t, uint32_t batch, ScheduleStage stage)
+{
+        ScheduleBatch *b = batch_place(t, batch);
+
+        if (!is_there(t, b, batch)) {
+                assert(t->n_batches < t->n_allocated);
+                memmove(b + 1, b, (size_t) (t->batches + t->n_batches - b) * sizeof(ScheduleBatch));
+                *b = (ScheduleBatch){ .id = batch };
+                t->n_batches++;
+        }
+        b->n_jobs[stage]++;
+        t->n_moving += stage == SCHEDULE_MOVING;
+        t->n_preparing += is_preparing(stage);
+}
+
+static bool is_empty(const ScheduleBatch *b)
+{
+        for (ScheduleStage stage = 0; stage < SCHEDULE_STAGE_MAX; stage++)
+                if (b->n_jobs[stage] > 0)
+                        return false;
+        return true;
+}
+
+void schedule_remove(ScheduleTally *t, uint32_t batch, ScheduleStage stage)
+{
+        ScheduleBatch *b = batch_place(t, batch);
+
+        assert(is_there(t, b, batch) && b->n_jobs[stage] > 0);
+        b->n_jobs[stage]--;
+        t->n_moving -= stage == SCHEDULE_MOVING;
+        t->n_preparing -= is_preparing(stage);
+        if (is_empty(b)) {
+                t->n_batches--;
+                memmove(b, b + 1, (size_t) (t->batches + t->n_batches - b) * sizeof(ScheduleBatch));
+        }
+}
+
+void schedule_begin_round(ScheduleTally *t)
+{
+        t->round++;
+}
+
+void schedule_pass_preparing(ScheduleTally *t, uint32_t batch)
+{
+        ScheduleBatch *b = batch_place(t, batch);
+
+        assert(is_there(t, b, batch) && b->n_jobs[SCHEDULE_PREPARING] > 0);
+        b->waited_round = t->round;
+}
+
+static bool too_many_failed(const ScheduleBatch *b, const ScheduleLimits *limits)
+{
+        return b->n_jobs[SCHEDULE_STRANDED] + b->n_jobs[SCHEDULE_STRUGGLING] >= limits->max_failures;
+}
+
+ScheduleVerdict schedule_ask_to_prepare(ScheduleTally *t, uint32_t batch, const ScheduleLimits *limits)
+{
+        ScheduleBatch *b = batch_place(t, batch);
+
+        assert(is_there(t, b, batch) && b->n_jobs[SCHEDULE_QUEUED] > 0);
+
+        if (too_many_failed(b, limits))
                 return SCHEDULE_CALL_OFF;
-        if (!proven && (batch_moving > 0 || earlier > 0))
-                return SCHEDULE_WAIT_FIRST;
-        return moving < limits->concurrency ? SCHEDULE_START : SCHEDULE_WAIT_CONCURRENCY;
+        b->waited_round = t->round;
+        return t->n_preparing / SCHEDULE_PREPARING_PER_MOVE < limits->concurrency ? SCHEDULE_START
+                                                                                  : SCHEDULE_WAIT_CONCURRENCY;
+}
+
+ScheduleVerdict schedule_ask_to_move(ScheduleTally *t, uint32_t batch, const ScheduleLimits *limits)
+{
+        ScheduleBatch *b = batch_place(t, batch);
+        bool unproven, ahead;
+
+        assert(is_there(t, b, batch) && b->n_jobs[SCHEDULE_READY] > 0);
+
+        if (too_many_failed(b, limits))
+                return SCHEDULE_CALL_OFF;
+        unproven = b->n_jobs[SCHEDULE_ARRIVED] == 0;
+        ahead = b->n_jobs[SCHEDULE_MOVING] + b->n_jobs[SCHEDULE_STRUGGLING] > 0 || b->waited_round == t->round;
+        /* One that struggles may do so for hours: the jobs of other calls need not wait for that. */
+        if (!(unproven && ahead) && t->n_moving < limits->concurrency)
+                return SCHEDULE_START;
+        b->waited_round = t->round;
+        return unproven && ahead ? SCHEDULE_WAIT_FIRST : SCHEDULE_WAIT_CONCURRENCY;
 }
 
 void pace_add(Pace *p, int64_t at_usec)

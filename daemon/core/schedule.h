@@ -8,10 +8,14 @@
 /* Whose turn it is, among many bots. Pure: everything is computed from what the records say, so that a restart, or a
  * crash, changes nothing. */
 
+/* To check a bot and to drain it takes longer than to move it, and disturbs nobody. */
+#define SCHEDULE_PREPARING_PER_MOVE 3u
+
 /* What one bot's job is up to. */
 typedef enum ScheduleStage {
-        SCHEDULE_QUEUED,    /* and could begin, were it its turn */
-        SCHEDULE_NOT_READY, /* queued, and waits for its window, a server or the pace: in nobody's way */
+        SCHEDULE_QUEUED,    /* waits: for its turn, for its window, for a server or for the pace */
+        SCHEDULE_PREPARING, /* does what can be put back and what nobody notices */
+        SCHEDULE_READY,     /* waits for its turn to go beyond that */
         SCHEDULE_MOVING,
         SCHEDULE_STRUGGLING, /* past log-out, and what comes next has failed a few times */
         SCHEDULE_ARRIVED,    /* ended well */
@@ -21,14 +25,8 @@ typedef enum ScheduleStage {
         SCHEDULE_STAGE_INVALID = -EINVAL,
 } ScheduleStage;
 
-typedef struct ScheduleJob {
-        uint32_t id;
-        uint32_t batch; /* the id of the first job of the same call */
-        ScheduleStage stage;
-} ScheduleJob;
-
 typedef struct ScheduleLimits {
-        unsigned concurrency;  /* Concurrency=: jobs that move at once */
+        unsigned concurrency;  /* Concurrency=: jobs that move at once; three times as many may get ready meanwhile */
         unsigned max_failures; /* MaxFailures=: of one batch, past log-out */
 } ScheduleLimits;
 
@@ -41,9 +39,40 @@ typedef enum ScheduleVerdict {
         SCHEDULE_VERDICT_INVALID = -EINVAL,
 } ScheduleVerdict;
 
-/* What becomes of jobs[i], which is SCHEDULE_QUEUED. The caller asks again whenever something has changed, in the order
- * of ids, and tells every job's stage anew: so a START counts as moving in the next question. */
-ScheduleVerdict schedule_verdict(const ScheduleJob *jobs, size_t n_jobs, size_t i, const ScheduleLimits *limits) _pure_;
+/* The jobs of one call. */
+typedef struct ScheduleBatch {
+        uint32_t id;
+        unsigned n_jobs[SCHEDULE_STAGE_MAX];
+        uint64_t waited_round; /* the last in which one of them was told to wait */
+} ScheduleBatch;
+
+/* All jobs, counted as they change their stage: whose turn it is depends on nothing else, so that nobody has to look at
+ * a thousand bots for the sake of one. */
+typedef struct ScheduleTally {
+        unsigned n_moving;
+        unsigned n_preparing; /* and ready */
+        uint64_t round;
+        ScheduleBatch *batches; /* those with a job, in the order of ids */
+        size_t n_batches, n_allocated;
+} ScheduleTally;
+
+/* Has room for so many jobs, which may all be of different batches: with it the two below cannot fail. */
+int schedule_reserve(ScheduleTally *t, size_t n_jobs) _must_check_;
+void schedule_done(ScheduleTally *t);
+
+void schedule_add(ScheduleTally *t, uint32_t batch, ScheduleStage stage);
+void schedule_remove(ScheduleTally *t, uint32_t batch, ScheduleStage stage);
+
+/* A round begins over the jobs that run, in the order of ids: a question about each that could go on if it were its
+ * turn, and a word of each that gets ready, so that the first of a call stays the first. */
+void schedule_begin_round(ScheduleTally *t);
+void schedule_pass_preparing(ScheduleTally *t, uint32_t batch);
+
+/* What becomes of a job that is counted as SCHEDULE_QUEUED, and may prepare where it starts; and of one that is counted
+ * as SCHEDULE_READY, and moves then. Where it may start or is called off, the caller counts it as that before the next
+ * question. */
+ScheduleVerdict schedule_ask_to_prepare(ScheduleTally *t, uint32_t batch, const ScheduleLimits *limits);
+ScheduleVerdict schedule_ask_to_move(ScheduleTally *t, uint32_t batch, const ScheduleLimits *limits);
 
 /* ---- the pace of logins to the cloud ---- */
 

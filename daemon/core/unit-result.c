@@ -162,6 +162,14 @@ bool unit_name_is_glob(const char *name)
                brackets_are_closed(name);
 }
 
+bool unit_names_have_glob(char *const *names)
+{
+        for (; names && *names; names++)
+                if (unit_name_is_glob(*names))
+                        return true;
+        return false;
+}
+
 bool unit_name_matches(const char *pattern, const char *unit)
 {
         if (streq(pattern, unit))

@@ -61,5 +61,7 @@ bool unit_active_state_may_run(UnitActiveState s);
 bool unit_name_is_valid(const char *name);
 /* The same, but with at least one of *, ?, [] in it. A known type has to stand at its end as well. */
 bool unit_name_is_glob(const char *name);
+/* Whether any of them is one. */
+bool unit_names_have_glob(char *const *names);
 /* Whether `unit` is `pattern` or matches it. */
 bool unit_name_matches(const char *pattern, const char *unit);

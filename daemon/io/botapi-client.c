@@ -359,6 +359,7 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
 {
         _cleanup_(botapi_call_freep) BotApiCall *call = NULL;
         const char *why;
+        bool encrypted;
         int r;
 
         assert(request->method >= 0 && request->method < BOTAPI_METHOD_MAX);
@@ -395,10 +396,11 @@ int botapi_call(BotApiClient *c, const BotApiRequest *request, botapi_sent_handl
                 if (r < 0)
                         return r;
         }
-        r = call_set_options(call, startswith(request->root, "https://"));
+        encrypted = startswith(request->root, "https://");
+        r = call_set_options(call, encrypted);
         if (r < 0)
                 return r;
-        r = curl_pool_add(&c->connections, call->easy);
+        r = curl_pool_add(&c->connections, call->easy, encrypted);
         if (r < 0)
                 return r;
         r = curl_reply_expect(&call->raw, call->easy, timeout_usec(request));
@@ -484,6 +486,7 @@ static int engine_new(BotApiEngine **ret, sd_event *event)
                 r = curl_glue_append(&e->form_headers, "Expect:");
         if (r >= 0)
                 r = curl_glue_new(&e->glue, event, on_transfer_done, NULL);
+        e->pools.glue = e->glue;
         if (r >= 0)
                 r = sd_event_add_defer(event, &e->turn, on_turn, e);
         if (r >= 0)
@@ -535,6 +538,11 @@ int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
 void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec)
 {
         c->engine->pools.rest_max_usec = rest_max_usec;
+}
+
+void botapi_client_hang_up(BotApiClient *c)
+{
+        curl_pool_hang_up(&c->connections);
 }
 
 BotApiClient *botapi_client_free(BotApiClient *c)

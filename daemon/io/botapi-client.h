@@ -71,6 +71,8 @@ int botapi_client_new(BotApiClient **ret, sd_event *event) _must_check_;
 int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other) _must_check_;
 /* How long connections may rest before they are closed: 30 s, which is long for a test. For all clients that share. */
 void botapi_client_set_rest_max(BotApiClient *c, usec_t rest_max_usec);
+/* Its connections are not needed any more: they are closed, at once or when the last call is over, and do not rest. */
+void botapi_client_hang_up(BotApiClient *c);
 BotApiClient *botapi_client_free(BotApiClient *c); /* frees no calls: they must be gone */
 DEFINE_CLEANUP(BotApiClient *, botapi_client_free);
 

@@ -61,16 +61,29 @@ static int select_texts(const ConfigTexts *texts, const ConfigTexts *old, const 
         return 0;
 }
 
+/* Looked for from the place on where it nearly always is: both are sorted, but for what is kept of the old copy. */
+static const ConfigText *find_text(const ConfigTexts *texts, size_t place, const char *name)
+{
+        for (size_t i = 0; i < texts->n; i++) {
+                const ConfigText *t = texts->items + (place + i) % texts->n;
+
+                if (streq(t->name, name))
+                        return t;
+        }
+        return NULL;
+}
+
 static bool is_what_is_there(const Selection *s, const ConfigTexts *old)
 {
-        size_t n_same = 0;
+        if (s->n != old->n)
+                return false;
+        for (size_t i = 0; i < s->n; i++) {
+                const ConfigText *new = s->items[i], *there = find_text(old, i, new->name);
 
-        for (size_t i = 0; i < s->n; i++)
-                for (size_t j = 0; j < old->n; j++)
-                        n_same += streq(s->items[i]->name, old->items[j].name) &&
-                                  s->items[i]->size == old->items[j].size &&
-                                  memcmp(s->items[i]->bytes, old->items[j].bytes, old->items[j].size) == 0;
-        return n_same == s->n && s->n == old->n;
+                if (!there || new->size != there->size || memcmp(new->bytes, there->bytes, new->size) != 0)
+                        return false;
+        }
+        return true;
 }
 
 static int remove_files(int directory)

@@ -26,22 +26,22 @@ void config_texts_done(ConfigTexts *texts)
         *texts = (ConfigTexts){};
 }
 
-static bool has_name(const ConfigTexts *texts, const char *name)
+static bool has_name(const ConfigTexts *texts, size_t n, const char *name)
 {
-        for (size_t i = 0; i < texts->n; i++)
+        for (size_t i = 0; i < n; i++)
                 if (streq(texts->items[i].name, name))
                         return true;
         return false;
 }
 
-/* A name that a higher directory has already is left out, what it masks with it. */
-static int add_name(ConfigTexts *texts, const char *directory, const char *name)
+/* A name that a higher directory has already is left out, what it masks with it: the first `n_higher` are of those. */
+static int add_name(ConfigTexts *texts, size_t n_higher, const char *directory, const char *name)
 {
         _cleanup_(config_text_done) ConfigText t = {};
         const char *file = startswith(name, CONFIG_BOTS "/");
         ConfigText *grown;
 
-        if (has_name(texts, name))
+        if (has_name(texts, n_higher, name))
                 return 0;
         t.name = strdup(name);
         if (asprintf(&t.path, "%s/%s", directory, name) < 0)
@@ -75,7 +75,7 @@ static int add_main(ConfigTexts *texts, const char *const *directories)
                 }
                 /* What can't be looked at is there: reading it will tell why not. */
                 if (lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
-                        return add_name(texts, *directories, CONFIG_MAIN);
+                        return add_name(texts, texts->n, *directories, CONFIG_MAIN);
         }
         return 0;
 }
@@ -91,6 +91,7 @@ static int add_directory(ConfigTexts *texts, const char *directory, const char *
 {
         _cleanup_free_ char *path = NULL;
         _cleanup_strv_ char **files = NULL;
+        size_t n_higher = texts->n;
         int r;
 
         if (asprintf(&path, "%s/%s", directory, subdirectory) < 0) {
@@ -116,7 +117,7 @@ static int add_directory(ConfigTexts *texts, const char *directory, const char *
                         name = NULL;
                         return -ENOMEM;
                 }
-                r = add_name(texts, directory, name);
+                r = add_name(texts, n_higher, directory, name);
                 if (r < 0)
                         return r;
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -22,7 +23,7 @@ struct GlueSocket {
 struct CurlGlue {
         sd_event *event;
         sd_event_source *timer;
-        CURLM *multi;
+        CURLM *multi; /* NULL: there has been no transfer, or what was kept of them is forgotten */
         GlueSocket *sockets;
         curl_glue_done_t done;
         void *userdata;
@@ -169,19 +170,22 @@ static int on_curl_timer(CURLM *multi, long timeout_msec, void *userdata)
 
 static int glue_set_up_multi(CurlGlue *g)
 {
+        CURLM *multi = curl_multi_init();
         CURLMcode code;
 
-        g->multi = curl_multi_init();
-        if (!g->multi)
+        if (!multi)
                 return -ENOMEM;
 
-        if ((code = curl_multi_setopt(g->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket)) != CURLM_OK ||
-            (code = curl_multi_setopt(g->multi, CURLMOPT_SOCKETDATA, g)) != CURLM_OK ||
-            (code = curl_multi_setopt(g->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer)) != CURLM_OK ||
-            (code = curl_multi_setopt(g->multi, CURLMOPT_TIMERDATA, g)) != CURLM_OK ||
-            (code = curl_multi_setopt(g->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)) != CURLM_OK ||
-            (code = curl_multi_setopt(g->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_IDLE_MAX)) != CURLM_OK)
+        if ((code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket)) != CURLM_OK ||
+            (code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, g)) != CURLM_OK ||
+            (code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer)) != CURLM_OK ||
+            (code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, g)) != CURLM_OK ||
+            (code = curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING)) != CURLM_OK ||
+            (code = curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_IDLE_MAX)) != CURLM_OK) {
+                (void) curl_multi_cleanup(multi);
                 return errno_of(code);
+        }
+        g->multi = multi;
         return 0;
 }
 
@@ -210,16 +214,12 @@ int curl_glue_new(CurlGlue **ret, sd_event *event, curl_glue_done_t done, void *
                 return -ENOMEM;
         *g = (CurlGlue){ .event = sd_event_ref(event), .done = done, .userdata = userdata };
 
-        /* CLOCK_MONOTONIC is what libcurl measures its own deadlines with; accuracy of 1 ms is what it asks
-         * in. */
-        r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_timer, g);
+        /* CLOCK_MONOTONIC is what libcurl measures its own deadlines with. It asks in milliseconds, but 0 means now, as
+         * it does for each new transfer, and sd-event makes use of all the delay that the accuracy leaves it. */
+        r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, 1, on_timer, g);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
-        if (r < 0)
-                return r;
-
-        r = glue_set_up_multi(g);
         if (r < 0)
                 return r;
 
@@ -232,7 +232,7 @@ CurlGlue *curl_glue_free(CurlGlue *g)
         if (!g)
                 return NULL;
 
-        (void) curl_multi_cleanup(g->multi); /* may still call on_curl_socket() and on_curl_timer() */
+        curl_glue_forget(g);
         for (GlueSocket *s = g->sockets, *next; s; s = next) {
                 next = s->next;
                 glue_socket_free(s);
@@ -245,12 +245,27 @@ CurlGlue *curl_glue_free(CurlGlue *g)
 
 int curl_glue_add(CurlGlue *g, CURL *easy)
 {
-        return errno_of(curl_multi_add_handle(g->multi, easy));
+        int r = g->multi ? 0 : glue_set_up_multi(g);
+
+        if (r >= 0)
+                r = errno_of(curl_multi_add_handle(g->multi, easy));
+        /* Where a connection is open the request leaves now, and not after whatever else this turn of the loop does. */
+        return r < 0 ? r : glue_act(g, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void curl_glue_remove(CurlGlue *g, CURL *easy)
 {
         (void) curl_multi_remove_handle(g->multi, easy);
+}
+
+/* libcurl lets go of the certificates with the multi handle alone: CURLOPT_CA_CACHE_TIMEOUT(3) only says when they are
+ * read anew. They are ten thousands of small pieces, which malloc() would keep for later ones. */
+void curl_glue_forget(CurlGlue *g)
+{
+        if (!g->multi)
+                return;
+        (void) curl_multi_cleanup(TAKE_PTR(g->multi)); /* may still call on_curl_socket() and on_curl_timer() */
+        (void) malloc_trim(0);
 }
 
 int curl_glue_append(struct curl_slist **list, const char *text)

@@ -30,5 +30,9 @@ int curl_glue_add(CurlGlue *g, CURL *easy) _must_check_;
  * libcurl. */
 void curl_glue_remove(CurlGlue *g, CURL *easy);
 
+/* Gives back what libcurl keeps from one transfer to the next, above all the certificates of the authorities, which
+ * take 2 MiB. There must be no transfer. */
+void curl_glue_forget(CurlGlue *g);
+
 /* Appends a copy to one of libcurl's lists. -ENOMEM: the list is as it was. */
 int curl_glue_append(struct curl_slist **list, const char *text) _must_check_;

@@ -42,9 +42,19 @@ static void watch_rest(CurlPools *all)
         (void) !clock_timer_new(&all->timer, all->event, usec_sub(all->rest_max_usec, rested_usec), on_timer, all);
 }
 
+static void forget_if_done(CurlPools *all)
+{
+        if (!all->forget || all->n_transfers > 0)
+                return;
+        all->forget = false;
+        curl_glue_forget(all->glue);
+}
+
 int curl_pool_begin(CurlPool *p)
 {
         unset_resting(p);
+        p->unneeded = false;
+        forget_if_done(p->all);
         if (!p->connections) {
                 p->connections = curl_share_init();
                 if (!p->connections)
@@ -55,13 +65,32 @@ int curl_pool_begin(CurlPool *p)
                 }
         }
         p->n_transfers++;
+        p->all->n_transfers++;
         return 0;
 }
 
-int curl_pool_add(CurlPool *p, CURL *easy)
+/* Debian's libcurl looks for authorities in a file with all of them, and in a directory besides. With the directory it
+ * does not keep what it has read (7.88's lib/vtls/openssl.c, cached_x509_store_expired() and those around it), and each
+ * connection would parse the file anew: 30 ms of CPU time and 2 MiB of memory. */
+static int read_certificates_once(CURL *easy)
 {
+        const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+
+        return !built->cainfo || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+int curl_pool_add(CurlPool *p, CURL *easy, bool encrypted)
+{
+        int r = read_certificates_once(easy);
+
+        if (r < 0)
+                return r;
         if (curl_easy_setopt(easy, CURLOPT_SHARE, p->connections) != CURLE_OK)
                 return -ENOMEM;
+        if (encrypted && !p->encrypted) {
+                p->encrypted = true;
+                p->all->n_encrypted++;
+        }
         return curl_sockets_track(&p->sockets, easy);
 }
 
@@ -69,8 +98,13 @@ void curl_pool_end(CurlPool *p)
 {
         CurlPools *all = p->all;
 
+        all->n_transfers--;
         if (--p->n_transfers > 0)
                 return;
+        if (p->unneeded) {
+                curl_pool_done(p);
+                return;
+        }
         p->resting = true;
         p->rests_since_usec = clock_boottime_usec();
         p->resting_previous = all->resting_last;
@@ -83,12 +117,25 @@ void curl_pool_end(CurlPool *p)
         watch_rest(all);
 }
 
+void curl_pool_hang_up(CurlPool *p)
+{
+        p->unneeded = true;
+        if (p->n_transfers == 0)
+                curl_pool_done(p);
+}
+
 void curl_pool_done(CurlPool *p)
 {
         assert(p->n_transfers == 0);
         unset_resting(p);
+        p->unneeded = false;
         (void) curl_share_cleanup(TAKE_PTR(p->connections));
         curl_sockets_done(&p->sockets);
+        if (!p->encrypted)
+                return;
+        p->encrypted = false;
+        p->all->forget = --p->all->n_encrypted == 0;
+        forget_if_done(p->all);
 }
 
 void curl_pools_done(CurlPools *all)

@@ -17,7 +17,8 @@ typedef struct Part {
 
 struct Spool {
         /* of the event loop: what the last call that came back has left */
-        DiskQueue *queue;
+        Store *store;
+        char *bot;
         unsigned n_ref; /* the owner and each call in flight */
         uint64_t count;
         char *text; /* of the loaded part, or NULL */
@@ -26,7 +27,6 @@ struct Spool {
         uint64_t n_dropped;
 
         /* of the calls in flight, which the disk queue runs one after the other */
-        int directory;
         Part *parts;
         size_t n_parts;
         size_t n_loaded; /* so many from the front are the loaded part */
@@ -36,6 +36,7 @@ struct Spool {
 /* One call: what it is given, and what it leaves for the loop. */
 typedef struct SpoolWork {
         Spool *spool;
+        int directory; /* of this call alone: of a thousand spools nearly all are empty and at rest */
         SpoolLines *files;
         size_t n_files;
         int64_t offset;
@@ -54,9 +55,9 @@ static void spool_unref(Spool *sp)
 {
         if (--sp->n_ref > 0)
                 return;
-        closep(&sp->directory);
         free(sp->text);
         free(sp->parts);
+        free(sp->bot);
         free(sp);
 }
 
@@ -87,19 +88,19 @@ static uint64_t count_updates(const Spool *sp)
         return n;
 }
 
-static int read_parts(Spool *sp, uint64_t *ret_bad)
+static int read_parts(Spool *sp, int directory, uint64_t *ret_bad)
 {
         _cleanup_free_ uint64_t *numbers = NULL;
         size_t n;
         int r;
 
-        r = spool_file_list(sp->directory, true, &numbers, &n);
+        r = spool_file_list(directory, true, &numbers, &n);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {
                 _cleanup_(spool_lines_done) SpoolLines lines = {};
 
-                r = spool_file_read(sp->directory, numbers[i], &lines);
+                r = spool_file_read(directory, numbers[i], &lines);
                 /* None that is ours; it could never be handed over. */
                 if (r >= 0 && lines.n > 1 && lines.size > SPOOL_PART_MAX - SPOOL_HEADER_MAX)
                         r = -EBADMSG;
@@ -119,6 +120,7 @@ static int read_parts(Spool *sp, uint64_t *ret_bad)
 int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
 {
         _cleanup_(spool_freep) Spool *sp = NULL;
+        _cleanup_close_ int directory = -EBADF;
         uint64_t bad = 0;
         int r;
 
@@ -126,10 +128,13 @@ int spool_open(Spool **ret, Store *s, const char *bot, char **ret_why)
         sp = malloc(sizeof(Spool));
         if (!sp)
                 return -ENOMEM;
-        *sp = (Spool){ .queue = store_disk_queue(s), .n_ref = 1, .directory = -EBADF };
-        r = store_open_spool_directory(s, bot, &sp->directory);
+        *sp = (Spool){ .store = s, .n_ref = 1 };
+        sp->bot = strdup(bot);
+        if (!sp->bot)
+                return -ENOMEM;
+        r = store_open_spool_directory(s, bot, &directory);
         if (r >= 0)
-                r = read_parts(sp, &bad);
+                r = read_parts(sp, directory, &bad);
         if (r >= 0) {
                 *ret = TAKE_PTR(sp);
                 return 0;
@@ -177,8 +182,8 @@ static void spool_work_free(void *work)
 
         spool_files_free(w->files, w->n_files);
         free(w->text);
-        if (w->spool)
-                spool_unref(w->spool);
+        closep(&w->directory);
+        spool_unref(w->spool);
         free(w);
 }
 
@@ -202,10 +207,10 @@ static void publish(void *work)
 
 static SpoolWork *spool_work_new(Spool *sp)
 {
-        SpoolWork *w = calloc(1, sizeof(SpoolWork));
+        SpoolWork *w = malloc(sizeof(SpoolWork));
 
         if (w) {
-                w->spool = sp;
+                *w = (SpoolWork){ .spool = sp, .directory = -EBADF };
                 sp->n_ref++;
         }
         return w;
@@ -213,16 +218,21 @@ static SpoolWork *spool_work_new(Spool *sp)
 
 static int push(SpoolWork *w, disk_work_t run, disk_done_t done, void *userdata, DiskJob **ret)
 {
-        int r = disk_queue_push(w->spool->queue, run, w, publish, done, userdata, ret);
+        Spool *sp = w->spool;
+        int r;
 
+        /* Here, because the store may be gone when it is the call's turn. */
+        r = store_open_spool_directory(sp->store, sp->bot, &w->directory);
+        if (r >= 0)
+                r = disk_queue_push(store_disk_queue(sp->store), run, w, publish, done, userdata, ret);
         if (r < 0)
                 spool_work_free(w);
         return r;
 }
 
-static int sync_directory(const Spool *sp)
+static int sync_directory(const SpoolWork *w)
 {
-        return fsync(sp->directory) < 0 ? -errno : 0;
+        return fsync(w->directory) < 0 ? -errno : 0;
 }
 
 /* The files are not those any more from which the part was chosen: text and count of it go together. */
@@ -241,12 +251,12 @@ static int write_files(SpoolWork *w)
                 r = sp->next_number > SPOOL_NUMBER_MAX ? -EOVERFLOW : add_part(sp, sp->next_number, w->files + i);
                 if (r < 0)
                         return r;
-                r = spool_file_write(sp->directory, sp->next_number, w->files + i);
+                r = spool_file_write(w->directory, sp->next_number, w->files + i);
                 if (r < 0)
                         return r;
                 sp->next_number++;
         }
-        return sync_directory(sp);
+        return sync_directory(w);
 }
 
 static int append_run(void *work)
@@ -263,9 +273,9 @@ static int append_run(void *work)
         if (r < 0) {
                 /* Last first: should one stay, no gap is before it, and the next append writes over it. */
                 while (sp->n_parts > n_before)
-                        (void) spool_file_remove(sp->directory, sp->parts[--sp->n_parts].number);
+                        (void) spool_file_remove(w->directory, sp->parts[--sp->n_parts].number);
                 sp->next_number = number_before;
-                (void) sync_directory(sp);
+                (void) sync_directory(w);
         }
         w->count = count_updates(sp);
         return r;
@@ -339,7 +349,7 @@ static int read_text(SpoolWork *w, size_t n_parts, size_t size)
         for (size_t i = 0; i < n_parts; i++) {
                 _cleanup_(spool_lines_done) SpoolLines lines = {};
 
-                r = spool_file_read(w->spool->directory, w->spool->parts[i].number, &lines);
+                r = spool_file_read(w->directory, w->spool->parts[i].number, &lines);
                 if (r < 0)
                         return r;
                 if (lines.size != w->spool->parts[i].size || lines.n != w->spool->parts[i].n_updates)
@@ -395,7 +405,7 @@ static int drop_part_run(void *work)
 
         w->dropped_valid = true;
         while (n < sp->n_parts && sp->parts[n].n_updates <= w->n_updates - w->n_dropped) {
-                r = spool_file_remove(sp->directory, sp->parts[n].number);
+                r = spool_file_remove(w->directory, sp->parts[n].number);
                 if (r < 0)
                         break;
                 w->n_dropped += sp->parts[n++].n_updates;
@@ -406,7 +416,7 @@ static int drop_part_run(void *work)
                 sp->n_parts -= n;
                 unload_part(w);
                 if (r >= 0)
-                        r = sync_directory(sp);
+                        r = sync_directory(w);
         }
         w->count = count_updates(sp);
         return r;
@@ -434,7 +444,7 @@ static int discard_from_last(SpoolWork *w, int64_t *first)
         uint64_t n_keep = 0;
         int r;
 
-        r = spool_file_read(sp->directory, part->number, &lines);
+        r = spool_file_read(w->directory, part->number, &lines);
         if (r < 0)
                 return r;
         r = spool_lines_ids(&lines, &ids);
@@ -448,7 +458,7 @@ static int discard_from_last(SpoolWork *w, int64_t *first)
         if (n_keep == lines.n)
                 return 0;
         if (n_keep == 0) {
-                r = spool_file_remove(sp->directory, part->number);
+                r = spool_file_remove(w->directory, part->number);
                 if (r < 0)
                         return r;
                 sp->n_parts--;
@@ -456,7 +466,7 @@ static int discard_from_last(SpoolWork *w, int64_t *first)
                 return 1;
         }
         head = spool_lines_head(&lines, n_keep);
-        r = spool_file_write(sp->directory, part->number, &head);
+        r = spool_file_write(w->directory, part->number, &head);
         if (r < 0)
                 return r;
         part->size = head.size;
@@ -474,7 +484,7 @@ static int discard_run(void *work)
 
         while (r > 0 && sp->n_parts > 0)
                 r = discard_from_last(w, &first);
-        k = sync_directory(sp);
+        k = sync_directory(w);
         w->count = count_updates(sp);
         return r < 0 ? r : k;
 }
@@ -496,13 +506,13 @@ static int clear_run(void *work)
         int r = 0, k;
 
         while (sp->n_parts > 0) {
-                r = spool_file_remove(sp->directory, sp->parts[sp->n_parts - 1].number);
+                r = spool_file_remove(w->directory, sp->parts[sp->n_parts - 1].number);
                 if (r < 0)
                         break;
                 sp->n_parts--;
                 unload_part(w);
         }
-        k = sync_directory(sp);
+        k = sync_directory(w);
         w->count = count_updates(sp);
         return r < 0 ? r : k;
 }
@@ -521,14 +531,17 @@ int spool_clear(Spool *sp, disk_done_t done, void *userdata, DiskJob **ret)
 static int export_files(const Spool *sp, int fd)
 {
         _cleanup_free_ uint64_t *numbers = NULL;
+        _cleanup_close_ int directory = -EBADF;
         size_t n;
         int r;
 
-        r = spool_file_list(sp->directory, false, &numbers, &n);
+        r = store_open_spool_directory(sp->store, sp->bot, &directory);
+        if (r >= 0)
+                r = spool_file_list(directory, false, &numbers, &n);
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 _cleanup_(spool_lines_done) SpoolLines lines = {};
 
-                r = spool_file_read(sp->directory, numbers[i], &lines);
+                r = spool_file_read(directory, numbers[i], &lines);
                 if (r == -ENOENT) {
                         r = 0;
                         continue;

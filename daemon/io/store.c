@@ -133,20 +133,23 @@ int store_load(Store *s, const char *bot, Record *ret, char **ret_why)
 int store_list(Store *s, char ***ret)
 {
         _cleanup_strv_ char **files = NULL, **bots = NULL;
+        const char *last = NULL;
         int r;
 
         r = list_directory_at(s->bots, ".", &files);
         if (r < 0)
                 return r;
+        /* They are sorted, and a dot comes before all that a name has: the two of a bot stand side by side. */
         STRV_FOREACH(file, files) {
                 char *dot = strrchr(*file, '.');
 
                 if (!dot || (!streq(dot, STATE_SUFFIX) && !streq(dot, SPARE_SUFFIX)))
                         continue;
                 *dot = '\0';
-                if (!bot_name_is_valid(*file))
+                if (!bot_name_is_valid(*file) || streq_ptr(*file, last))
                         continue;
-                r = strv_extend_unique(&bots, *file);
+                last = *file;
+                r = strv_extend(&bots, *file);
                 if (r < 0)
                         return r;
         }

@@ -27,6 +27,7 @@ DEFINE_CLEANUP(UnitCall *, unit_call_free);
 
 typedef enum UnitVerb {
         UNIT_START,
+        UNIT_START_PLAIN, /* without ResetFailed */
         UNIT_STOP,
         UNIT_RESTART,
         UNIT_TRY_RESTART, /* nothing where the unit does not run */
@@ -41,10 +42,11 @@ typedef void (*unit_job_handler_t)(UnitCall *call, UnitJobResult result, const c
 
 /* Queues a job in mode "replace" and waits for its JobRemoved, matched by job path; a signal that overtakes
  * the reply is kept. START resets the unit's failed state and start limit first (ResetFailed), so that a
- * worker that used up its restarts is not stranded. After `timeout_usec` (CLOCK_MONOTONIC; USEC_INFINITY:
- * never) systemd is asked once more, and the result is UNIT_JOB_TIMEOUT if the job is still there; it goes
- * on in systemd then. A `daemon-reload` or `daemon-reexec` in between is survived: where the end may have
- * been missed the job is looked for, and if it is gone the unit's own state decides.
+ * worker that used up its restarts is not stranded. polkit is asked about that as it is about the start:
+ * START_PLAIN is for a unit that ran just now. After `timeout_usec` (CLOCK_MONOTONIC; USEC_INFINITY: never)
+ * systemd is asked once more, and the result is UNIT_JOB_TIMEOUT if the job is still there; it goes on in
+ * systemd then. A `daemon-reload` or `daemon-reexec` in between is survived: where the end may have been
+ * missed the job is looked for, and if it is gone the unit's own state decides.
  *
  * Of a RELOAD nothing can be told by that: it is UNIT_JOB_CANCELED then.
  *
@@ -53,6 +55,9 @@ typedef void (*unit_job_handler_t)(UnitCall *call, UnitJobResult result, const c
  * is UNIT_JOB_REFUSED. */
 int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
                     void *userdata, UnitCall **ret) _must_check_;
+
+/* For a job that was given no end: it has `timeout_usec` from now on. */
+int unit_job_limit(UnitCall *call, usec_t timeout_usec) _must_check_;
 
 /* ResetFailed alone. On a unit that has not failed it changes nothing and still asks polkit: so it shows
  * whether the rule names this unit, be it loaded or not. `r` is 0, also for a unit that does not exist,
@@ -135,8 +140,9 @@ typedef struct UnitInfo {
 
 void unit_info_done(UnitInfo *info);
 
-/* Loads the unit if need be (LoadUnit) and reads its properties. `info` is NULL if r < 0. A unit that does
- * not exist is no error: load_state says UNIT_LOAD_NOT_FOUND. */
+/* Reads the properties of the unit, which systemd loads if need be. `info` is NULL if r < 0. A unit that
+ * does not exist is no error: load_state says UNIT_LOAD_NOT_FOUND. This is 20 KiB, most of a millisecond in
+ * systemd, and what is told of all is made for it anew: who wants to know a state asks for that. */
 typedef void (*unit_info_handler_t)(UnitCall *call, int r, const UnitInfo *info, void *userdata);
 int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata,
                     UnitCall **ret) _must_check_;
@@ -154,6 +160,10 @@ typedef struct UnitRow {
 typedef void (*unit_list_handler_t)(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata);
 int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata,
                      UnitCall **ret) _must_check_;
+/* The same of units whose names are known (ListUnitsByNames): those are loaded if need be, and have a row each,
+ * whether they exist or not. systemd compares a pattern with the name of each unit it has. */
+int unit_client_list_named(UnitClient *c, char *const *units, unit_list_handler_t handler, void *userdata,
+                           UnitCall **ret) _must_check_;
 
 /* Calls back for every change of the unit's ActiveState or SubState from now on, and once at the start.
  * `unit` is its primary name (UnitInfo.name): signals come under that. It may be unloaded and loaded again

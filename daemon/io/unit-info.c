@@ -57,7 +57,8 @@ static int read_environment_files(sd_bus_message *m, void *field)
 
 #define FIELD(name) offsetof(UnitInfo, name)
 
-static const UnitProperty unit_properties[] = {
+/* Of the interface Unit and, from "Type" on, of Service. No name is in both. */
+static const UnitProperty properties[] = {
         { "Id", "s", unit_property_string, FIELD(name) },
         { "LoadState", "s", unit_property_load_state, FIELD(load_state) },
         { "ActiveState", "s", unit_property_active_state, FIELD(active_state) },
@@ -83,9 +84,6 @@ static const UnitProperty unit_properties[] = {
         { "Transient", "b", unit_property_bool, FIELD(transient) },
         { "RefuseManualStart", "b", unit_property_bool, FIELD(refuse_manual_start) },
         { "RefuseManualStop", "b", unit_property_bool, FIELD(refuse_manual_stop) },
-};
-
-static const UnitProperty service_properties[] = {
         { "Type", "s", unit_property_string, FIELD(type) },
         { "Result", "s", unit_property_string, FIELD(result) },
         { "MainPID", "u", unit_property_uint32, FIELD(main_pid) },
@@ -120,10 +118,7 @@ static const UnitProperty service_properties[] = {
 typedef struct InfoCall {
         UnitCall base;
         unit_info_handler_t handler;
-        BusQueued *load;
-        BusQueued *ask_unit;
-        BusQueued *ask_service;
-        unsigned n_outstanding;
+        BusQueued *question;
         UnitInfo info;
 } InfoCall;
 
@@ -155,25 +150,18 @@ void unit_info_done(UnitInfo *info)
         *info = (UnitInfo){};
 }
 
-static void info_drop_questions(InfoCall *i)
-{
-        i->load = bus_queued_free(i->load);
-        i->ask_unit = bus_queued_free(i->ask_unit);
-        i->ask_service = bus_queued_free(i->ask_service);
-}
-
 static void info_call_done(UnitCall *call)
 {
         InfoCall *i = (InfoCall *) call;
 
-        info_drop_questions(i);
+        bus_queued_free(i->question);
         unit_info_done(&i->info);
 }
 
 /* The handler may free the call: nobody touches it after this. */
 static void info_finish(InfoCall *i, int r)
 {
-        info_drop_questions(i);
+        i->question = bus_queued_free(i->question);
         i->handler(&i->base, r, r < 0 ? NULL : &i->info, i->base.userdata);
 }
 
@@ -210,67 +198,22 @@ static int find_missing_program(UnitInfo *info)
         return info->missing_program ? 0 : -ENOMEM;
 }
 
-static void info_answered(InfoCall *i, sd_bus_message *reply, const UnitProperty *table, size_t n)
+static int on_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
+        InfoCall *i = userdata;
         int r;
 
         if (sd_bus_message_is_method_error(reply, NULL))
                 r = -sd_bus_message_get_errno(reply);
         else
-                r = unit_properties_read(reply, table, n, &i->info);
-        if (r < 0)
-                info_finish(i, r);
-        else if (--i->n_outstanding == 0)
-                info_finish(i, find_missing_program(&i->info));
-}
-
-static int on_unit_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        info_answered(userdata, reply, unit_properties, ELEMENTSOF(unit_properties));
-        return 0;
-}
-
-static int on_service_properties(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        info_answered(userdata, reply, service_properties, ELEMENTSOF(service_properties));
+                r = unit_properties_read(reply, properties, ELEMENTSOF(properties), &i->info);
+        info_finish(i, r < 0 ? r : find_missing_program(&i->info));
         return 0;
 }
 
 static bool is_service(const char *unit)
 {
         return streq(strrchr(unit, '.'), ".service");
-}
-
-static int info_ask_properties(InfoCall *i, sd_bus_message *reply)
-{
-        UnitClient *c = i->base.client;
-        const char *path;
-        int r;
-
-        if (sd_bus_message_is_method_error(reply, NULL))
-                return -sd_bus_message_get_errno(reply);
-        r = sd_bus_message_read(reply, "o", &path);
-        if (r < 0)
-                return r;
-
-        i->n_outstanding = 1;
-        r = unit_properties_ask(c, &i->ask_unit, path, SYSTEMD_UNIT, QUESTION_TIMEOUT_USEC, on_unit_properties, i);
-        if (r < 0 || !is_service(i->base.unit))
-                return r;
-        i->n_outstanding++;
-        return unit_properties_ask(c, &i->ask_service, path, SYSTEMD_SERVICE, QUESTION_TIMEOUT_USEC,
-                                   on_service_properties, i);
-}
-
-static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        InfoCall *i = userdata;
-        int r;
-
-        r = info_ask_properties(i, reply);
-        if (r < 0)
-                info_finish(i, r);
-        return 0;
 }
 
 /* Strings are never NULL, what is not told is the worst case. */
@@ -295,6 +238,7 @@ static int info_set_defaults(UnitInfo *info, const char *unit)
 int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler, void *userdata, UnitCall **ret)
 {
         _cleanup_(unit_call_freep) UnitCall *call = NULL;
+        _cleanup_free_ char *path = NULL;
         InfoCall *i;
         int r;
 
@@ -307,7 +251,12 @@ int unit_client_get(UnitClient *c, const char *unit, unit_info_handler_t handler
         r = info_set_defaults(&i->info, unit);
         if (r < 0)
                 return r;
-        r = unit_client_call(c, &i->load, SYSTEMD_PATH, SYSTEMD_MANAGER, "LoadUnit", on_loaded, i, 0, "s", unit);
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, unit, &path);
+        if (r < 0)
+                return r;
+        /* There is an object for every name, and who asks it loads the unit. No interface means all of them, in one
+         * answer; of a unit that is no service one is enough. */
+        r = unit_properties_ask(c, &i->question, path, is_service(unit) ? "" : SYSTEMD_UNIT, 0, on_properties, i);
         if (r < 0)
                 return r;
 
@@ -393,34 +342,67 @@ static int on_listed(sd_bus_message *reply, void *userdata, sd_bus_error *ret_er
         return 0;
 }
 
-int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata, UnitCall **ret)
+static int list_call_new(UnitClient *c, char *const *units, unit_list_handler_t handler, void *userdata, UnitCall **ret)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_(unit_call_freep) UnitCall *call = NULL;
-        ListCall *l;
+        UnitCall *call;
         int r;
 
         /* To systemd, no pattern means every unit there is. */
-        if (strv_length(patterns) == 0)
+        if (strv_length(units) == 0)
                 return -EINVAL;
-
         r = unit_call_new(sizeof(ListCall), c, UNIT_CALL_LIST, NULL, userdata, list_call_done, &call);
         if (r < 0)
                 return r;
-        l = (ListCall *) call;
-        l->handler = handler;
+        ((ListCall *) call)->handler = handler;
+        *ret = call;
+        return 0;
+}
 
-        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-                                           "ListUnitsByPatterns");
+static int list_ask(ListCall *l, const char *method, char *const *units)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        UnitClient *c = l->base.client;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, method);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "as", 0); /* in any state */
+        if (streq(method, "ListUnitsByPatterns"))
+                r = sd_bus_message_append(m, "as", 0); /* in any state */
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, (char **) units);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append_strv(m, (char **) patterns);
+        return bus_queue_call(&c->queue, &l->question, m, on_listed, l, QUESTION_TIMEOUT_USEC);
+}
+
+int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t handler, void *userdata, UnitCall **ret)
+{
+        _cleanup_(unit_call_freep) UnitCall *call = NULL;
+        int r;
+
+        r = list_call_new(c, patterns, handler, userdata, &call);
+        if (r >= 0)
+                r = list_ask((ListCall *) call, "ListUnitsByPatterns", patterns);
         if (r < 0)
                 return r;
-        r = bus_queue_call(&c->queue, &l->question, m, on_listed, l, QUESTION_TIMEOUT_USEC);
+
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+int unit_client_list_named(UnitClient *c, char *const *units, unit_list_handler_t handler, void *userdata,
+                           UnitCall **ret)
+{
+        _cleanup_(unit_call_freep) UnitCall *call = NULL;
+        int r;
+
+        STRV_FOREACH(unit, (char **) units)
+                if (!unit_name_is_valid(*unit))
+                        return -EINVAL;
+        r = list_call_new(c, units, handler, userdata, &call);
+        if (r >= 0)
+                r = list_ask((ListCall *) call, "ListUnitsByNames", units);
         if (r < 0)
                 return r;
 

@@ -8,7 +8,6 @@
 #define RESENDS_MAX 3
 
 typedef enum JobPhase {
-        JOB_RESET,        /* ResetFailed() is on its way */
         JOB_QUEUE,        /* StartUnit() or the like is */
         JOB_WAIT,         /* for JobRemoved */
         JOB_ASK_JOB,      /* the signal may have been missed: is the job still there? */
@@ -22,6 +21,7 @@ typedef struct JobCall {
         UnitVerb verb;
         unit_job_handler_t handler;
         JobPhase phase;
+        BusQueued *reset;    /* ResetFailed(), ahead of a start */
         BusQueued *question; /* the one that is outstanding */
         sd_event_source *deadline;
         bool overdue;
@@ -36,8 +36,11 @@ static const struct {
         const char *method;
         const char *word;
 } verbs[UNIT_VERB_MAX] = {
-        [UNIT_START] = { "StartUnit", "start" },       [UNIT_STOP] = { "StopUnit", "stop" },
-        [UNIT_RESTART] = { "RestartUnit", "restart" }, [UNIT_TRY_RESTART] = { "TryRestartUnit", "restart" },
+        [UNIT_START] = { "StartUnit", "start" },
+        [UNIT_START_PLAIN] = { "StartUnit", "start" },
+        [UNIT_STOP] = { "StopUnit", "stop" },
+        [UNIT_RESTART] = { "RestartUnit", "restart" },
+        [UNIT_TRY_RESTART] = { "TryRestartUnit", "restart" },
         [UNIT_RELOAD] = { "ReloadUnit", "reload" },
 };
 
@@ -62,6 +65,7 @@ static void job_call_done(UnitCall *call)
         JobCall *j = (JobCall *) call;
 
         leave_queue(j);
+        bus_queued_free(j->reset);
         bus_queued_free(j->question);
         sd_event_source_disable_unref(j->deadline);
         free(j->error);
@@ -233,7 +237,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
         j->overdue = true;
         if (j->phase == JOB_WAIT)
                 job_ask_job(j);
-        else if (j->phase == JOB_RESET || j->phase == JOB_QUEUE)
+        else if (j->phase == JOB_QUEUE)
                 job_finish(j, UNIT_JOB_TIMEOUT);
         /* else the answer that is outstanding decides, within its own bound */
         return 0;
@@ -361,24 +365,37 @@ static void job_queue(JobCall *j)
 /* Whether it was allowed or not: the start that follows tells. */
 static int on_reset_before_start(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-        job_queue(userdata);
+        JobCall *j = userdata;
+
+        j->reset = bus_queued_free(j->reset);
         return 0;
 }
 
+/* The start goes out on its heels: the bus and systemd keep their order, and so does polkitd, which both ask. */
 static int job_begin(JobCall *j)
 {
         _cleanup_free_ char *path = NULL;
         int r;
 
-        if (j->verb != UNIT_START)
-                return job_send_queue(j);
+        if (j->verb == UNIT_START) {
+                r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, j->base.unit, &path);
+                if (r >= 0)
+                        r = unit_client_call(j->base.client, &j->reset, path, SYSTEMD_UNIT, "ResetFailed",
+                                             on_reset_before_start, j, 0, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return job_send_queue(j);
+}
 
-        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, j->base.unit, &path);
-        if (r < 0)
-                return r;
-        j->phase = JOB_RESET;
-        return unit_client_call(j->base.client, &j->question, path, SYSTEMD_UNIT, "ResetFailed", on_reset_before_start,
-                                j, 0, NULL);
+/* Like systemd's own timeouts it stands still while the host sleeps. */
+int unit_job_limit(UnitCall *call, usec_t timeout_usec)
+{
+        JobCall *j = (JobCall *) call;
+
+        assert(!j->deadline);
+        return sd_event_add_time_relative(sd_bus_get_event(call->client->bus), &j->deadline, CLOCK_MONOTONIC,
+                                          timeout_usec, 0, on_deadline, j);
 }
 
 int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeout_usec, unit_job_handler_t handler,
@@ -398,9 +415,7 @@ int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeo
         j->handler = handler;
 
         if (timeout_usec != USEC_INFINITY) {
-                /* Like systemd's own timeouts it stands still while the host sleeps. */
-                r = sd_event_add_time_relative(sd_bus_get_event(c->bus), &j->deadline, CLOCK_MONOTONIC, timeout_usec, 0,
-                                               on_deadline, j);
+                r = unit_job_limit(call, timeout_usec);
                 if (r < 0)
                         return r;
         }

@@ -283,7 +283,7 @@ static void on_seat_saved(DiskJob *job, int r, void *userdata)
         if (r < 0)
                 bot_record_aside(b);
         if (bot_gate_open(b))
-                gate_reconsider(b->manager);
+                gate_reconsider(b);
 }
 
 static AskResult nothing_under_way(const Bot *b, char **ret_message)
@@ -353,8 +353,8 @@ static AskResult set_hold(Bot *b, usec_t until_usec, const char *reason, char **
         b->record.held_reason = copy;
         b->record.held_until_usec = until_usec;
         bot_record_aside(b);
-        manager_watch(b->manager);
         bot_changed(b);
+        manager_watch(b->manager);
         return ASK_OK;
 }
 
@@ -401,7 +401,7 @@ static void on_cleared(DiskJob *job, int r, void *userdata)
         /* Whatever is there now: without a part in memory the worker that takes it could not start. */
         handover_prepare_until_done(b);
         if (bot_gate_open(b))
-                gate_reconsider(b->manager);
+                gate_reconsider(b);
         bot_changed(b);
 }
 

@@ -211,7 +211,7 @@ static void on_declared(DiskJob *job, int r, void *userdata)
         if (r < 0)
                 bot_record_aside(b);
         if (bot_gate_open(b))
-                gate_reconsider(b->manager);
+                gate_reconsider(b);
 }
 
 /* A bot without a record is where its file says, and nowhere without that. */
@@ -337,7 +337,6 @@ int bot_load(Bot *b)
                               seat_to_string(b->record.job.target), cutover_state_to_string(b->record.state),
                               b->record.job.id);
         /* At once: what the record says of the old process is not to be published as if it were so now. */
-        bot_post(b, CUTOVER_RESTARTED);
-        bot_dispatch(b);
+        bot_take(b, CUTOVER_RESTARTED);
         return 0;
 }

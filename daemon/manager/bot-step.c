@@ -5,7 +5,8 @@
 #include "manager/bot-log.h"
 #include "manager/bot.h"
 
-/* The whole runtime of the protocol: take an event, step the table, write the record, act. In this order, always. */
+/* The whole runtime of the protocol: take an event, step the table, write the record, act. In this order, but where
+ * the facts of the state say that the record is written beside it. */
 
 /* The waits of a state that tries again: the first, and the longest that doubling leads to. */
 static const struct RetryWait {
@@ -32,10 +33,8 @@ static int on_dispatch(sd_event_source *s, void *userdata)
         return 0;
 }
 
-void bot_post(Bot *b, CutoverEvent event)
+static void put_event(Bot *b, CutoverEvent event)
 {
-        int r;
-
         /* A wish that is already waiting is the same wish, and so is that a job is called off. */
         if (event <= CUTOVER_CANCEL_REQUESTED || event == CUTOVER_CALLED_OFF)
                 for (size_t i = 0; i < b->n_events; i++)
@@ -45,7 +44,13 @@ void bot_post(Bot *b, CutoverEvent event)
         /* One of each wish, a result, a timer and a failed write: more cannot be waiting at once. */
         assert(b->n_events < ELEMENTSOF(b->events));
         b->events[b->n_events++] = event;
+}
 
+void bot_post(Bot *b, CutoverEvent event)
+{
+        int r;
+
+        put_event(b, event);
         if (b->dispatch_source)
                 r = sd_event_source_set_enabled(b->dispatch_source, SD_EVENT_ONESHOT);
         else
@@ -54,6 +59,12 @@ void bot_post(Bot *b, CutoverEvent event)
                 /* Without its event the bot would hang for ever; a restart goes on from the record. */
                 sd_event_exit(b->manager->event,
                               bot_log_errno(b, LOG_ERR, r, "Failed to queue an event, giving up: %m"));
+}
+
+void bot_take(Bot *b, CutoverEvent event)
+{
+        put_event(b, event);
+        bot_dispatch(b);
 }
 
 static void on_retry_timer(void *userdata)
@@ -118,6 +129,8 @@ static void job_end(Bot *b)
         metrics_note_job(&b->manager->metrics, job);
         if (o)
                 o->job_removed(b, job->id, job->result, o->userdata);
+        /* Of a thousand bots that move one after the other, only those on their way have connections. */
+        botapi_client_hang_up(b->api);
         manager_inhibit(b->manager);
 }
 
@@ -128,6 +141,7 @@ static const struct {
         CutoverEvent failed;
 } operations[] = {
         { CUTOVER_DO_QUEUE, op_queue_start, CUTOVER_CALLED_OFF },
+        { CUTOVER_DO_TURN, op_queue_start, CUTOVER_CALLED_OFF },
         { CUTOVER_DO_CHECK, op_check_start, CUTOVER_CHECK_FAILED },
         { CUTOVER_DO_DRAIN, op_drain_start, CUTOVER_DRAIN_FAILED },
         { CUTOVER_DO_HOLD, op_hold_start, CUTOVER_HOLD_TIMED_OUT },
@@ -169,29 +183,36 @@ static void start_operation(Bot *b, unsigned actions)
         }
 }
 
-/* The record is on disk, or need not be. */
+static void tell(Bot *b)
+{
+        bot_log_tell(b, b->telling);
+        b->telling = LOG_EVENT_NONE;
+        if (b->entered && !b->manager->stopping)
+                bot_log_event(b, LOG_INFO, LOG_EVENT_PHASE_ENTERED, "%s: %s.", bot_phase(b), b->entered);
+        b->entered = NULL;
+}
+
+/* The record is on disk, or is being written and need not be there. */
 static void bot_act(Bot *b)
 {
         unsigned actions = b->actions;
         int r;
 
         b->actions = 0;
-        bot_log_tell(b, b->telling);
-        b->telling = LOG_EVENT_NONE;
         if (b->manager->stopping) {
                 /* The record says where the next process goes on. */
+                tell(b);
                 manager_maybe_exit(b->manager);
                 return;
         }
 
         if (actions & CUTOVER_DO_JOB_BEGIN)
                 job_begin(b);
-        if (b->entered)
-                bot_log_event(b, LOG_INFO, LOG_EVENT_PHASE_ENTERED, "%s: %s.", bot_phase(b), b->entered);
-        b->entered = NULL;
         if (bot_gate_open(b))
-                gate_reconsider(b->manager);
+                gate_reconsider(b);
         start_operation(b, actions);
+        /* The request first: while the bot is blind, a line in the journal can wait. */
+        tell(b);
         if (actions & CUTOVER_DO_RETRY_TIMER) {
                 r = retry_timer_start(b);
                 if (r < 0)
@@ -205,10 +226,9 @@ static void bot_act(Bot *b)
                 job_end(b);
                 intake_watch(b);
         }
-        /* Whoever moves or has moved makes way for another, or shows how it goes. */
-        manager_schedule(b->manager);
-        manager_watch(b->manager);
         bot_changed(b);
+        bot_make_way(b);
+        manager_watch(b->manager);
 }
 
 /* ---- a record that could not be written ---- */
@@ -254,9 +274,10 @@ static void record_written(Bot *b, int r)
 static void on_saved(DiskJob *job, int r, void *userdata)
 {
         Bot *b = userdata;
+        CutoverRecording recording = cutover_facts(b->record.state)->recording;
 
         b->saving = disk_job_free(b->saving);
-        if (r >= 0 || !cutover_facts(b->record.state)->needs_record)
+        if (r >= 0 || recording != CUTOVER_RECORD_NEEDED)
                 record_written(b, r);
         if (r < 0) {
                 bot_log_event_errno(
@@ -264,7 +285,7 @@ static void on_saved(DiskJob *job, int r, void *userdata)
                                 "Failed to write the record of state %s: %m. Look after the file system of the state "
                                 "directory.",
                                 cutover_state_to_string(b->record.state));
-                if (cutover_facts(b->record.state)->needs_record) {
+                if (recording == CUTOVER_RECORD_NEEDED) {
                         bot_set_error(b,
                                       "The record could not be written: %s. Look after the file system of the "
                                       "state directory, then start the cutover again.",
@@ -279,7 +300,8 @@ static void on_saved(DiskJob *job, int r, void *userdata)
         }
         if (r >= 0)
                 bot_history_append(b);
-        bot_act(b);
+        if (recording != CUTOVER_RECORD_BESIDE || b->manager->stopping)
+                bot_act(b);
         bot_dispatch(b);
 }
 
@@ -334,6 +356,7 @@ static void fix_result(Bot *b, unsigned actions)
         }
         if (actions & CUTOVER_DO_JOB_END) {
                 job->ended_usec = clock_realtime_usec();
+                early_start_cancel(b);
                 b->record.workers = strv_free(b->record.workers);
                 b->record.triggers = strv_free(b->record.triggers);
                 b->record.webhook_deleted = false;
@@ -459,7 +482,7 @@ static bool in_log_out_loop(CutoverState state)
         return streq(phase, "spool") || streq(phase, "log-out") || cutover_facts(state)->ends_stale;
 }
 
-/* Takes the row: everything but the actions, which wait for the record. */
+/* Takes the row: everything but the record and the actions. */
 static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
 {
         CutoverState from = b->record.state;
@@ -492,8 +515,8 @@ static void bot_apply(Bot *b, CutoverEvent event, const CutoverStep *step)
                 server_note_release(b);
         fix_result(b, step->actions);
         b->actions = step->actions;
-        manager_inhibit(b->manager);
         bot_changed(b);
+        manager_inhibit(b->manager);
 }
 
 static bool step_needs_writing(CutoverState from, const CutoverStep *step)
@@ -530,6 +553,8 @@ void bot_dispatch(Bot *b)
                         bot_act(b);
                         continue;
                 }
+                if (cutover_facts(b->record.state)->recording == CUTOVER_RECORD_BESIDE && !b->manager->stopping)
+                        bot_act(b);
                 r = bot_save(b, on_saved, b, &b->saving);
                 if (r < 0)
                         on_saved(NULL, r, b);

@@ -33,6 +33,7 @@ int bot_new(Bot **ret, Manager *m, const char *name)
         if (!b)
                 return -ENOMEM;
         b->manager = m;
+        b->began_usec = clock_boottime_usec();
         record_init(&b->record);
         b->name = strdup(name);
         if (!b->name)
@@ -53,6 +54,7 @@ Bot *bot_free(Bot *b)
         operation_free(b->operation);
         late_poll_drop(b);
         warm_up_cancel(b);
+        early_start_cancel(b);
         handover_cancel(b);
         delivery_cancel(b);
         bot_watch_cancel(b);
@@ -108,6 +110,7 @@ void bot_changed(Bot *b)
 {
         const ManagerObserver *o = b->manager->observer;
 
+        bot_count(b);
         manager_status_changed(b->manager);
         if (!o)
                 return;
@@ -125,13 +128,14 @@ const char *bot_root(const Bot *b, Seat seat)
 
 bool bot_gate_open(const Bot *b)
 {
+        const CutoverFacts *facts = cutover_facts(b->record.state);
         Seat seat = bot_seat(b);
 
         /* After a boot the local server comes first, and its bots' workers after it. */
         if (seat == SEAT_LOCAL && b->manager->server_call)
                 return false;
-        return b->record_ok && !b->saving && !b->asked_job && b->token && cutover_facts(b->record.state)->gate_open &&
-               (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+        return b->record_ok && (!b->saving || facts->recording == CUTOVER_RECORD_BESIDE) && !b->asked_job && b->token &&
+               facts->gate_open && (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
 }
 
 Seat bot_source(const Bot *b)

@@ -25,12 +25,62 @@
 /* Work that an action began and that ends in exactly one event, posted with bot_post(). A bot has at most one; stepping
  * frees it, which cancels whatever of it is still in flight. Nothing frees an operation from within its own callbacks:
  * events are taken up from the event loop later. */
+typedef struct UnitJobs UnitJobs;
 typedef struct Operation {
         void (*free)(struct Operation *op);
         Bot *bot;
 } Operation;
 
 Operation *operation_free(Operation *op);
+
+/* What a bot adds to the counts. */
+typedef struct BotCounted {
+        bool valid; /* false: it is not counted yet */
+        bool job_running;
+        bool gate_closed;
+        bool needs_watch;
+        bool uses_server;
+        bool reserves_login;
+        bool is_noted;
+        Seat seat;
+        ScheduleStage stage; /* of its last job, like the two below */
+        uint32_t job_id;
+        uint32_t batch;
+} BotCounted;
+
+typedef struct BotList {
+        Bot **bots;
+        size_t n;
+} BotList;
+
+/* Of all bots: counts.c. */
+typedef struct Counts {
+        size_t n_at[SEAT_MAX];
+        size_t n_gates_closed;
+        size_t n_need_watch;
+        size_t n_use_server;
+        size_t n_reserve_login;
+        BotList with_job; /* that runs; in the order of the jobs' ids */
+        BotList noted;    /* in the order of names */
+        ScheduleTally tally;
+} Counts;
+
+/* Worker= of a bot, borrowed from its settings. */
+typedef struct Worker {
+        const char *pattern;
+        Bot *bot;
+} Worker;
+
+typedef struct WorkerList {
+        Worker *items;
+        size_t n;
+} WorkerList;
+
+/* Of all bots: workers.c. Each in the order of patterns and bots' names. */
+typedef struct Workers {
+        WorkerList units;
+        WorkerList globs;
+} Workers;
 
 struct Manager {
         sd_event *event;
@@ -64,6 +114,8 @@ struct Manager {
 
         Bot **bots;
         size_t n_bots;
+        Counts counts;
+        Workers workers;
 
         UnitCall *server_watch;
         struct ServerCall *server_call; /* at start-up, where bots live there: their workers wait for it */
@@ -96,6 +148,8 @@ struct Manager {
 struct Bot {
         Manager *manager;
         char *name;
+        BotCounted counted; /* as it was when it was last counted */
+        bool makes_way;     /* for another bot's job, since then */
         BotApiClient *api;  /* its own connections, so that no other bot's request takes or slows those that wait */
         BotConfig *config;  /* the last good one; NULL: there never was any */
         char *config_error; /* why it is not what the file says now: no new move begins */
@@ -137,6 +191,7 @@ struct Bot {
         Health webhook_health;
         usec_t webhook_error_usec; /* CLOCK_REALTIME of the last delivery that failed, as last seen */
         usec_t webhook_due_usec;   /* CLOCK_BOOTTIME of the next look at the webhook */
+        bool webhook_blamed;       /* it has been said that it gets nothing */
         BotApiCall *webhook_call;
         usec_t automatic_due_usec; /* CLOCK_BOOTTIME before which no further automatic move begins */
         usec_t stale_due_usec;     /* the same for the end of a stale session */
@@ -152,6 +207,7 @@ struct Bot {
 
         /* the request that leaves: op-log-out.c */
         BotApiCall *warm_calls[2];   /* open the two connections that spool and log-out need: warm-up.c */
+        BotApiCall *warm_target;     /* and the one for log-in */
         bool warm;                   /* they are open, or will be when the calls are answered */
         usec_t warm_usec;            /* CLOCK_BOOTTIME since when */
         void (*warm_waiter)(Bot *b); /* told when they have been answered */
@@ -161,13 +217,22 @@ struct Bot {
         unsigned late_poll_updates;        /* in the answer that is being written */
         int64_t late_poll_next_offset;     /* once it is written */
         void (*late_poll_waiter)(Bot *b);  /* told when nothing is pending any more */
+        usec_t began_usec;                 /* CLOCK_BOOTTIME since when this process has the bot */
         int blank_offset;                  /* 0 or 1: see get_updates_arguments() */
+        int64_t asked_offset;              /* of the last getUpdates since the spool began; 0: none */
+        int64_t answered_offset;           /* the server has forgotten what is below; 0: none was answered */
+        usec_t round_trip_usec;            /* of the last getUpdates of the spool; 0: not known */
+        bool single_is_all;                /* one update in its answer means that there is no second one */
         usec_t last_get_updates_usec;      /* see bot_get_updates_answered(); 0: none by this process */
         usec_t get_updates_suspended_usec; /* how long this boot had slept when the last one left */
         unsigned respools;                 /* since the last repeat of logOut was sent */
         usec_t log_out_began_usec;         /* first attempt of this job; 0: none by this process */
         bool log_out_lengthens;            /* the attempt that was answered logged in again first */
         usec_t workers_stopped_usec;
+
+        /* started while the gate is closed: early-start.c */
+        UnitJobs *early;
+        char **early_units;
 
         /* Move=reload: op-workers.c tells them to hold, op-start-workers.c to go on */
         HeldWorkers held;
@@ -213,7 +278,7 @@ DEFINE_CLEANUP(Bot *, bot_free);
 void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
 void bot_changed(Bot *b);
 const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
-bool bot_gate_open(const Bot *b);              /* workers may be served, by the record that is on disk */
+bool bot_gate_open(const Bot *b);              /* workers may be served */
 Seat bot_source(const Bot *b);                 /* the server that a logOut goes to now */
 bool bot_is_held(const Bot *b);
 
@@ -237,7 +302,9 @@ const Bot *bot_whose_token_is_in(const Bot *b, const char *text);
 
 /* ---- bot-step.c ---- */
 void bot_post(Bot *b, CutoverEvent event);
-/* Takes up what is posted now, instead of from the event loop. */
+/* Takes it up at once, instead of from the event loop, or as soon as the record is written that is on its way. */
+void bot_take(Bot *b, CutoverEvent event);
+/* The same with what is posted. */
 void bot_dispatch(Bot *b);
 /* Writes the record as it is, besides the writing of steps; `done` as for store_save(). */
 int bot_save(Bot *b, disk_done_t done, void *userdata, DiskJob **ret) _must_check_;
@@ -258,10 +325,35 @@ void bot_window_load(Bot *b);
 const char *format_clock(char buffer[static WHEN_MAX], usec_t usec_from_now);
 const char *format_when(char buffer[static WHEN_MAX], usec_t usec_from_now);
 
+/* ---- counts.c ---- */
+int counts_reserve(Counts *c, size_t n_bots) _must_check_;
+void counts_done(Counts *c);
+/* The bot whose job with that id runs, or NULL. */
+Bot *counts_find_job(const Counts *c, uint32_t id);
+/* Counts the bot anew; bot_changed() does. */
+void bot_count(Bot *b);
+/* It is about to go. */
+void bot_uncount(Bot *b);
+
+/* ---- workers.c ---- */
+/* The bot is about to have these settings in place of those that it has. */
+int workers_replace(Workers *w, Bot *b, const BotConfig *config) _must_check_;
+void workers_forget(Workers *w, const Bot *b);
+void workers_done(Workers *w);
+/* The bot, but for that one, of which the settings that the file has now, or those that only count since there are no
+ * better ones, name the unit as a worker; NULL: none. */
+Bot *workers_find(const Workers *w, const char *unit, const Bot *except, bool by_present_settings);
+
 /* ---- queue.c ---- */
 int op_queue_start(Bot *b, Operation **ret) _must_check_;
+/* Where its last job is, for whose turn it is. */
+ScheduleStage bot_schedule_stage(const Bot *b);
+/* Let begin, and its login to the cloud is still to come. */
+bool bot_reserves_login(const Bot *b);
 /* Somebody's turn may have come: looked at from the event loop. */
 void manager_schedule(Manager *m);
+/* The same, where the bot's last step is why. Before it is on record nobody begins because of it. */
+void bot_make_way(Bot *b);
 /* How long until one more bot may be let begin that will log in to the cloud. */
 usec_t manager_pace_left(const Manager *m);
 /* A login goes out to the cloud now. */
@@ -275,6 +367,8 @@ void manager_watch(Manager *m);
 /* It has changed: asked at once, not at the next turn. */
 void manager_watch_soon(Manager *m);
 void bot_watch_cancel(Bot *b);
+/* What becomes of the bot depends on whether the local server is well. */
+bool bot_needs_watch(const Bot *b);
 /* A login at the local server, or what follows it, has failed: whether the bot is to go back to the cloud now. */
 bool bot_falls_back(const Bot *b);
 /* The server that may have applied a logOut hangs, and the bot may leave a dead one by itself. */
@@ -324,8 +418,18 @@ AskResult bot_usable(const Bot *b, char **ret_message);
 /* Returns `result`, with the sentence that goes with it; NULL where there is no memory for one. */
 AskResult ask_answer(AskResult result, char **ret_message, const char *format, ...) _printf_(3, 4);
 
+/* ---- early-start.c ---- */
+
+/* All workers of the bot have stopped, and those of `gated` start behind the gate. */
+void early_start(Bot *b, char *const *gated);
+bool early_start_has(const Bot *b, const char *unit) _pure_;
+/* Forgets the jobs, which go on in systemd. */
+void early_start_cancel(Bot *b);
+
 /* ---- warm-up.c ---- */
 void warm_up(Bot *b);
+/* The same beside a request that the caller sends next, which opens the second of the two connections to the seat. */
+void warm_up_beside(Bot *b);
 bool warm_up_pending(const Bot *b);
 void warm_up_cancel(Bot *b);
 
@@ -365,6 +469,11 @@ bool server_call_has_started(const ServerCall *c) _pure_;
 /* Where the host goes down, nothing follows from an answer: the record keeps the phase for the next boot. */
 bool server_waits_for_boot(Bot *b, ServerAnswer answer);
 int server_watch(Manager *m) _must_check_;
+/* Whether it runs, as systemd has told of it last, unasked. */
+bool server_is_up(const Manager *m) _pure_;
+/* Whether a bot lives at the local server or is on its way there (a job counts from `check` on), or that holds a
+ * session that is to be ended. */
+bool bot_uses_server(const Bot *b);
 /* GET /bot0:x/getMe at the cloud. */
 int probe_cloud(Manager *m, botapi_reply_handler_t handler, void *userdata, BotApiCall **ret) _must_check_;
 /* The job is about to be over. Has it on record where the unit is to be stopped, before that is done. */
@@ -397,8 +506,10 @@ int publish_environment(Bot *b, Seat seat) _must_check_;
 /* ---- gate.c ---- */
 CredentialVerdict gate_decide(const CredentialPeer *peer, char **ret_data, size_t *ret_size, void *userdata);
 void gate_served(const CredentialPeer *peer, void *userdata);
-/* A gate may have opened: whoever is held is looked at again, and webhooks get what waits for them. */
-void gate_reconsider(Manager *m);
+/* The bot's gate may have opened: who is held is looked at again, and its webhook gets what waits for it. */
+void gate_reconsider(Bot *b);
+/* The same of all bots. */
+void gate_reconsider_all(Manager *m);
 
 /* ---- handover.c ---- */
 int handover_prepare(Bot *b) _must_check_; /* has the next part read into memory; then part_ready */
@@ -425,6 +536,8 @@ void delivery_cancel(Bot *b);
 const char *delivery_complaint(const Bot *b);
 
 /* ---- status.c ---- */
+/* The line may have more to say of the bot than where it is. */
+bool bot_is_noted(const Bot *b);
 void manager_status_changed(Manager *m);
 
 /* ---- history.c ---- */

@@ -255,33 +255,43 @@ static void on_trigger(UnitCall *call, int r, const UnitInfo *info, void *userda
  * claim nothing, as at the gate. */
 static const char *other_bot_of(const Bot *b, const char *unit)
 {
-        const Manager *m = b->manager;
+        const Bot *other = workers_find(&b->manager->workers, unit, b, true);
 
-        for (size_t i = 0; i < m->n_bots; i++) {
-                if (m->bots[i] == b || !m->bots[i]->config || m->bots[i]->config_error)
-                        continue;
-                STRV_FOREACH(pattern, m->bots[i]->config->workers)
-                        if (unit_name_matches(*pattern, unit))
-                                return m->bots[i]->name;
-        }
-        return NULL;
+        return other ? other->name : NULL;
+}
+
+static CheckUnitContext unit_context(const Bot *b, const char *unit)
+{
+        return (CheckUnitContext){
+                .bot = b->name,
+                .server_unit = b->manager->config->server_unit,
+                .socket_path = SOCKET_PATH,
+                .spool_to = delivery_applies(b) ? NULL : b->config->spool_to,
+                .environment_directory = ENVIRONMENT_DIRECTORY,
+                .other_bot = other_bot_of(b, unit),
+                .workers = b->config->workers,
+                .stop_timeout_usec = b->config->stop_timeout_usec,
+                .move = b->config->move,
+        };
+}
+
+bool check_worker_passes(const Bot *b, const UnitInfo *info)
+{
+        CheckUnitContext context = unit_context(b, info->name);
+        CheckList list = {};
+        bool passes;
+
+        check_unit(&context, info, &list);
+        passes = check_list_passed(&list);
+        check_list_done(&list);
+        return passes;
 }
 
 static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         UnitLook *look = userdata;
         Check *c = look->check;
-        CheckUnitContext context = {
-                .bot = c->bot->name,
-                .server_unit = c->bot->manager->config->server_unit,
-                .socket_path = SOCKET_PATH,
-                .spool_to = delivery_applies(c->bot) ? NULL : c->bot->config->spool_to,
-                .environment_directory = ENVIRONMENT_DIRECTORY,
-                .other_bot = other_bot_of(c->bot, look->unit),
-                .workers = c->bot->config->workers,
-                .stop_timeout_usec = c->bot->config->stop_timeout_usec,
-                .move = c->bot->config->move,
-        };
+        CheckUnitContext context = unit_context(c->bot, look->unit);
 
         if (r < 0)
                 check_list_add(&c->list, "worker", look->unit, CHECK_FAIL,
@@ -323,30 +333,47 @@ static void look_at_units(Check *c, UnitLooks *looks, char *const *units, unit_i
         }
 }
 
-static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
+/* Those that are named, and `loaded` that match. Takes the strings. */
+static int look_at_all(Check *c, char **loaded)
 {
-        Check *c = userdata;
         const BotConfig *config = c->bot->config;
-        _cleanup_strv_ char **units = NULL;
+        _cleanup_strv_ char **units = loaded;
+        int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < n_rows; i++)
-                if (rows[i].load_state != UNIT_LOAD_NOT_FOUND || unit_active_state_may_run(rows[i].active_state))
-                        r = strv_extend_unique(&units, rows[i].name);
         STRV_FOREACH(worker, config->workers)
                 if (r >= 0 && !unit_name_is_glob(*worker))
                         r = strv_extend_unique(&units, *worker);
         if (r >= 0 && config->spool_to && !unit_name_is_glob(config->spool_to))
                 r = strv_extend_unique(&units, config->spool_to);
-
-        c->list_call = unit_call_free(c->list_call);
         if (r < 0)
-                check_list_add(&c->list, "worker", c->bot->name, CHECK_FAIL,
-                               "Failed to list the workers: %s. Try again.", strerror(-r));
-        else if (!units)
+                return r;
+        if (units)
+                look_at_units(c, &c->workers, units, on_worker);
+        else
                 check_list_add(&c->list, "worker", c->bot->name, CHECK_PASS,
                                "No unit that matches Worker= is loaded now.");
-        else
-                look_at_units(c, &c->workers, units, on_worker);
+        return 0;
+}
+
+static void fail_to_list(Check *c, int r)
+{
+        check_list_add(&c->list, "worker", c->bot->name, CHECK_FAIL, "Failed to list the workers: %s. Try again.",
+                       strerror(-r));
+}
+
+static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
+{
+        _cleanup_strv_ char **loaded = NULL;
+        Check *c = userdata;
+
+        for (size_t i = 0; r >= 0 && i < n_rows; i++)
+                if (rows[i].load_state != UNIT_LOAD_NOT_FOUND || unit_active_state_may_run(rows[i].active_state))
+                        r = strv_extend_unique(&loaded, rows[i].name);
+        c->list_call = unit_call_free(c->list_call);
+        if (r >= 0)
+                r = look_at_all(c, TAKE_PTR(loaded));
+        if (r < 0)
+                fail_to_list(c, r);
         look_done(c);
 }
 
@@ -362,12 +389,15 @@ static void look_at_workers(Check *c)
                                b->name);
                 return;
         }
-        r = unit_client_list(b->manager->units, b->config->workers, on_workers_listed, c, &c->list_call);
+        if (unit_names_have_glob(b->config->workers)) {
+                r = unit_client_list(b->manager->units, b->config->workers, on_workers_listed, c, &c->list_call);
+                if (r >= 0)
+                        c->pending++;
+        } else {
+                r = look_at_all(c, NULL);
+        }
         if (r < 0)
-                check_list_add(&c->list, "worker", b->name, CHECK_FAIL, "Failed to list the workers: %s. Try again.",
-                               strerror(-r));
-        else
-                c->pending++;
+                fail_to_list(c, r);
 }
 
 /* ---- the local server ---- */
@@ -452,8 +482,6 @@ static void look_at_cloud(Check *c)
                 c->pending++;
 }
 
-static void look_at_old_spool(Check *c);
-
 static void on_source(ServerAnswer answer, bool started, const char *why, void *userdata)
 {
         Check *c = userdata;
@@ -461,7 +489,7 @@ static void on_source(ServerAnswer answer, bool started, const char *why, void *
 
         if (answer == SERVER_READY) {
                 check_list_add(&c->list, "server", unit, CHECK_PASS, "%s answers.", unit);
-                look_at_old_spool(c);
+                check_old_spool(c->bot, &c->list);
                 look_at_token(c);
         } else if (answer == SERVER_UNKNOWN) {
                 check_list_add(&c->list, "server", unit, CHECK_FAIL, "Whether %s is well could not be found out. %s",
@@ -494,65 +522,6 @@ static void look_at_source(Check *c)
                 c->pending++;
 }
 
-static void check_window(Check *c)
-{
-        usec_t left = bot_window_left(c->bot, c->target);
-        char when[WHEN_MAX];
-
-        if (left == 0)
-                check_list_add(&c->list, "window", c->bot->name, CHECK_PASS, "The %s server takes the bot.",
-                               seat_to_string(c->target));
-        else
-                check_list_add(&c->list, "window", c->bot->name, CHECK_FAIL,
-                               "The bot was logged out of the %s server, which does not take it back before %s: wait, "
-                               "or switch with --when-allowed.",
-                               seat_to_string(c->target), format_when(when, left));
-}
-
-/* ---- this host ---- */
-
-static void look_at_disk(Check *c)
-{
-        Manager *m = c->bot->manager;
-        uint64_t bytes;
-        int r;
-
-        r = store_free_bytes(m->store, &bytes);
-        if (r < 0)
-                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,
-                               "Failed to see how much is free in the state directory: %s. Look after its file "
-                               "system, then try again.",
-                               strerror(-r));
-        else if (bytes < m->config->state_free_min)
-                check_list_add(&c->list, "disk", "state directory", CHECK_FAIL,
-                               "Only %" PRIu64 " MiB are free for spooled updates, StateFreeMin= asks for %" PRIu64
-                               " MiB: make room in %s.",
-                               bytes >> 20, m->config->state_free_min >> 20, m->state_directory);
-        else
-                check_list_add(&c->list, "disk", "state directory", CHECK_PASS, "%" PRIu64 " MiB are free.",
-                               bytes >> 20);
-}
-
-/* Ids of two servers would mix in it. */
-static void look_at_old_spool(Check *c)
-{
-        uint64_t spooled = bot_spooled_updates(c->bot);
-        const char *complaint = delivery_complaint(c->bot);
-
-        if (spooled > 0 && delivery_applies(c->bot))
-                check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
-                               "%" PRIu64 " updates of an earlier move are still being posted to the webhook: wait "
-                               "until it has taken them, or look at them, or drop them, with 'tgswitchctl spool %s'.%s%s",
-                               spooled, c->bot->name, complaint ? " " : "", complaint ?: "");
-        else if (spooled > 0)
-                check_list_add(&c->list, "spool", c->bot->name, CHECK_FAIL,
-                               "%" PRIu64 " updates of an earlier move have not been handed over: restart the worker "
-                               "that takes them (SpoolTo=), or see 'tgswitchctl spool %s'.",
-                               spooled, c->bot->name);
-        else
-                check_list_add(&c->list, "spool", c->bot->name, CHECK_PASS, "Nothing is left of an earlier move.");
-}
-
 int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t handler, void *userdata, Check **ret)
 {
         Check *c;
@@ -570,10 +539,10 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
 
         c->pending = 1; /* this function */
         c->triggers_are_next = true;
-        check_window(c);
+        check_window(b, target, &c->list);
         if (b->record.seat == target || target == SEAT_LOCAL) {
                 c->server_is_next = target == SEAT_LOCAL;
-                look_at_old_spool(c);
+                check_old_spool(c->bot, &c->list);
                 look_at_token(c);
         } else {
                 look_at_source(c);
@@ -584,7 +553,7 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
                 c->pending++;
         else
                 look_at_workers(c);
-        look_at_disk(c);
+        check_disk(b->manager, &c->list);
         look_done(c);
         *ret = c;
         return 0;

@@ -38,6 +38,9 @@ int check_start(Bot *b, Seat target, bool may_start_server, check_handler_t hand
 Check *check_free(Check *c);
 DEFINE_CLEANUP(Check *, check_free);
 
+/* Whether all that is asked of a worker's unit is so, also now. The bot has a configuration. */
+bool check_worker_passes(const Bot *b, const UnitInfo *info);
+
 /* ---- check-webhook.c ---- */
 
 /* Judges whether the webhook can be set again at the target with the settings that the source told, or that are on
@@ -66,3 +69,8 @@ void check_unit(const CheckUnitContext *context, const UnitInfo *info, CheckList
 /* ---- check-reload.c: the same, for Move=reload: whether the unit can be told to hold, and is told by its environment
  * file ---- */
 void check_reload(const CheckUnitContext *context, const UnitInfo *info, CheckList *l);
+
+/* ---- check-here.c: the target's window, the space for updates, and what an earlier move has left of them ---- */
+void check_window(const Bot *b, Seat target, CheckList *l);
+void check_disk(Manager *m, CheckList *l);
+void check_old_spool(const Bot *b, CheckList *l);

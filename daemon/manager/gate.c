@@ -6,26 +6,12 @@
 
 /* Who gets what at the credential socket, and when. */
 
-static Bot *bot_of(Manager *m, const char *unit, bool by_present_settings)
-{
-        for (size_t i = 0; i < m->n_bots; i++) {
-                Bot *b = m->bots[i];
-
-                if (by_present_settings != !b->config_error)
-                        continue;
-                STRV_FOREACH(pattern, b->config ? b->config->workers : NULL)
-                        if (unit_name_matches(*pattern, unit))
-                                return b;
-        }
-        return NULL;
-}
-
 /* Settings that only count since there are no better ones do not take a worker away from the bot that has it now. */
 static Bot *bot_of_worker(Manager *m, const char *unit)
 {
-        Bot *b = bot_of(m, unit, true);
+        Bot *b = workers_find(&m->workers, unit, NULL, true);
 
-        return b ?: bot_of(m, unit, false);
+        return b ?: workers_find(&m->workers, unit, NULL, false);
 }
 
 static CredentialVerdict refuse(const Bot *b, const CredentialPeer *peer, const char *why)
@@ -44,7 +30,7 @@ static CredentialVerdict hold(Bot *b, const CredentialPeer *peer)
 {
         bool for_server = bot_seat(b) == SEAT_LOCAL && b->manager->server_call;
 
-        if ((!cutover_facts(b->record.state)->gate_open || for_server) &&
+        if ((!cutover_facts(b->record.state)->gate_open || for_server) && !early_start_has(b, peer->unit) &&
             strv_extend_unique(&b->at_gate, peer->unit) > 0)
                 bot_log_unit(b, LOG_NOTICE, LOG_EVENT_GATE_HELD, peer->unit, "%s waits at the gate until %s.",
                              peer->unit,
@@ -132,7 +118,13 @@ void gate_served(const CredentialPeer *peer, void *userdata)
                 handover_served(b);
 }
 
-void gate_reconsider(Manager *m)
+void gate_reconsider(Bot *b)
+{
+        credential_socket_reconsider(b->manager->gate);
+        delivery_go_on(b);
+}
+
+void gate_reconsider_all(Manager *m)
 {
         credential_socket_reconsider(m->gate);
         for (size_t i = 0; i < m->n_bots; i++)

@@ -121,7 +121,7 @@ static void on_part_loaded(DiskJob *job, int r, void *userdata)
         }
         note_loaded(b);
         if (bot_gate_open(b))
-                gate_reconsider(b->manager);
+                gate_reconsider(b);
         if (b->part_settled)
                 drop_later(b);
         else if (!b->part_by_webhook && b->record.part_served_updates > 0)

@@ -110,21 +110,37 @@ static bool forgettable(const Bot *b)
                !window_session_is_young(&b->record.logged_in, &now) && !b->record.stale && bot_spooled_updates(b) == 0;
 }
 
+/* Takes the settings, whether it succeeds or not. */
+static int use_config(Bot *b, BotConfig *config)
+{
+        int r;
+
+        r = workers_replace(&b->manager->workers, b, config);
+        if (r < 0) {
+                bot_config_free(config);
+                return r;
+        }
+        bot_config_free(b->config);
+        b->config = config;
+        return 0;
+}
+
 static int configure_bot(Bot *b)
 {
         Manager *m = b->manager;
         const ConfigProblem *problem = problem_of(m, b->name);
         BotConfig *config = take_bot_config(m->config, b->name);
+        int r;
 
         free(b->config_error);
         b->config_error = NULL;
-        if (config) {
-                bot_config_free(b->config);
-                b->config = config;
-                return 0;
-        }
+        if (config)
+                return use_config(b, config);
         if (!b->config && load_fallback(m) >= 0)
-                b->config = take_bot_config(m->fallback, b->name);
+                config = take_bot_config(m->fallback, b->name);
+        r = config ? use_config(b, config) : 0;
+        if (r < 0)
+                return r;
         if (problem)
                 b->config_error = config_problem_describe(problem);
         else if (asprintf(&b->config_error,
@@ -307,7 +323,7 @@ int manager_apply_config(Manager *m)
         if (r < 0)
                 log_warning_errno(r, "Failed to keep a copy of the configuration, ignoring: %m");
         /* Who is whose worker may have changed. */
-        gate_reconsider(m);
+        gate_reconsider_all(m);
         manager_schedule(m);
         manager_watch(m);
         manager_status_changed(m);

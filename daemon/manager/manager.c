@@ -98,6 +98,8 @@ Manager *manager_free(Manager *m)
         for (size_t i = 0; i < m->n_bots; i++)
                 bot_free(m->bots[i]);
         free(m->bots);
+        counts_done(&m->counts);
+        workers_done(&m->workers);
         credential_socket_free(m->gate);
         inhibitor_free(m->inhibitor);
         disk_job_free(m->copying);
@@ -140,8 +142,7 @@ bool manager_adopt_fd(Manager *m, int fd, const char *name)
         return true;
 }
 
-/* Where the bot of that name is, or would have to be. */
-static size_t bot_place(const Manager *m, const char *name)
+size_t manager_bot_place(const Manager *m, const char *name)
 {
         size_t from = 0, to = m->n_bots;
 
@@ -170,7 +171,10 @@ int manager_add_bot(Manager *m, const char *name, Bot **ret)
         if (!grown)
                 return -ENOMEM;
         m->bots = grown;
-        i = bot_place(m, name);
+        r = counts_reserve(&m->counts, m->n_bots + 1);
+        if (r < 0)
+                return r;
+        i = manager_bot_place(m, name);
         memmove(m->bots + i + 1, m->bots + i, (m->n_bots - i) * sizeof(Bot *));
         m->bots[i] = b;
         m->n_bots++;
@@ -180,12 +184,14 @@ int manager_add_bot(Manager *m, const char *name, Bot **ret)
 
 void manager_remove_bot(Manager *m, Bot *b)
 {
-        size_t i = bot_place(m, b->name);
+        size_t i = manager_bot_place(m, b->name);
 
         assert(m->bots[i] == b);
         /* While it can still be found: the bus tells what interfaces have gone. */
         if (m->observer)
                 m->observer->bot_removed(b, m->observer->userdata);
+        bot_uncount(b);
+        workers_forget(&m->workers, b);
         memmove(m->bots + i, m->bots + i + 1, (m->n_bots - i - 1) * sizeof(Bot *));
         m->n_bots--;
         bot_free(b);
@@ -231,12 +237,9 @@ void manager_stop(Manager *m)
  * again: a host that goes down in between leaves a bot nowhere. */
 void manager_inhibit(Manager *m)
 {
-        bool needed = false;
         int r;
 
-        for (size_t i = 0; i < m->n_bots; i++)
-                needed = needed || !cutover_facts(m->bots[i]->record.state)->gate_open;
-        if (!needed) {
+        if (m->counts.n_gates_closed == 0) {
                 m->inhibitor = inhibitor_free(m->inhibitor);
         } else if (!m->inhibitor) {
                 r = inhibitor_take(&m->inhibitor, m->bus, "A Telegram bot is between two servers");
@@ -259,17 +262,24 @@ Bot *manager_bot(const Manager *m, size_t i)
 
 Bot *manager_find_bot(const Manager *m, const char *name)
 {
-        size_t i = bot_place(m, name);
+        size_t i = manager_bot_place(m, name);
 
         return i < m->n_bots && streq(m->bots[i]->name, name) ? m->bots[i] : NULL;
 }
 
 Bot *manager_find_job(const Manager *m, uint32_t job_id)
 {
-        for (size_t i = 0; i < m->n_bots; i++)
-                if (bot_job_running(m->bots[i]) && m->bots[i]->record.job.id == job_id)
-                        return m->bots[i];
-        return NULL;
+        return counts_find_job(&m->counts, job_id);
+}
+
+size_t manager_n_at(const Manager *m, Seat seat)
+{
+        return m->counts.n_at[seat];
+}
+
+size_t manager_n_jobs(const Manager *m)
+{
+        return m->counts.with_job.n;
 }
 
 sd_event *manager_event(const Manager *m)

@@ -59,9 +59,12 @@ int manager_reload(Manager *m, char **ret_message) _must_check_;
 void manager_stop(Manager *m);
 
 size_t manager_n_bots(const Manager *m);
-Bot *manager_bot(const Manager *m, size_t i); /* sorted by name */
+Bot *manager_bot(const Manager *m, size_t i);                 /* sorted by name */
+size_t manager_bot_place(const Manager *m, const char *name); /* of that name, or the first behind it */
 Bot *manager_find_bot(const Manager *m, const char *name);
 Bot *manager_find_job(const Manager *m, uint32_t job_id); /* the bot that it moves, or NULL */
+size_t manager_n_at(const Manager *m, Seat seat);
+size_t manager_n_jobs(const Manager *m); /* that run */
 
 /* "inactive", "active", "answering", …: the unit state of the local server and what its last probe said. */
 const char *manager_local_server_state(const Manager *m);

@@ -296,7 +296,8 @@ int op_drain_start(Bot *b, Operation **ret)
         o->began_usec = clock_boottime_usec();
         o->deadline_usec = usec_add(o->began_usec, b->config ? b->config->drain_timeout_usec : 0);
         *ret = &o->base;
-        warm_up(b);
+        /* Which takes the connection that check has left, so that the question waits for the other one. */
+        warm_up_beside(b);
         ask_pending(o);
         return 0;
 }

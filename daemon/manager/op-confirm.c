@@ -113,13 +113,17 @@ static void give_up(ConfirmOperation *o, const char *complaint)
                 not_confirmed(o, complaint);
 }
 
+static usec_t settle_usec(const Bot *b)
+{
+        return b->config ? b->config->settle_usec : USEC_PER_SEC;
+}
+
 static void begin_round(ConfirmOperation *o)
 {
         Bot *b = o->base.bot;
         int r;
 
-        r = clock_timer_new(&o->timer, b->manager->event, b->config ? b->config->settle_usec : USEC_PER_SEC,
-                            on_settle_timer, o);
+        r = clock_timer_new(&o->timer, b->manager->event, settle_usec(b), on_settle_timer, o);
         if (r < 0)
                 not_confirmed_errno(o, r);
 }
@@ -398,10 +402,12 @@ static void on_worker(UnitCall *call, int r, const UnitInfo *info, void *userdat
                 if (!o->complaint)
                         o->complaint = trouble_of(o->base.bot, w->unit, r, r < 0 ? NULL : info);
         } else {
-                /* The first look only learns which processes there are. One that a timer starts every second is another
-                 * process each time, and well. */
-                if (o->round == 0 || is_restarted(w, info) ||
-                    (!is_oneshot(info) && info->main_start_usec != w->main_start_usec))
+                /* The first look only learns which processes there are; none has to stay with SettleSec=0. One that a
+                 * timer starts every second is another process each time, and well. */
+                bool learns = o->round == 0 && settle_usec(o->base.bot) > 0;
+                bool is_another = o->round > 0 && !is_oneshot(info) && info->main_start_usec != w->main_start_usec;
+
+                if (learns || is_another || is_restarted(w, info))
                         o->restless = w->unit;
                 o->lasting = o->lasting || !is_oneshot(info);
                 w->main_start_usec = info->main_start_usec;

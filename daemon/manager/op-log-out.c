@@ -10,8 +10,11 @@
  * it also arrives first; then nothing with the token is behind logOut (L1). */
 
 #define LONG_POLL_SEC 50
-/* How much later: far more than two connections to one host differ by, far less than updates are apart. */
-#define AHEAD_USEC (5 * USEC_PER_MSEC)
+/* How much later: far more than two connections to one host differ by, far less than updates are apart. They differ by
+ * less where the host is near. */
+#define AHEAD_MIN_USEC    (1 * USEC_PER_MSEC)
+#define AHEAD_MAX_USEC    (5 * USEC_PER_MSEC)
+#define AHEAD_ROUND_TRIPS 8
 /* A busy bot answers every long poll at once; after so many the race is taken as it is. */
 #define LONG_POLLS_MAX 8
 /* The server answers the long poll when it closes the bot, that is before or with its answer to logOut. */
@@ -100,6 +103,7 @@ static int keep_updates(Bot *b, const BotApiReply *reply, disk_done_t done, void
         if (r < 0)
                 return r;
         b->last_get_updates_usec = bot_get_updates_answered(b);
+        b->answered_offset = b->asked_offset;
         r = (int) json_object_array_length(updates);
         if (r > 0) {
                 int q = spool_append(b->spool, updates, done, userdata, ret);
@@ -227,6 +231,13 @@ static void on_ahead(void *userdata)
         send_log_out(o);
 }
 
+static usec_t ahead_usec(const Bot *b)
+{
+        usec_t usec = b->round_trip_usec > 0 ? b->round_trip_usec / AHEAD_ROUND_TRIPS : AHEAD_MAX_USEC;
+
+        return MIN(MAX(usec, AHEAD_MIN_USEC), AHEAD_MAX_USEC);
+}
+
 static void on_long_poll_sent(BotApiCall *call, void *userdata)
 {
         Bot *b = userdata;
@@ -235,7 +246,7 @@ static void on_long_poll_sent(BotApiCall *call, void *userdata)
         if (b->record.state != CUTOVER_LOG_OUT || !o || o->call || o->timer)
                 return;
         o->polled_usec = clock_boottime_usec();
-        if (clock_timer_new(&o->timer, b->manager->event, AHEAD_USEC, on_ahead, o) < 0)
+        if (clock_timer_new(&o->timer, b->manager->event, ahead_usec(b), on_ahead, o) < 0)
                 send_log_out(o);
 }
 

@@ -96,20 +96,30 @@ static const char *source_name(const SpoolOperation *o)
         return bot_source(o->base.bot) == SEAT_CLOUD ? "the cloud server" : "the local server";
 }
 
-/* What offset the next getUpdates carries. 0 confirms nothing; so does 1, since ids start far above it. The server
- * answers the same offset within half a second with one update only, and within three seconds it waits: so the two take
- * turns while there is nothing to confirm (Client.cpp, process_get_updates). */
+/* Two offsets that stand before every update there is: they confirm nothing, no worker polls with them (frameworks
+ * begin with 0, 1 or -1), and they take turns. */
+#define BLANK_OFFSET_MIN 2
+
+/* The server answers the offset of the request before with one update only for half a second, and for three seconds it
+ * waits (Client.cpp, process_get_updates): so no two requests of ours have the same one, but to ask again for what was
+ * not answered. What another process asked a moment ago nobody knows. */
+#define SAME_OFFSET_USEC (3 * USEC_PER_SEC)
+
 json_object *get_updates_arguments(Bot *b, unsigned timeout_sec)
 {
         json_object *arguments = json_object_new_object();
         int64_t offset = b->record.next_offset;
+        bool blank = offset == 0 || offset == b->answered_offset;
+        bool forgotten = usec_sub(clock_boottime_usec(), b->began_usec) > SAME_OFFSET_USEC;
 
         if (!arguments)
                 return NULL;
-        if (offset == 0) {
-                offset = b->blank_offset;
+        if (blank) {
+                offset = BLANK_OFFSET_MIN + b->blank_offset;
                 b->blank_offset = !b->blank_offset;
         }
+        b->single_is_all = b->asked_offset > 0 ? b->asked_offset != offset : blank && forgotten;
+        b->asked_offset = offset;
         json_object_object_add(arguments, "offset", json_object_new_int64(offset));
         json_object_object_add(arguments, "limit", json_object_new_int(BATCH_MAX));
         json_object_object_add(arguments, "timeout", json_object_new_int((int) timeout_sec));
@@ -263,8 +273,7 @@ static void take_batch(SpoolOperation *o, const BotApiReply *reply)
                 return;
         }
         (void) json_object_to_json_string_length(updates, JSON_C_TO_STRING_PLAIN, &size);
-        /* A single one may be all that the server gives to the offset that a worker used a moment ago (see above). */
-        o->batch_short = (n > 1 || o->repeating) && n < BATCH_MAX && size < SHORT_BYTES_MAX;
+        o->batch_short = (n > 1 || b->single_is_all || o->repeating) && n < BATCH_MAX && size < SHORT_BYTES_MAX;
         o->batch = updates;
         r = spool_append(b->spool, updates, on_batch_saved, o, &o->saving);
         if (r < 0)
@@ -322,6 +331,8 @@ static void on_updates(BotApiCall *call, const BotApiReply *reply, void *userdat
         _cleanup_free_ char *what = NULL;
 
         if (reply->transport == BOTAPI_REPLIED && reply->ok) {
+                b->answered_offset = b->asked_offset;
+                b->round_trip_usec = usec_sub(botapi_call_replied_usec(call), botapi_call_sent_usec(call));
                 take_batch(o, reply);
                 o->updates_call = botapi_call_free(o->updates_call);
                 return;
@@ -512,6 +523,9 @@ int op_spool_start(Bot *b, Operation **ret)
         o->deadline_usec = usec_add(clock_boottime_usec(), timeout);
         *ret = &o->base;
         b->last_get_updates_usec = 0;
+        b->asked_offset = 0;
+        b->answered_offset = 0;
+        b->round_trip_usec = 0;
 
         if (o->repeating) {
                 /* What an unknown logOut may have wiped at the server is in the spool alone: it stays. The long poll

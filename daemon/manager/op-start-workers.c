@@ -30,6 +30,7 @@ struct StartOperation {
         Look spool_look; /* at what takes the spool and is none of them */
         size_t pending;
         unsigned round;
+        char **early; /* the workers whose jobs were begun before: early-start.c */
         char **first; /* triggers that are started before the workers */
         UnitJobs sockets;
         UnitJobs workers;
@@ -48,6 +49,7 @@ static void start_operation_free(Operation *op)
         unit_jobs_done(&o->sockets);
         unit_jobs_done(&o->workers);
         unit_jobs_done(&o->rest);
+        strv_free(o->early);
         strv_free(o->first);
         free(o);
 }
@@ -116,6 +118,11 @@ static void start_rest(StartOperation *o)
 
 static void on_workers_started(void *userdata);
 
+static bool is_start(UnitVerb verb)
+{
+        return verb == UNIT_START || verb == UNIT_START_PLAIN;
+}
+
 /* Those that failed, once more, where that can help. Returns how many there are, or a negative errno. */
 static int start_again(StartOperation *o)
 {
@@ -140,9 +147,10 @@ static int start_again(StartOperation *o)
                                      "%s was to go on, and its reload came to '%s': it is restarted.", job->wish.unit,
                                      unit_job_result_to_string(job->result));
                         wishes[n++] = (UnitWish){ job->wish.unit, UNIT_RESTART };
-                } else if (job->wish.verb == UNIT_START && job->result != UNIT_JOB_TIMEOUT && o->round == 0) {
-                        /* A start that was held while the process before this one died got no credential and failed. */
-                        wishes[n++] = job->wish;
+                } else if (is_start(job->wish.verb) && job->result != UNIT_JOB_TIMEOUT && o->round == 0) {
+                        /* A start that was held while the process before this one died got no credential and failed.
+                         * One that was begun early may have been one too many. */
+                        wishes[n++] = (UnitWish){ job->wish.unit, UNIT_START };
                 }
         }
         if (n == 0)
@@ -165,12 +173,43 @@ static void on_workers_started(void *userdata)
         start_rest(o);
 }
 
+/* All of them wait at the gate, or have come through it. */
+static bool were_started_early(const StartOperation *o)
+{
+        const Bot *b = o->base.bot;
+
+        for (size_t i = 0; i < o->n_looks; i++)
+                if (o->looks[i].wish.verb != UNIT_START || !early_start_has(b, o->looks[i].wish.unit))
+                        return false;
+        return b->early != NULL;
+}
+
+static int take_early(StartOperation *o)
+{
+        Bot *b = o->base.bot;
+        int r;
+
+        o->early = TAKE_PTR(b->early_units);
+        r = unit_jobs_take(&o->workers, b->early, b->manager, start_timeout_usec(b), on_workers_started, o);
+        early_start_cancel(b);
+        /* A limit of the unit's own (JobTimeoutSec=) is meant for a start that nobody holds: so it is tried again. */
+        for (size_t i = 0; i < o->workers.n; i++)
+                if (o->workers.items[i].result == UNIT_JOB_TIMEOUT)
+                        o->workers.items[i].result = UNIT_JOB_CANCELED;
+        return r;
+}
+
 static void start_workers(StartOperation *o)
 {
         Bot *b = o->base.bot;
         _cleanup_free_ UnitWish *wishes = calloc(o->n_looks + 1, sizeof(UnitWish));
         int r = -ENOMEM;
 
+        if (were_started_early(o)) {
+                r = take_early(o);
+                if (r >= 0)
+                        return;
+        }
         for (size_t i = 0; wishes && i < o->n_looks; i++)
                 wishes[i] = o->looks[i].wish;
         if (wishes)

@@ -3,6 +3,7 @@
 
 #include "base/strv.h"
 #include "manager/bot-log.h"
+#include "manager/check.h"
 #include "manager/unit-jobs.h"
 
 /* Stopping the workers. Which ones, is on record before the first is stopped: the workers that ran before are the ones
@@ -36,6 +37,7 @@ struct StopOperation {
         size_t pending;
         int look_error;
         char **running; /* workers that run their program and do not hold, as last seen */
+        char **gated;   /* workers that start behind the gate; not all of them where one does not */
         char **triggers_found;
         HeldWorkers to_tell; /* those of them that can be told to hold */
         HeldWorkers holding; /* told, and they have done it */
@@ -60,6 +62,7 @@ static void stop_operation_free(Operation *op)
         unit_call_free(o->list_call);
         stop_looks_done(o);
         strv_free(o->running);
+        strv_free(o->gated);
         strv_free(o->triggers_found);
         held_workers_clear(&o->to_tell);
         held_workers_clear(&o->holding);
@@ -201,7 +204,7 @@ static void on_remembered(DiskJob *job, int r, void *userdata)
 
         o->saving = disk_job_free(o->saving);
         /* After logOut they are on record from before; a worker that must not run does not wait for the disk. */
-        if (r < 0 && !cutover_facts(b->record.state)->needs_record)
+        if (r < 0 && cutover_facts(b->record.state)->recording != CUTOVER_RECORD_NEEDED)
                 r = 0;
         if (r >= 0)
                 /* Triggers first: a stopped worker whose timer or socket is left would be started again. */
@@ -257,6 +260,7 @@ static void looked(StopOperation *o)
         stop_looks_done(o);
         if (o->round > 0 && !o->running) {
                 b->workers_stopped_usec = clock_boottime_usec();
+                early_start(b, o->gated);
                 bot_post(b, CUTOVER_WORKERS_STOPPED);
                 return;
         }
@@ -274,7 +278,7 @@ static void looked(StopOperation *o)
                 remember(o);
                 return;
         }
-        r = unit_client_list(b->manager->units, o->triggers_found, on_triggers_listed, o, &o->list_call);
+        r = unit_client_list_named(b->manager->units, o->triggers_found, on_triggers_listed, o, &o->list_call);
         if (r < 0)
                 stop_failed_errno(o, r);
 }
@@ -301,19 +305,45 @@ static bool can_hold(const StopOperation *o, const UnitInfo *info)
                !strv_contains(o->insisted, info->name);
 }
 
+/* Once it has stopped, systemd may have forgotten the unit: what it said of the last time counts. */
+static int note_gate(StopOperation *o, const UnitInfo *info)
+{
+        if (o->base.bot->config && check_worker_passes(o->base.bot, info))
+                return strv_extend_unique(&o->gated, info->name);
+        o->gated = strv_free(o->gated);
+        return 0;
+}
+
+/* The file of a running unit may have been removed. */
+static bool is_there(UnitLoadState load, UnitActiveState active)
+{
+        return load != UNIT_LOAD_NOT_FOUND || unit_active_state_may_run(active);
+}
+
+static int note(StopOperation *o, const UnitInfo *info)
+{
+        int r = 0;
+
+        if (counts_as_running(o, info)) {
+                r = strv_extend_unique(&o->running, info->name);
+                if (r >= 0 && can_hold(o, info))
+                        r = held_workers_add(&o->to_tell, info->name, info->invocation_id);
+        }
+        if (r >= 0)
+                r = note_gate(o, info);
+        STRV_FOREACH(trigger, info->triggered_by)
+                if (r >= 0 && (!unit_is_socket(*trigger) || !can_hold(o, info)))
+                        r = strv_extend_unique(&o->triggers_found, *trigger);
+        return r;
+}
+
 static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
 {
         Look *look = userdata;
         StopOperation *o = look->operation;
 
-        if (r >= 0 && counts_as_running(o, info)) {
-                r = strv_extend_unique(&o->running, info->name);
-                if (r >= 0 && can_hold(o, info))
-                        r = held_workers_add(&o->to_tell, info->name, info->invocation_id);
-        }
-        for (char **t = r >= 0 ? info->triggered_by : NULL; t && *t && r >= 0; t++)
-                if (!unit_is_socket(*t) || !can_hold(o, info))
-                        r = strv_extend_unique(&o->triggers_found, *t);
+        if (r >= 0 && is_there(info->load_state, info->active_state))
+                r = note(o, info);
         look->call = unit_call_free(look->call);
         if (r < 0)
                 o->look_error = r;
@@ -325,52 +355,76 @@ static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdat
                 looked(o);
 }
 
-static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
+/* Looks at each of the units in full. */
+static void look_at_workers(StopOperation *o, char *const *units)
 {
-        StopOperation *o = userdata;
         Bot *b = o->base.bot;
+        int r;
 
         o->running = strv_free(o->running);
         o->triggers_found = strv_free(o->triggers_found);
         held_workers_clear(&o->to_tell);
-        o->looks = r < 0 ? NULL : calloc(n_rows + 1, sizeof(Look));
-        if (r >= 0 && !o->looks)
-                r = -ENOMEM;
+        o->looks = calloc(strv_length(units) + 1, sizeof(Look));
         /* Those of an earlier process, too; which of all are active, and are there at all, is asked next. */
-        if (r >= 0)
-                r = strv_copy(b->record.triggers, &o->triggers_found);
-        for (size_t i = 0; r >= 0 && i < n_rows; i++) {
+        r = o->looks ? strv_copy(b->record.triggers, &o->triggers_found) : -ENOMEM;
+        STRV_FOREACH(unit, (char **) units) {
                 Look *look = &o->looks[o->n_looks];
 
-                /* The file of a running unit may have been removed. */
-                if (rows[i].load_state == UNIT_LOAD_NOT_FOUND && !unit_active_state_may_run(rows[i].active_state))
-                        continue;
+                if (r < 0)
+                        break;
                 look->operation = o;
-                r = unit_client_get(b->manager->units, rows[i].name, on_looked, look, &look->call);
+                r = unit_client_get(b->manager->units, *unit, on_looked, look, &look->call);
                 if (r >= 0) {
                         o->n_looks++;
                         o->pending++;
                 }
         }
-        o->list_call = unit_call_free(o->list_call);
         if (r < 0)
                 stop_failed_errno(o, r);
         else if (o->pending == 0)
                 looked(o);
 }
 
+static void on_workers_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
+{
+        StopOperation *o = userdata;
+        _cleanup_strv_ char **units = NULL;
+        bool may_run = false;
+
+        for (size_t i = 0; r >= 0 && i < n_rows; i++) {
+                may_run = may_run || unit_active_state_may_run(rows[i].active_state);
+                if (is_there(rows[i].load_state, rows[i].active_state))
+                        r = strv_extend_unique(&units, rows[i].name);
+        }
+        o->list_call = unit_call_free(o->list_call);
+        if (r < 0)
+                stop_failed_errno(o, r);
+        else
+                /* Their states are enough where all have stopped. */
+                look_at_workers(o, o->round == 0 || may_run ? units : NULL);
+}
+
 static void list_workers(StopOperation *o)
 {
         Bot *b = o->base.bot;
-        _cleanup_strv_ char **patterns = NULL;
+        _cleanup_strv_ char **units = NULL;
+        bool named;
         int r;
 
-        r = strv_copy(b->record.workers, &patterns);
+        r = strv_copy(b->record.workers, &units);
         STRV_FOREACH(worker, b->config ? b->config->workers : NULL)
                 if (r >= 0)
-                        r = strv_extend_unique(&patterns, *worker);
-        if (r >= 0)
-                r = unit_client_list(b->manager->units, patterns, on_workers_listed, o, &o->list_call);
+                        r = strv_extend_unique(&units, *worker);
+        named = units && !unit_names_have_glob(units);
+        if (r >= 0 && named && o->round == 0) {
+                /* Which they are is known, and each is looked at in any case. */
+                look_at_workers(o, units);
+                return;
+        }
+        if (r >= 0 && named)
+                r = unit_client_list_named(b->manager->units, units, on_workers_listed, o, &o->list_call);
+        else if (r >= 0)
+                r = unit_client_list(b->manager->units, units, on_workers_listed, o, &o->list_call);
         if (r < 0)
                 stop_failed_errno(o, r);
 }
@@ -386,6 +440,7 @@ int op_stop_workers_start(Bot *b, Operation **ret)
         o->deadline_usec = usec_add(clock_boottime_usec(), stop_timeout_usec(b));
         *ret = &o->base;
         warm_up(b);
+        early_start_cancel(b);
         list_workers(o);
         return 0;
 }

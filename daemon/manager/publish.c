@@ -68,6 +68,21 @@ static int put_environment(FILE *f, const Bot *b, Seat seat)
         return seat == SEAT_NONE ? put_hold(f, b) : put_endpoint(f, b, seat);
 }
 
+/* As nearly always after a restart of the daemon. */
+static bool is_published(int directory, const char *name, const char *text, size_t size)
+{
+        char *bytes = NULL;
+        size_t n = 0;
+        bool same;
+
+        if (read_file_at(directory, name, O_NOFOLLOW, size, &bytes, &n) < 0)
+                return false;
+        same = n == size && memcmp(bytes, text, size) == 0;
+        explicit_bzero(bytes, n);
+        free(bytes);
+        return same;
+}
+
 int publish_environment(Bot *b, Seat seat)
 {
         _cleanup_close_ int fd = -EBADF;
@@ -86,7 +101,7 @@ int publish_environment(Bot *b, Seat seat)
         if (fclose(f) != 0 && r >= 0)
                 r = -errno;
         snprintf(name, sizeof(name), "%s.env", b->name);
-        if (r >= 0)
+        if (r >= 0 && !is_published(fd, name, text, size))
                 r = write_file_atomic_at(fd, name, text, size, 0600, WRITE_NO_SYNC);
         if (text)
                 explicit_bzero(text, size);

@@ -4,18 +4,26 @@
 #include "base/log.h"
 #include "manager/bot.h"
 
-/* Jobs that wait: for the target's window, for a stale session to be ended, for the pace of logins, for their turn.
+/* Jobs that wait: for the target's window, for a stale session to be ended, for the pace of logins, for their turn to
+ * get ready (QUEUED); and then, with all checks made and the queue drained, for their turn to stop the workers (READY).
  * Whose turn it is says core/schedule.h, from what the records tell; here is only asked and answered. */
 
 /* So often a step past log-out has to fail until others take warning. */
 #define STRUGGLING_RETRIES 3u
 
+/* What was checked so long ago is checked again. */
+#define READY_USEC (60 * USEC_PER_SEC)
+
 typedef struct QueueOperation {
         Operation base;
         ServerLoan *loan;
         ServerCall *server_call;
-        bool server_ready; /* the one that holds a stale session answers */
-        bool let_go;       /* its event is posted */
+        bool server_ready;  /* the one that holds a stale session answers */
+        bool let_go;        /* its event is posted */
+        CutoverEvent event; /* this one */
+        usec_t since_usec;  /* CLOCK_BOOTTIME */
+        usec_t window_usec; /* what is left of the target's, as last looked at */
+        usec_t left_usec;   /* it has to wait so long whatever the others do; USEC_INFINITY: for something else */
 } QueueOperation;
 
 static void queue_operation_free(Operation *op)
@@ -29,19 +37,29 @@ static void queue_operation_free(Operation *op)
         free(o);
 }
 
+static bool is_waiting_state(CutoverState state)
+{
+        return state == CUTOVER_QUEUED || state == CUTOVER_READY;
+}
+
 static QueueOperation *waiting(const Bot *b)
 {
-        QueueOperation *o = b->record.state == CUTOVER_QUEUED ? (QueueOperation *) b->operation : NULL;
+        QueueOperation *o = is_waiting_state(b->record.state) ? (QueueOperation *) b->operation : NULL;
 
         return o && !o->let_go && b->n_events == 0 ? o : NULL;
 }
 
 static void let_go(Bot *b, CutoverEvent event)
 {
-        ((QueueOperation *) b->operation)->let_go = true;
+        QueueOperation *o = (QueueOperation *) b->operation;
+
+        o->let_go = true;
+        o->event = event;
         if (event != CUTOVER_CALLED_OFF)
                 bot_set_error(b, NULL);
         bot_post(b, event);
+        /* At once: whoever is asked about next depends on it. */
+        bot_count(b);
 }
 
 static void session_not_ended(Bot *b, const char *why)
@@ -103,6 +121,7 @@ int op_queue_start(Bot *b, Operation **ret)
         if (!o)
                 return -ENOMEM;
         o->base = (Operation){ queue_operation_free, b };
+        o->since_usec = clock_boottime_usec();
         b->manager->n_queued++;
         r = b->record.stale ? look_for_stale(o) : 0;
         if (r < 0) {
@@ -130,43 +149,57 @@ void manager_pace_remember(Manager *m, const Bot *b)
         pace_add(&m->pace, (int64_t) now.boottime_usec - (int64_t) moment_age(&b->record.logged_in, NULL, &now));
 }
 
-/* Admitted, and its login is still to come. */
-static bool has_login_reserved(const Bot *b)
+static bool is_let_begin(const Bot *b)
+{
+        const QueueOperation *o = (QueueOperation *) b->operation;
+
+        return b->record.state != CUTOVER_QUEUED || (o && o->let_go && o->event != CUTOVER_CALLED_OFF);
+}
+
+bool bot_reserves_login(const Bot *b)
 {
         CutoverPlace place = cutover_facts(b->record.state)->place;
 
-        if (!bot_job_running(b) || b->record.job.target != SEAT_CLOUD || b->record.state == CUTOVER_QUEUED)
+        if (!bot_job_running(b) || b->record.job.target != SEAT_CLOUD || !is_let_begin(b))
                 return false;
         /* Where it turned back, the seat has been the cloud all the time. */
         return place == CUTOVER_AT_NONE || (b->record.seat != SEAT_CLOUD && place != CUTOVER_AT_TARGET);
 }
 
-static unsigned reserved_logins(const Manager *m)
-{
-        unsigned n = 0;
-
-        for (size_t i = 0; i < m->n_bots; i++)
-                n += has_login_reserved(m->bots[i]);
-        return n;
-}
-
 usec_t manager_pace_left(const Manager *m)
 {
-        return pace_left(&m->pace, reserved_logins(m), (int64_t) clock_boottime_usec());
+        return pace_left(&m->pace, (unsigned) m->counts.n_reserve_login, (int64_t) clock_boottime_usec());
 }
 
 /* ---- whose turn it is ---- */
 
-static ScheduleStage stage_of(const Bot *b, usec_t left)
+static ScheduleStage waiting_stage(const Bot *b)
 {
         const QueueOperation *o = (QueueOperation *) b->operation;
+        bool ready = b->record.state == CUTOVER_READY;
+
+        if (!o || !o->let_go)
+                return ready ? SCHEDULE_READY : SCHEDULE_QUEUED;
+        if (o->event == CUTOVER_CALLED_OFF)
+                return SCHEDULE_RETURNED;
+        return ready && o->event == CUTOVER_ADMITTED ? SCHEDULE_MOVING : SCHEDULE_PREPARING;
+}
+
+ScheduleStage bot_schedule_stage(const Bot *b)
+{
         const RecordJob *job = &b->record.job;
         bool at_target = b->record.seat == job->target;
 
-        if (b->record.state == CUTOVER_QUEUED) {
-                if (o && o->let_go)
-                        return SCHEDULE_MOVING;
-                return waiting(b) && left == 0 ? SCHEDULE_QUEUED : SCHEDULE_NOT_READY;
+        switch (b->record.state) {
+        case CUTOVER_QUEUED:
+        case CUTOVER_READY:
+                return waiting_stage(b);
+        case CUTOVER_CHECK:
+        case CUTOVER_DRAIN:
+        case CUTOVER_HOLD_DRAINED:
+                return SCHEDULE_PREPARING;
+        default:
+                break;
         }
         if (bot_job_running(b))
                 return !cutover_facts(b->record.state)->cancellable && b->retries >= STRUGGLING_RETRIES
@@ -177,19 +210,18 @@ static ScheduleStage stage_of(const Bot *b, usec_t left)
         return job->result == JOB_RESULT_FAILED && at_target ? SCHEDULE_STRANDED : SCHEDULE_RETURNED;
 }
 
-/* How long the job has to wait whatever the others do. `ahead` counts the logins that come before its own. */
-static usec_t wait_left(const Manager *m, const Bot *b, unsigned ahead)
+/* `ahead` counts the logins that come before its own. */
+static usec_t wait_left(const Manager *m, const Bot *b, usec_t window, unsigned ahead)
 {
-        usec_t left = bot_window_left(b, b->record.job.target);
         usec_t pace;
 
         if (b->record.job.target != SEAT_CLOUD)
-                return left;
+                return window;
         pace = pace_left(&m->pace, ahead, (int64_t) clock_boottime_usec());
         /* Of those behind the next twenty it is only known that they need another minute. */
         if (pace == USEC_INFINITY)
                 pace = ahead / PACE_MINUTE_MAX * USEC_PER_MIN;
-        return MAX(left, pace);
+        return MAX(window, pace);
 }
 
 static void refuse_window(Bot *b, usec_t left)
@@ -203,9 +235,11 @@ static void refuse_window(Bot *b, usec_t left)
         let_go(b, CUTOVER_CALLED_OFF);
 }
 
-static void say_what_for(Bot *b, usec_t window, usec_t left)
+static void say_what_for(QueueOperation *o)
 {
+        Bot *b = o->base.bot;
         char when[WHEN_MAX];
+        usec_t left = o->left_usec;
         usec_t now = clock_realtime_usec(), not_before = left == USEC_INFINITY ? 0 : usec_add(now, left);
 
         /* Counted anew each time, and told only where it has become another. */
@@ -213,7 +247,7 @@ static void say_what_for(Bot *b, usec_t window, usec_t left)
             b->error)
                 return;
         b->not_before_usec = not_before;
-        if (window > 0)
+        if (o->window_usec > 0)
                 bot_set_error(b, "Waits for the %s server, which does not take the bot before %s.",
                               seat_to_string(b->record.job.target), format_clock(when, left));
         else if (left > 0)
@@ -225,14 +259,14 @@ static void say_what_for(Bot *b, usec_t window, usec_t left)
 }
 
 /* Settles what does not depend on other bots. Returns whether the job goes on waiting. */
-static bool waits_on(Bot *b)
+static bool waits_on(QueueOperation *o)
 {
-        QueueOperation *o = waiting(b);
+        Bot *b = o->base.bot;
         const RecordJob *job = &b->record.job;
-        usec_t window;
 
-        if (!o)
-                return false;
+        /* All the rest was so when it left the queue, and its login is reserved. */
+        if (b->record.state == CUTOVER_READY)
+                return true;
         if (b->record.stale) {
                 if (o->server_ready)
                         let_go(b, CUTOVER_ADMITTED_STALE);
@@ -242,31 +276,12 @@ static bool waits_on(Bot *b)
                 let_go(b, CUTOVER_ARRIVED);
                 return false;
         }
-        window = bot_window_left(b, job->target);
-        if (window > 0 && !job->when_allowed) {
-                refuse_window(b, window);
+        o->window_usec = bot_window_left(b, job->target);
+        if (o->window_usec > 0 && !job->when_allowed) {
+                refuse_window(b, o->window_usec);
                 return false;
         }
         return true;
-}
-
-static int compare_jobs(const void *a, const void *b)
-{
-        const Bot *const *x = a, *const *y = b;
-
-        return ((*x)->record.job.id > (*y)->record.job.id) - ((*x)->record.job.id < (*y)->record.job.id);
-}
-
-/* The bots in the order of their jobs. */
-static Bot **sorted_bots(Manager *m)
-{
-        Bot **bots = calloc(m->n_bots + 1, sizeof(Bot *));
-
-        if (!bots)
-                return NULL;
-        memcpy(bots, m->bots, m->n_bots * sizeof(Bot *));
-        qsort(bots, m->n_bots, sizeof(Bot *), compare_jobs);
-        return bots;
 }
 
 static void on_schedule_timer(void *userdata)
@@ -277,60 +292,91 @@ static void on_schedule_timer(void *userdata)
         manager_schedule(m);
 }
 
-/* Asks for each job that could begin whether it is its turn. Returns how long until it is worth asking again. */
-static usec_t admit(Manager *m, Bot **bots, ScheduleJob *jobs, usec_t *lefts)
+/* How long each job has to wait by itself. */
+static void look_at_waits(Manager *m)
 {
-        ScheduleLimits limits = { m->config->concurrency, m->config->max_failures };
+        const BotList *l = &m->counts.with_job;
+        unsigned ahead = (unsigned) m->counts.n_reserve_login;
+
+        for (size_t i = 0; i < l->n; i++) {
+                QueueOperation *o = waiting(l->bots[i]);
+
+                if (!o)
+                        continue;
+                o->left_usec = USEC_INFINITY;
+                if (!waits_on(o))
+                        continue;
+                if (l->bots[i]->record.state == CUTOVER_READY) {
+                        o->left_usec = 0;
+                        continue;
+                }
+                o->left_usec = wait_left(m, l->bots[i], o->window_usec, ahead);
+                ahead += l->bots[i]->record.job.target == SEAT_CLOUD;
+        }
+}
+
+static void call_off(Bot *b)
+{
+        bot_set_error(b,
+                      "Not begun: MaxFailures=%u of the bots that were to move before it did not get well there. See "
+                      "'tgswitchctl status', then start the cutover again.",
+                      b->manager->config->max_failures);
+        let_go(b, CUTOVER_CALLED_OFF);
+}
+
+static ScheduleVerdict ask(const Bot *b)
+{
+        ScheduleTally *tally = &b->manager->counts.tally;
+        ScheduleLimits limits = { b->manager->config->concurrency, b->manager->config->max_failures };
+
+        return b->record.state == CUTOVER_READY ? schedule_ask_to_move(tally, b->counted.batch, &limits)
+                                                : schedule_ask_to_prepare(tally, b->counted.batch, &limits);
+}
+
+static CutoverEvent admission(const QueueOperation *o)
+{
+        bool late = o->base.bot->record.state == CUTOVER_READY &&
+                    usec_sub(clock_boottime_usec(), o->since_usec) > READY_USEC;
+
+        return late ? CUTOVER_ADMITTED_LATE : CUTOVER_ADMITTED;
+}
+
+/* Asks for each job that could begin whether it is its turn. Returns how long until it is worth asking again. */
+static usec_t admit(Manager *m)
+{
+        const BotList *l = &m->counts.with_job;
         usec_t next = USEC_INFINITY;
 
-        for (size_t i = 0; i < m->n_bots; i++) {
-                Bot *b = bots[i];
+        schedule_begin_round(&m->counts.tally);
+        for (size_t i = 0; i < l->n; i++) {
+                QueueOperation *o = waiting(l->bots[i]);
                 ScheduleVerdict verdict = SCHEDULE_WAIT_CONCURRENCY;
 
-                /* Whose time is not known waits for something else than others. */
-                if (!waiting(b) || lefts[i] == USEC_INFINITY)
+                if (!o && l->bots[i]->counted.stage == SCHEDULE_PREPARING)
+                        schedule_pass_preparing(&m->counts.tally, l->bots[i]->counted.batch);
+                if (!o || o->left_usec == USEC_INFINITY)
                         continue;
-                if (jobs[i].stage == SCHEDULE_QUEUED)
-                        verdict = schedule_verdict(jobs, m->n_bots, i, &limits);
+                if (o->left_usec == 0)
+                        verdict = ask(l->bots[i]);
                 if (verdict == SCHEDULE_START) {
-                        jobs[i].stage = SCHEDULE_MOVING;
-                        let_go(b, CUTOVER_ADMITTED);
+                        let_go(l->bots[i], admission(o));
                 } else if (verdict == SCHEDULE_CALL_OFF) {
-                        jobs[i].stage = SCHEDULE_RETURNED;
-                        bot_set_error(b,
-                                      "Not begun: MaxFailures=%u of the bots that were to move before it did not get "
-                                      "well there. See 'tgswitchctl status', then start the cutover again.",
-                                      m->config->max_failures);
-                        let_go(b, CUTOVER_CALLED_OFF);
+                        call_off(l->bots[i]);
                 } else {
-                        say_what_for(b, bot_window_left(b, b->record.job.target), lefts[i]);
-                        next = lefts[i] > 0 ? MIN(next, lefts[i]) : next;
+                        say_what_for(o);
+                        next = o->left_usec > 0 ? MIN(next, o->left_usec) : next;
                 }
         }
         return next;
 }
 
+/* Two rounds over the jobs that run, which are few but where many wait; those of bots that rest are only counted. */
 static int schedule(Manager *m)
 {
-        _cleanup_free_ Bot **bots = sorted_bots(m);
-        _cleanup_free_ ScheduleJob *jobs = calloc(m->n_bots + 1, sizeof(ScheduleJob));
-        _cleanup_free_ usec_t *lefts = calloc(m->n_bots + 1, sizeof(usec_t));
-        unsigned ahead = reserved_logins(m);
         usec_t next;
 
-        if (!bots || !jobs || !lefts)
-                return -ENOMEM;
-        for (size_t i = 0; i < m->n_bots; i++) {
-                const RecordJob *job = &bots[i]->record.job;
-
-                lefts[i] = USEC_INFINITY;
-                if (waits_on(bots[i])) {
-                        lefts[i] = wait_left(m, bots[i], ahead);
-                        ahead += job->target == SEAT_CLOUD;
-                }
-                jobs[i] = (ScheduleJob){ job->id, job->batch, stage_of(bots[i], lefts[i]) };
-        }
-        next = admit(m, bots, jobs, lefts);
+        look_at_waits(m);
+        next = admit(m);
         m->schedule_timer = clock_timer_free(m->schedule_timer);
         return next == USEC_INFINITY ? 0 : clock_timer_new(&m->schedule_timer, m->event, next, on_schedule_timer, m);
 }
@@ -364,4 +410,11 @@ void manager_schedule(Manager *m)
                 r = sd_event_add_defer(m->event, &m->schedule_source, on_schedule, m);
         if (r < 0)
                 (void) give_up(m, r);
+}
+
+void bot_make_way(Bot *b)
+{
+        if (b->makes_way)
+                manager_schedule(b->manager);
+        b->makes_way = false;
 }

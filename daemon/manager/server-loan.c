@@ -9,6 +9,7 @@ struct ServerLoan {
         server_loan_handler_t handler;
         void *userdata;
         UnitCall *call;
+        ClockTimer *timer;
         DiskJob *saving;
 };
 
@@ -17,6 +18,7 @@ ServerLoan *server_loan_free(ServerLoan *l)
         if (!l)
                 return NULL;
         unit_call_free(l->call);
+        clock_timer_free(l->timer);
         disk_job_free(l->saving);
         free(l);
         return NULL;
@@ -30,13 +32,13 @@ static void on_saved(DiskJob *job, int r, void *userdata)
         l->handler(r, l->userdata);
 }
 
-static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdata)
+static void on_listed(UnitCall *call, int r, const UnitRow *rows, size_t n_rows, void *userdata)
 {
         ServerLoan *l = userdata;
         Bot *b = l->bot;
         /* One that is being stopped counts as stopped. */
-        bool off = r >= 0 &&
-                   (!unit_active_state_may_run(info->active_state) || info->active_state == UNIT_DEACTIVATING);
+        bool off = r >= 0 && n_rows > 0 &&
+                   (!unit_active_state_may_run(rows[0].active_state) || rows[0].active_state == UNIT_DEACTIVATING);
 
         l->call = unit_call_free(l->call);
         if (off && !b->record.server_started) {
@@ -48,8 +50,17 @@ static void on_looked(UnitCall *call, int r, const UnitInfo *info, void *userdat
         l->handler(r, l->userdata);
 }
 
+static void on_up(void *userdata)
+{
+        ServerLoan *l = userdata;
+
+        l->timer = clock_timer_free(l->timer);
+        l->handler(0, l->userdata);
+}
+
 int server_loan(Bot *b, server_loan_handler_t handler, void *userdata, ServerLoan **ret)
 {
+        Manager *m = b->manager;
         ServerLoan *l;
         int r;
 
@@ -57,7 +68,12 @@ int server_loan(Bot *b, server_loan_handler_t handler, void *userdata, ServerLoa
         if (!l)
                 return -ENOMEM;
         *l = (ServerLoan){ .bot = b, .handler = handler, .userdata = userdata };
-        r = unit_client_get(b->manager->units, b->manager->config->server_unit, on_looked, l, &l->call);
+        /* From the loop, so that the handler is never called from within this function. */
+        if (server_is_up(m))
+                r = clock_timer_new(&l->timer, m->event, 0, on_up, l);
+        else
+                r = unit_client_list_named(m->units, (char *[]){ m->config->server_unit, NULL }, on_listed, l,
+                                           &l->call);
         if (r < 0) {
                 free(l);
                 return r;

@@ -231,8 +231,6 @@ static void start_unit(ServerCall *c)
                 fail_errno(c, r, "start the local server");
 }
 
-static bool server_is_used(const Manager *m);
-
 static const char *how_to_get(const char *program)
 {
         if (streq(strrchr(program, '/'), "/telegram-bot-api"))
@@ -278,7 +276,8 @@ static void on_unit(UnitCall *call, int r, const UnitInfo *info, void *userdata)
                 snprintf(why, sizeof(why), "%s cannot run: its program %s is not there. %s", unit, missing,
                          how_to_get(missing));
                 finish(c, SERVER_FAILED, why);
-        } else if (!(c->flags & SERVER_START) || (c == c->manager->server_call && !server_is_used(c->manager))) {
+        } else if (!(c->flags & SERVER_START) ||
+                   (c == c->manager->server_call && c->manager->counts.n_use_server == 0)) {
                 snprintf(why, sizeof(why), "%s is not running; a cutover starts it.", unit);
                 finish(c, SERVER_NOT_RUNNING, why);
         } else if (c->asked) {
@@ -302,12 +301,29 @@ static void look_at_unit(ServerCall *c)
                 fail_errno(c, r, "look at the local server's unit");
 }
 
+/* By what systemd has told us unasked, which saves the largest of all questions. Not where a bot is to leave the
+ * server: which process locks it out is to be known for sure. Nor where it is only asked how the server is. */
+static bool runs_as_far_as_known(const ServerCall *c)
+{
+        static const uint8_t unknown[16];
+        const Manager *m = c->manager;
+
+        return (c->flags & SERVER_START) && (c->flags & SERVER_LOGIN_PROBE) && server_is_up(m) && !m->server_look &&
+               memcmp(m->server_invocation, unknown, sizeof(unknown)) != 0;
+}
+
 static void on_begin(void *userdata)
 {
         ServerCall *c = userdata;
 
         c->timer = clock_timer_free(c->timer);
-        look_at_unit(c);
+        if (!runs_as_far_as_known(c)) {
+                look_at_unit(c);
+                return;
+        }
+        /* Where nobody answers, the unit is looked at after all. */
+        memcpy(c->invocation, c->manager->server_invocation, sizeof(c->invocation));
+        probe(c);
 }
 
 int server_call(Manager *m, unsigned flags, server_handler_t handler, void *userdata, ServerCall **ret)
@@ -409,6 +425,11 @@ int server_watch(Manager *m)
         return unit_client_watch(m->units, m->config->server_unit, on_watch, m, &m->server_watch);
 }
 
+bool server_is_up(const Manager *m)
+{
+        return m->server_state == UNIT_ACTIVE;
+}
+
 const char *manager_local_server_state(const Manager *m)
 {
         return unit_active_state_to_string(m->server_state);
@@ -425,9 +446,7 @@ bool server_has_forgotten(const Bot *b)
                memcmp(m->server_invocation, b->record.local_window_server, sizeof(unknown)) != 0;
 }
 
-/* Whether a bot lives at the local server or is on its way there (a job counts from `check` on), or that holds a
- * session that is to be ended. */
-static bool uses_server(const Bot *b)
+bool bot_uses_server(const Bot *b)
 {
         return b->record.seat == SEAT_LOCAL || b->record.stale ||
                (bot_job_running(b) && b->record.state != CUTOVER_QUEUED && b->record.job.target == SEAT_LOCAL &&
@@ -461,23 +480,15 @@ void server_note_release(Bot *b)
                 b->record.server_started = true;
 }
 
-static bool server_is_used(const Manager *m)
-{
-        for (size_t i = 0; i < m->n_bots; i++)
-                if (uses_server(m->bots[i]))
-                        return true;
-        return false;
-}
-
 /* Whoever is on the way there has to put it back then. */
 static void hand_over_stop(Bot *b)
 {
-        Manager *m = b->manager;
+        const BotList *l = &b->manager->counts.with_job;
 
-        for (size_t i = 0; i < m->n_bots; i++) {
-                Bot *other = m->bots[i];
+        for (size_t i = 0; i < l->n; i++) {
+                Bot *other = l->bots[i];
 
-                if (other == b || other->record.server_started || !bot_job_running(other) || !uses_server(other))
+                if (other == b || other->record.server_started || !bot_uses_server(other))
                         continue;
                 other->record.server_started = true;
                 bot_record_aside(other);
@@ -493,7 +504,7 @@ static void on_release_looked(UnitCall *call, int r, const UnitInfo *info, void 
 
         b->release_call = unit_call_free(b->release_call);
         /* Somebody may have begun to use it meanwhile. */
-        if (runs && server_is_used(m)) {
+        if (runs && m->counts.n_use_server > 0) {
                 hand_over_stop(b);
                 runs = false;
         }
@@ -515,7 +526,7 @@ void server_release(Bot *b)
         if (!b->record.server_started)
                 return;
         b->record.server_started = false;
-        if (server_is_used(m)) {
+        if (m->counts.n_use_server > 0) {
                 hand_over_stop(b);
                 released(b);
                 return;
@@ -536,7 +547,7 @@ static void on_used(ServerAnswer answer, bool started, const char *why, void *us
         m->server_call = server_call_free(m->server_call);
         /* Also where it is dead: a worker that finds nobody there says so in its own words, and the bot's seat is
          * settled all the same. */
-        gate_reconsider(m);
+        gate_reconsider_all(m);
 }
 
 void server_start_if_used(Manager *m)

@@ -34,31 +34,38 @@ static void put_bot(FILE *f, const Bot *b)
                 fprintf(f, ", cloud not before %s", at);
 }
 
+bool bot_is_noted(const Bot *b)
+{
+        return bot_job_running(b) || b->record.cloud_window.length_usec > 0 || b->record.stale ||
+               b->record.held_until_usec > 0 || !b->record_ok || !b->token || b->config_error;
+}
+
+/* Of those that are noted: a window may be over by now, and so may a hold. */
+static bool has_news(const Bot *b)
+{
+        return bot_job_running(b) || bot_cloud_allowed_usec(b) > 0 || bot_stale_session(b) ||
+               bot_held_until_usec(b) > 0 || !b->record_ok || !b->token || b->config_error;
+}
+
 static char *compose(Manager *m)
 {
-        size_t cloud = 0, local = 0, named = 0;
+        size_t cloud = m->counts.n_at[SEAT_CLOUD], local = m->counts.n_at[SEAT_LOCAL], named = 0;
+        bool all = m->n_bots <= NAMED_MAX;
+        const BotList candidates = all ? (BotList){ m->bots, m->n_bots } : m->counts.noted;
         char *text = NULL;
         size_t size;
         FILE *f = open_memstream(&text, &size);
 
         if (!f)
                 return NULL;
-        for (size_t i = 0; i < m->n_bots; i++) {
-                cloud += bot_seat(m->bots[i]) == SEAT_CLOUD;
-                local += bot_seat(m->bots[i]) == SEAT_LOCAL;
-        }
         fprintf(f, "%zu bot%s: %zu cloud, %zu local", m->n_bots, m->n_bots == 1 ? "" : "s", cloud, local);
         if (cloud + local < m->n_bots)
                 fprintf(f, ", %zu neither", m->n_bots - cloud - local);
-        for (size_t i = 0; i < m->n_bots; i++) {
-                const Bot *b = m->bots[i];
-                bool news = bot_job_running(b) || bot_cloud_allowed_usec(b) > 0 || bot_stale_session(b) ||
-                            bot_held_until_usec(b) > 0 || !b->record_ok || !b->token || b->config_error;
-
-                if (named < NAMED_MAX && (news || m->n_bots <= NAMED_MAX)) {
-                        put_bot(f, b);
-                        named++;
-                }
+        for (size_t i = 0; i < candidates.n && named < NAMED_MAX; i++) {
+                if (!all && !has_news(candidates.bots[i]))
+                        continue;
+                put_bot(f, candidates.bots[i]);
+                named++;
         }
         if (fclose(f) != 0) {
                 free(text);

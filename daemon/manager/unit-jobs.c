@@ -59,9 +59,8 @@ void unit_jobs_complain(UnitJobs *j, const char *unit, const char *what, const c
 static void on_job(UnitCall *call, UnitJobResult result, const char *error, void *userdata)
 {
         static const char *const verbs[UNIT_VERB_MAX] = {
-                [UNIT_START] = "start",     [UNIT_STOP] = "stop",
-                [UNIT_RESTART] = "restart", [UNIT_TRY_RESTART] = "try-restart",
-                [UNIT_RELOAD] = "reload",
+                [UNIT_START] = "start",     [UNIT_START_PLAIN] = "start",       [UNIT_STOP] = "stop",
+                [UNIT_RESTART] = "restart", [UNIT_TRY_RESTART] = "try-restart", [UNIT_RELOAD] = "reload",
         };
         UnitJob *item = userdata;
         UnitJobs *j = item->jobs;
@@ -123,4 +122,25 @@ int unit_jobs_start_all(UnitJobs *j, Manager *m, char *const *units, UnitVerb ve
         for (size_t i = 0; i < n; i++)
                 wishes[i] = (UnitWish){ units[i], verb };
         return unit_jobs_start(j, m, wishes, n, timeout_usec, done, userdata);
+}
+
+int unit_jobs_take(UnitJobs *j, UnitJobs *from, Manager *m, usec_t timeout_usec, void (*done)(void *userdata),
+                   void *userdata)
+{
+        int r = 0;
+
+        unit_jobs_done(j);
+        *j = *from;
+        *from = (UnitJobs){};
+        j->done = done;
+        j->userdata = userdata;
+        j->done_source = sd_event_source_disable_unref(j->done_source);
+        for (size_t i = 0; i < j->n; i++) {
+                j->items[i].jobs = j;
+                if (j->items[i].call && r >= 0)
+                        r = unit_job_limit(j->items[i].call, timeout_usec);
+        }
+        if (r >= 0 && j->pending == 0)
+                r = sd_event_add_defer(m->event, &j->done_source, on_none, j);
+        return r;
 }

@@ -11,8 +11,6 @@ typedef struct UnitWish {
         UnitVerb verb;
 } UnitWish;
 
-typedef struct UnitJobs UnitJobs;
-
 typedef struct UnitJob {
         UnitJobs *jobs;
         UnitWish wish;
@@ -38,6 +36,10 @@ int unit_jobs_start(UnitJobs *j, Manager *m, const UnitWish *wishes, size_t n, u
 /* The same verb for all of a vector, which is borrowed. */
 int unit_jobs_start_all(UnitJobs *j, Manager *m, char *const *units, UnitVerb verb, usec_t timeout_usec,
                         void (*done)(void *userdata), void *userdata) _must_check_;
+/* Takes over the jobs of `from`, which is empty then: each has `timeout_usec` from now on, and `done` comes once all
+ * are over, also where they are by now. The units' names have to stay. */
+int unit_jobs_take(UnitJobs *j, UnitJobs *from, Manager *m, usec_t timeout_usec, void (*done)(void *userdata),
+                   void *userdata) _must_check_;
 /* Forgets the jobs, which go on in systemd; leaves a structure that may be started again. */
 void unit_jobs_done(UnitJobs *j);
 

@@ -17,6 +17,8 @@
 #define WEBHOOK_USEC (30 * USEC_PER_SEC)
 /* A delivery that fails may be the fault of the web server, whom a move would not help: it is given more time. */
 #define WEBHOOK_GRACES 5
+#define FALLBACK       "fallback: "
+#define FOR_WEBHOOK    "the local server cannot deliver to the webhook"
 
 static bool is_idle(const Bot *b)
 {
@@ -36,7 +38,14 @@ static bool waits_to_fall_back(const Bot *b)
                b->record.job.target == SEAT_CLOUD;
 }
 
-static bool depends(const Bot *b)
+/* Since its webhook gets nothing, of which nothing is seen while the job waits: that the server is well proves nothing.
+ * The record has the reason, and so has the process after this one. */
+static bool waits_for_webhook(const Bot *b)
+{
+        return waits_to_fall_back(b) && streq_ptr(b->record.job.reason, FALLBACK FOR_WEBHOOK);
+}
+
+bool bot_needs_watch(const Bot *b)
 {
         if (!b->record_ok || !b->token)
                 return false;
@@ -114,6 +123,7 @@ void bot_watch_cancel(Bot *b)
         b->webhook_call = botapi_call_free(b->webhook_call);
         /* What was seen before a move says nothing of after it. */
         b->webhook_health = (Health){};
+        b->webhook_blamed = false;
 }
 
 /* ---- what follows from an answer ---- */
@@ -136,26 +146,44 @@ static void fall_back(Bot *b, const char *why)
 {
         char reason[64];
 
-        snprintf(reason, sizeof(reason), "fallback: %s", why);
+        snprintf(reason, sizeof(reason), FALLBACK "%s", why);
         if (begin(b, &b->automatic_due_usec, reason))
                 bot_log_event(b, LOG_WARNING, LOG_EVENT_FALLBACK_BEGUN, "Goes back to the cloud by itself: %s.", why);
+}
+
+/* The web server may be back before the cloud takes the bot: until then it is looked at, and no job waits. */
+static void wait_for_webhook(Bot *b, usec_t left)
+{
+        char when[WHEN_MAX];
+
+        if (!b->webhook_blamed)
+                bot_log(b, LOG_WARNING,
+                        "The local server cannot deliver to the webhook; see whether the bot's web server is up. Where "
+                        "that lasts, the bot goes back to the cloud by itself, which does not take it before %s.",
+                        format_clock(when, left));
+        b->webhook_blamed = true;
+        look_at_webhook(b);
 }
 
 static void consider_fallback(Bot *b)
 {
         usec_t now = clock_boottime_usec(), grace = b->config->fallback_grace_usec;
+        usec_t left = bot_window_left(b, SEAT_CLOUD);
 
         if (health_is_dead(&b->manager->health, now, grace))
                 fall_back(b, "the local server is dead");
-        else if (health_is_dead(&b->webhook_health, now, WEBHOOK_GRACES * grace))
-                fall_back(b, "the local server cannot deliver to the webhook");
-        else
+        else if (!health_is_dead(&b->webhook_health, now, WEBHOOK_GRACES * grace)) {
+                b->webhook_blamed = b->webhook_blamed && !health_is_well(&b->webhook_health);
                 look_at_webhook(b);
+        } else if (left > 0)
+                wait_for_webhook(b, left);
+        else
+                fall_back(b, FOR_WEBHOOK);
 }
 
 static void consider(Bot *b, bool good)
 {
-        if (waits_to_fall_back(b) && health_is_well(&b->manager->health) && health_is_well(&b->webhook_health)) {
+        if (waits_to_fall_back(b) && health_is_well(&b->manager->health) && !waits_for_webhook(b)) {
                 bot_set_error(b, "The local server is well again, so the bot stays there.");
                 bot_post(b, CUTOVER_CALLED_OFF);
         }
@@ -216,12 +244,9 @@ static void on_timer(void *userdata)
 
 void manager_watch(Manager *m)
 {
-        bool needed = false;
         int r;
 
-        for (size_t i = 0; i < m->n_bots && !needed; i++)
-                needed = depends(m->bots[i]);
-        if (!needed || m->stopping) {
+        if (m->counts.n_need_watch == 0 || m->stopping) {
                 m->watch_timer = clock_timer_free(m->watch_timer);
                 /* What was seen before nobody looked says nothing of later. */
                 m->health = (Health){};

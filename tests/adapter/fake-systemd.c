@@ -100,17 +100,16 @@ void fake_systemd_owner_changed(FakeSystemd *f, const char *sender, const char *
 
 /* ---- Answers ------------------------------------------------------------------------------------------ */
 
-static void append_unit_properties(FakeSystemd *f, sd_bus_message *m)
-{
-        must(sd_bus_message_append(m, "a{sv}", 16, "CanReload", "b", 1, "Id", "s", "shop.service", "LoadState", "s",
-                                   "loaded", "ActiveState", "s", f->active_state, "SubState", "s", f->sub_state,
-                                   "NeedDaemonReload", "b", 1, "Job", "(uo)", 12, PATH "/job/12", "After", "as", 2,
-                                   "a.target", "b.target", "BindsTo", "as", 1, "c.service", "InvocationID", "ay", 16, 1,
-                                   2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "FragmentPath", "s",
-                                   "/etc/systemd/system/shop.service", "BoundBy", "as", 1, "d.service", "ConsistsOf",
-                                   "as", 1, "e.service", "ConflictedBy", "as", 1, "f.service", "RefuseManualStop", "b",
-                                   1, "Transient", "b", 1));
-}
+/* What follows the number in a{sv}. No interface means all: of a service both. */
+#define UNIT_PROPERTIES(f)                                                                                             \
+        "CanReload", "b", 1, "Id", "s", "shop.service", "LoadState", "s", "loaded", "ActiveState", "s",                \
+                        (f)->active_state, "SubState", "s", (f)->sub_state, "NeedDaemonReload", "b", 1, "Job", "(uo)", \
+                        12, PATH "/job/12", "After", "as", 2, "a.target", "b.target", "BindsTo", "as", 1, "c.service", \
+                        "InvocationID", "ay", 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,               \
+                        "FragmentPath", "s", "/etc/systemd/system/shop.service", "BoundBy", "as", 1, "d.service",      \
+                        "ConsistsOf", "as", 1, "e.service", "ConflictedBy", "as", 1, "f.service", "RefuseManualStop",  \
+                        "b", 1, "Transient", "b", 1
+#define N_UNIT_PROPERTIES 16
 
 static void append_requires(FakeSystemd *f, sd_bus_message *m)
 {
@@ -125,6 +124,11 @@ static void append_requires(FakeSystemd *f, sd_bus_message *m)
                 must(sd_bus_message_close_container(m));
 }
 
+static void append_unit_properties(FakeSystemd *f, sd_bus_message *m)
+{
+        must(sd_bus_message_append(m, "a{sv}", N_UNIT_PROPERTIES, UNIT_PROPERTIES(f)));
+}
+
 static void append_service_properties(FakeSystemd *f, sd_bus_message *m)
 {
         if (f->odd_types) {
@@ -132,23 +136,24 @@ static void append_service_properties(FakeSystemd *f, sd_bus_message *m)
                 return;
         }
         must(sd_bus_message_append(
-                        m, "a{sv}", 29, "ExecReload", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop", "--reload", 0,
-                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Type", "s", "exec", "Result", "s",
-                        "success", "MainPID", "u", 4711, "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789),
-                        "TimeoutStartUSec", "t", UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2, "/usr/bin/test", 3,
-                        "test", "-s", "/run/x", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7,
-                        "/bin/true", 1, "true", 1, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7,
-                        "LoadCredential", "a(ss)", 2, "bot-token", "/run/tgswitch/credential.sock", "bot-endpoint",
-                        "/run/tgswitch/credential.sock", "ExecStart", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop",
-                        "--poll", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Environment", "as",
-                        1, "A=b c", "User", "s", "shop", "Group", "s", "", "SupplementaryGroups", "as", 1,
-                        "tgswitch-files", "DynamicUser", "b", 1, "PrivateUsers", "b", 1, "CapabilityBoundingSet", "t",
-                        UINT64_C(6), "RootDirectory", "s", "/srv/root", "RootImage", "s", "", "ProtectHome", "s",
-                        "tmpfs", "PrivateTmp", "b", 1, "InaccessiblePaths", "as", 1, "-/etc/ssl", "TemporaryFileSystem",
-                        "a(ss)", 2, "/var", "ro,mode=755", "/srv", "", "BindPaths", "a(ssbt)", 1, "/a", "/b", 0,
-                        UINT64_C(16384), "BindReadOnlyPaths", "a(ssbt)", 1, "/c", "/d", 1, UINT64_C(0), "LimitNOFILE",
-                        "t", UINT64_C(1024), "KillMode", "s", "control-group", "SendSIGKILL", "b", 1, "TimeoutStopUSec",
-                        "t", UINT64_C(90000000), "EnvironmentFiles", "a(sb)", 1, "/run/tgswitch/bots/shop.env", 1));
+                        m, "a{sv}", N_UNIT_PROPERTIES + 29, UNIT_PROPERTIES(f), "ExecReload", "a(sasbttttuii)", 1,
+                        "/usr/bin/shop", 2, "shop", "--reload", 0, UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4),
+                        5, 6, 7, "Type", "s", "exec", "Result", "s", "success", "MainPID", "u", 4711,
+                        "ExecMainStartTimestampMonotonic", "t", UINT64_C(123456789), "TimeoutStartUSec", "t",
+                        UINT64_MAX, "ExecStartPre", "a(sasbttttuii)", 2, "/usr/bin/test", 3, "test", "-s", "/run/x", 0,
+                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "/bin/true", 1, "true", 1,
+                        UINT64_C(1), UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "LoadCredential", "a(ss)", 2,
+                        "bot-token", "/run/tgswitch/credential.sock", "bot-endpoint", "/run/tgswitch/credential.sock",
+                        "ExecStart", "a(sasbttttuii)", 1, "/usr/bin/shop", 2, "shop", "--poll", 0, UINT64_C(1),
+                        UINT64_C(2), UINT64_C(3), UINT64_C(4), 5, 6, 7, "Environment", "as", 1, "A=b c", "User", "s",
+                        "shop", "Group", "s", "", "SupplementaryGroups", "as", 1, "tgswitch-files", "DynamicUser", "b",
+                        1, "PrivateUsers", "b", 1, "CapabilityBoundingSet", "t", UINT64_C(6), "RootDirectory", "s",
+                        "/srv/root", "RootImage", "s", "", "ProtectHome", "s", "tmpfs", "PrivateTmp", "b", 1,
+                        "InaccessiblePaths", "as", 1, "-/etc/ssl", "TemporaryFileSystem", "a(ss)", 2, "/var",
+                        "ro,mode=755", "/srv", "", "BindPaths", "a(ssbt)", 1, "/a", "/b", 0, UINT64_C(16384),
+                        "BindReadOnlyPaths", "a(ssbt)", 1, "/c", "/d", 1, UINT64_C(0), "LimitNOFILE", "t",
+                        UINT64_C(1024), "KillMode", "s", "control-group", "SendSIGKILL", "b", 1, "TimeoutStopUSec", "t",
+                        UINT64_C(90000000), "EnvironmentFiles", "a(sb)", 1, "/run/tgswitch/bots/shop.env", 1));
 }
 
 static void append_property(FakeSystemd *f, sd_bus_message *m, const char *name)
@@ -193,6 +198,10 @@ void fake_systemd_answer_kept(FakeSystemd *f, const char *error)
 /* A method that changes something: refused, left without an answer, or done. */
 static void act(FakeSystemd *f, sd_bus_message *call, sd_bus_message *reply, const char *method)
 {
+        if (f->refuses_reset && streq(method, "ResetFailed")) {
+                answer_error(f, call, NULL, SD_BUS_ERROR_ACCESS_DENIED, "Said so.");
+                return;
+        }
         if (f->refusal) {
                 answer_error(f, call, NULL, f->refusal, f->refusal_text ?: "Said so.");
                 return;
@@ -218,7 +227,7 @@ static void act(FakeSystemd *f, sd_bus_message *call, sd_bus_message *reply, con
 static void answer_question(FakeSystemd *f, sd_bus_message *call, sd_bus_message *reply, const char *method,
                             const char *first, const char *second)
 {
-        if (streq(method, "GetAll") && f->n_requires > 0 && streq(first, "org.freedesktop.systemd1.Unit"))
+        if (streq(method, "GetAll") && f->n_requires > 0)
                 append_requires(f, reply);
         else if (streq(method, "GetAll") && streq(first, "org.freedesktop.systemd1.Unit"))
                 append_unit_properties(f, reply);
@@ -226,14 +235,9 @@ static void answer_question(FakeSystemd *f, sd_bus_message *call, sd_bus_message
                 append_service_properties(f, reply);
         else if (streq(method, "Get"))
                 append_property(f, reply, second);
-        else if (streq(method, "ListUnitsByPatterns"))
+        else if (streq(method, "ListUnitsByPatterns") || streq(method, "ListUnitsByNames"))
                 append_rows(f, reply);
-        else if (streq(method, "LoadUnit")) {
-                _cleanup_free_ char *path = NULL;
-
-                must(sd_bus_path_encode(PATH "/unit", first, &path));
-                must(sd_bus_message_append(reply, "o", path));
-        } else if (streq(method, "GetJob")) {
+        else if (streq(method, "GetJob")) {
                 if (!f->job_exists) {
                         answer_error(f, call, NULL, "org.freedesktop.systemd1.NoSuchJob", "Job does not exist.");
                         return;

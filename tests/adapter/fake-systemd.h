@@ -19,6 +19,7 @@ typedef struct FakeSystemd {
 
         const char *refusal;      /* error name, for every method that changes something */
         const char *refusal_text; /* its message, if not NULL */
+        bool refuses_reset;       /* ResetFailed() alone, whatever else */
         bool silent;              /* does not answer those: see fake_systemd_answer_kept() */
         sd_bus_message *kept;     /* the last one that was not answered */
         const char *overtaken_by; /* result of a JobRemoved that is sent before the answer */

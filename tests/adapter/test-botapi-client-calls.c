@@ -3,9 +3,12 @@
 /* The life of calls: deadlines, connections that are kept, cancelling from anywhere. Above all, one call is
  * at most one request, whatever libcurl would do by itself. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -126,6 +129,63 @@ static void test_connection_is_kept(void **state)
         script_tear_down(&s);
 }
 
+/* From one answer to the next request counts every turn of the loop. Who asked is told later all the same. */
+static void test_request_leaves_at_once_on_an_open_connection(void **state)
+{
+        Exchange first = {}, second = {};
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        exchange_run(&first, &s.w, BOTAPI_GET_ME);
+        exchange_start(&second, &s.w, BOTAPI_GET_ME, NULL, 0);
+        assert_true(botapi_call_sent_usec(second.call) > 0);
+        assert_false(second.sent);
+        world_run_until(&s.w, &second.replied);
+        assert_true(second.sent);
+        assert_true(second.reused);
+        exchange_done(&first);
+        exchange_done(&second);
+        script_tear_down(&s);
+}
+
+/* No socket can be made until the limit is put back, which is returned. */
+static struct rlimit forbid_new_files(void)
+{
+        struct rlimit before, none;
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){ .rlim_cur = (rlim_t) fd, .rlim_max = before.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        return before;
+}
+
+/* What fails while the call is being made has its end from the loop, like any other: the caller has no call yet. */
+static void test_failure_at_once_is_told_by_the_loop(void **state)
+{
+        Exchange x = {}, canceled = {};
+        struct rlimit before;
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        before = forbid_new_files();
+        exchange_start(&x, &s.w, BOTAPI_GET_ME, NULL, 0);
+        exchange_start(&canceled, &s.w, BOTAPI_GET_ME, NULL, 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_true(botapi_call_replied_usec(x.call) > 0);
+        assert_false(x.replied);
+        canceled.call = botapi_call_free(canceled.call);
+        world_run_until(&s.w, &x.replied);
+        assert_int_equal(x.transport, BOTAPI_NOT_SENT);
+        assert_false(x.sent);
+        assert_false(canceled.replied);
+        exchange_done(&x);
+        exchange_done(&canceled);
+        script_tear_down(&s);
+}
+
 /* libcurl repeats a request by itself when a kept connection is closed without a reply. logOut must not go
  * out twice unseen: the first may have been applied, and a late repeat lengthens the lock. */
 static void test_kept_connection_closed_in_reply_is_lost_not_repeated(void **state)
@@ -200,6 +260,41 @@ static void test_connection_that_rests_is_closed(void **state)
         assert_int_equal(http_server_n_accepted(s.w.server), 2);
         exchange_done(&first);
         exchange_done(&second);
+        script_tear_down(&s);
+}
+
+/* A bot that has arrived needs its connections no more: they go at once, or with the answer that is still awaited. */
+static void test_connections_that_are_not_needed_are_closed(void **state)
+{
+        Exchange first = {}, second = {}, third = {};
+        Script s;
+
+        script_set_up(&s, answer_reply, 200, TRUE_REPLY);
+        botapi_client_set_rest_max(s.w.client, 3600 * USEC_PER_SEC);
+        exchange_run(&first, &s.w, BOTAPI_GET_ME);
+        botapi_client_hang_up(s.w.client);
+        world_run_until(&s.w, &s.peer_gone);
+
+        s.peer_gone = false;
+        exchange_start(&second, &s.w, BOTAPI_GET_ME, NULL, 0);
+        botapi_client_hang_up(s.w.client);
+        world_run_until(&s.w, &second.replied);
+        assert_int_equal(second.transport, BOTAPI_REPLIED);
+        exchange_done(&second);
+        world_run_until(&s.w, &s.peer_gone);
+
+        /* Who begins anew before that needs them again. */
+        exchange_start(&second, &s.w, BOTAPI_GET_ME, NULL, 0);
+        botapi_client_hang_up(s.w.client);
+        exchange_start(&third, &s.w, BOTAPI_GET_ME, NULL, 0);
+        world_run_until(&s.w, &second.replied);
+        world_run_until(&s.w, &third.replied);
+        exchange_done(&second);
+        exchange_done(&third);
+        exchange_run(&third, &s.w, BOTAPI_GET_ME);
+        assert_true(third.reused);
+        exchange_done(&first);
+        exchange_done(&third);
         script_tear_down(&s);
 }
 
@@ -346,9 +441,12 @@ int main(void)
                 cmocka_unit_test(test_silence_ends_at_the_deadline),
                 cmocka_unit_test(test_deadlines_that_pass_together),
                 cmocka_unit_test(test_connection_is_kept),
+                cmocka_unit_test(test_request_leaves_at_once_on_an_open_connection),
+                cmocka_unit_test(test_failure_at_once_is_told_by_the_loop),
                 cmocka_unit_test(test_kept_connection_closed_in_reply_is_lost_not_repeated),
                 cmocka_unit_test(test_connection_closed_while_idle),
                 cmocka_unit_test(test_connection_that_rests_is_closed),
+                cmocka_unit_test(test_connections_that_are_not_needed_are_closed),
                 cmocka_unit_test(test_clients_beside_each_other),
                 cmocka_unit_test(test_free_in_own_handlers),
                 cmocka_unit_test(test_free_in_anothers_handler),

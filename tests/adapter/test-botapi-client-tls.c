@@ -80,6 +80,7 @@ typedef struct Site {
         HttpPeer *waiting[PEERS_MAX]; /* connections whose request has not been answered, by number from 0 on
                                        */
         unsigned n_waiting;
+        unsigned n_gone;
 } Site;
 
 static void on_request(HttpPeer *peer, const char *request, void *userdata)
@@ -97,6 +98,7 @@ static void on_gone(HttpPeer *peer, void *userdata)
 {
         Site *s = userdata;
 
+        s->n_gone++;
         if (http_peer_number(peer) <= PEERS_MAX)
                 s->waiting[http_peer_number(peer) - 1] = NULL;
 }
@@ -341,6 +343,76 @@ static void test_kept_connection_closed_in_reply_is_lost(void **state)
         }
 }
 
+static void run_get_me(Site *s)
+{
+        Exchange x = {};
+
+        exchange_start(&x, &s->w, BOTAPI_GET_ME, NULL, 0);
+        run_until_waiting(s, 1);
+        answer_all(s);
+        world_run_until(&s->w, &x.replied);
+        assert_int_equal(x.transport, BOTAPI_REPLIED);
+        exchange_done(&x);
+}
+
+static void run_until_gone(Site *s, unsigned n)
+{
+        while (s->n_gone < n)
+                assert_true(sd_event_run(s->w.event, 20 * USEC_PER_SEC) > 0);
+}
+
+/* The system's authorities take 2 MiB of memory, and to read them 30 ms of CPU time: that is done once for all bots
+ * that move together, and what was read goes with the last of their connections, also where the local server is asked
+ * all the time. */
+static void test_authorities_are_read_once_and_forgotten(void **state)
+{
+        Exchange first = {}, second = {}, poll = {};
+        World other, plain;
+        Site s, local = {};
+        unsigned n_before;
+
+        site_set_up(&s, "bot.test", 1);
+        botapi_client_set_rest_max(s.w.client, 10 * USEC_PER_MSEC);
+        other = plain = s.w;
+        assert_int_equal(botapi_client_new_beside(&other.client, s.w.client), 0);
+        assert_int_equal(botapi_client_new_beside(&plain.client, s.w.client), 0);
+        assert_int_equal(http_server_new(&local.w.server, s.w.event, NULL, &handlers, &local), 0);
+        local.w.event = s.w.event;
+        snprintf(plain.root, sizeof(plain.root), "http://127.0.0.1:%d", http_server_port(local.w.server));
+
+        n_before = tls_n_loads();
+        exchange_start(&first, &s.w, BOTAPI_GET_ME, NULL, 0);
+        exchange_start(&second, &other, BOTAPI_GET_ME, NULL, 0);
+        run_until_waiting(&s, 2);
+        assert_int_equal(tls_n_loads() - n_before, 1);
+
+        /* The last goes while another transfer is under way, which nothing may happen to. */
+        exchange_start(&poll, &plain, BOTAPI_GET_UPDATES, NULL, 50 * USEC_PER_SEC);
+        run_until_waiting(&local, 1);
+        answer_all(&s);
+        world_run_until(&s.w, &first.replied);
+        world_run_until(&s.w, &second.replied);
+        exchange_done(&first);
+        exchange_done(&second);
+        run_until_gone(&s, 2);
+        answer_all(&local);
+        world_run_until(&s.w, &poll.replied);
+        assert_int_equal(poll.transport, BOTAPI_REPLIED);
+        exchange_done(&poll);
+        run_get_me(&s);
+        assert_int_equal(tls_n_loads() - n_before, 2);
+
+        /* And while there is none. */
+        run_until_gone(&s, 3);
+        run_get_me(&s);
+        assert_int_equal(tls_n_loads() - n_before, 3);
+
+        botapi_client_free(other.client);
+        botapi_client_free(plain.client);
+        http_server_free(local.w.server);
+        site_tear_down(&s);
+}
+
 /* A name that does not exist, and a look-up that hangs past the deadline. */
 static void test_name_is_not_found(void **state)
 {
@@ -399,6 +471,7 @@ int main(void)
                 cmocka_unit_test(test_plain_server_is_not_sent),
                 cmocka_unit_test(test_log_out_behind_a_long_poll_on_kept_connections),
                 cmocka_unit_test(test_kept_connection_closed_in_reply_is_lost),
+                cmocka_unit_test(test_authorities_are_read_once_and_forgotten),
                 cmocka_unit_test(test_name_is_not_found),
                 cmocka_unit_test(test_stuck_look_up_holds_up_nobody),
         };

@@ -128,6 +128,19 @@ static void test_no_bus(void **state)
         assert_found(f, b,
                      "files skipped Whether the workers can read the local server's files could not be found out: "
                      "Transport endpoint is not connected. Try again.\n");
+        assert_found(f, b,
+                     "worker fail Failed to ask systemd about shop.service: Transport endpoint is not connected. Try "
+                     "again.\n");
+}
+
+static void test_no_bus_for_a_pattern(void **state)
+{
+        ManagerFixture *f = *state;
+        Bot *b;
+
+        manager_store_bot(f, "shop", AT_CLOUD "Worker=shop@*.service");
+        b = manager_begin_with(f, "shop");
+        manager_close_bus(f);
         assert_found(f, b, "worker fail Failed to list the workers: Transport endpoint is not connected. Try again.\n");
 }
 
@@ -224,7 +237,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, manager_set_up, manager_tear_down)
                 TEST(test_no_worker),          TEST(test_no_secret),       TEST(test_unknown_disk),
                 TEST(test_odd_systemd),        TEST(test_no_bus),          TEST(test_token_without_a_verdict),
-                TEST(test_webhook_is_refused), TEST(test_untaken_updates),
+                TEST(test_webhook_is_refused), TEST(test_untaken_updates), TEST(test_no_bus_for_a_pattern),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,30 @@ static void test_token(void **state)
         assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+/* A thousand of them are not written anew at each start of the daemon. */
+static void test_unchanged(void **state)
+{
+        Fixture *f = *state;
+        _cleanup_free_ char *before = published(f, SEAT_LOCAL), *path = NULL, *again = NULL, *other = NULL;
+        struct stat first, second;
+
+        assert_true(asprintf(&path, "%s/shop.env", f->directory) > 0);
+        assert_int_equal(stat(path, &first), 0);
+        again = published(f, SEAT_LOCAL);
+        assert_int_equal(stat(path, &second), 0);
+        assert_string_equal(again, before);
+        assert_int_equal(first.st_ino, second.st_ino);
+        assert_int_equal(first.st_ctim.tv_sec, second.st_ctim.tv_sec);
+        assert_int_equal(first.st_ctim.tv_nsec, second.st_ctim.tv_nsec);
+
+        /* As long as the one before, and yet another. */
+        f->config.local_root = (char *) "http://127.0.0.1:8082";
+        other = published(f, SEAT_LOCAL);
+        assert_int_equal(strlen(other), strlen(before));
+        assert_non_null(strstr(other, "127.0.0.1:8082"));
+        assert_null(strstr(other, "127.0.0.1:8081"));
+}
+
 /* A name with nothing behind it takes the place of what Environment= of the unit may say. */
 static void test_hold(void **state)
 {
@@ -145,6 +169,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_endpoint, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_token, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_unchanged, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_settings_are_gone, set_up, tear_down),
         };

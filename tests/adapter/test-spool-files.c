@@ -77,6 +77,34 @@ static void test_no_directory(void **state)
                                  "tgswitchd'.");
 }
 
+static unsigned n_descriptors(void)
+{
+        unsigned n = 0;
+
+        for (int fd = 0; fd < 256; fd++)
+                n += fcntl(fd, F_GETFD) >= 0;
+        return n;
+}
+
+/* A process has a thousand of them and not as many descriptors. */
+static void test_rest(void **state)
+{
+        DiskFixture *f = *state;
+        unsigned before = n_descriptors();
+        _cleanup_(spool_freep) Spool *sp = NULL;
+        _cleanup_free_ char *why = NULL;
+        json_object *updates = json_tokener_parse("[{\"update_id\":1},{\"update_id\":2}]");
+
+        assert_int_equal(spool_open(&sp, store, "shop", &why), 0);
+        assert_int_equal(n_descriptors(), before);
+        assert_int_equal(disk_call(f, spool_append, sp, updates), 0);
+        json_object_put(updates);
+        assert_int_equal(n_descriptors(), before);
+        assert_int_equal(disk_call(f, spool_load_part, sp, 0), 0);
+        assert_int_equal(spool_count(sp), 2);
+        assert_int_equal(n_descriptors(), before);
+}
+
 static void test_lines_that_are_no_updates(void **state)
 {
         static const struct {
@@ -213,6 +241,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_rest, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_lines_that_are_no_updates, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_file_with_too_many_updates, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_line_that_takes_too_much_memory, set_up, tear_down),

@@ -66,12 +66,35 @@ static void test_start(void **state)
         assert_int_equal(f->n_called, 1);
 }
 
+/* A unit that has failed too often is started all the same; where that is not allowed, the start has its own answer. */
+static void test_start_does_not_wait_for_the_reset(void **state)
+{
+        UnitFixture *f = *state;
+
+        f->systemd->refuses_reset = true;
+        begin_job(f, UNIT_START, USEC_INFINITY);
+        unit_assert_calls(f, "ResetFailed, StartUnit shop.service replace");
+        fake_systemd_job_removed(f->systemd, NULL, f->systemd->last_job, "done");
+        assert_result(f, UNIT_JOB_DONE);
+        assert_null(f->error);
+
+        /* of two calls without an answer, the later one gets it */
+        f->systemd->refuses_reset = false;
+        f->systemd->silent = true;
+        begin_job(f, UNIT_START, USEC_INFINITY);
+        unit_assert_calls(f, "ResetFailed, StartUnit shop.service replace");
+        fake_systemd_answer_kept(f->systemd, NULL);
+        fake_systemd_job_removed(f->systemd, NULL, f->systemd->last_job, "done");
+        assert_result(f, UNIT_JOB_DONE);
+}
+
 static void test_verbs(void **state)
 {
         static const struct {
                 UnitVerb verb;
                 const char *calls;
         } verbs[] = {
+                { UNIT_START_PLAIN, "StartUnit shop.service replace" },
                 { UNIT_STOP, "StopUnit shop.service replace" },
                 { UNIT_RESTART, "RestartUnit shop.service replace" },
                 { UNIT_TRY_RESTART, "TryRestartUnit shop.service replace" },
@@ -259,6 +282,25 @@ static void test_timeout_of_a_job(void **state)
         unit_assert_calls(f, "StopUnit shop.service replace, GetJob");
 }
 
+/* A job that was held for as long as it took has its time from the moment at which somebody begins to wait for it. */
+static void test_limit_that_comes_later(void **state)
+{
+        UnitFixture *f = *state;
+
+        begin_job(f, UNIT_START, USEC_INFINITY);
+        f->systemd->job_exists = true;
+        assert_int_equal(unit_job_limit(f->call, 1), 0);
+        wait_for_call(f);
+        assert_result(f, UNIT_JOB_TIMEOUT);
+        unit_assert_calls(f, "ResetFailed, StartUnit shop.service replace, GetJob");
+
+        /* one that ends in time has ended */
+        begin_job(f, UNIT_START, USEC_INFINITY);
+        assert_int_equal(unit_job_limit(f->call, USEC_PER_MIN), 0);
+        fake_systemd_job_removed(f->systemd, NULL, f->systemd->last_job, "done");
+        assert_result(f, UNIT_JOB_DONE);
+}
+
 static void test_timeout_of_the_call(void **state)
 {
         UnitFixture *f = *state;
@@ -267,7 +309,7 @@ static void test_timeout_of_the_call(void **state)
         begin_job(f, UNIT_START, 1);
         wait_for_call(f);
         assert_result(f, UNIT_JOB_TIMEOUT);
-        unit_assert_calls(f, "ResetFailed");
+        unit_assert_calls(f, "ResetFailed, StartUnit shop.service replace");
 
         begin_job(f, UNIT_STOP, 1);
         wait_for_call(f);
@@ -498,6 +540,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 DIRECT(test_subscribes_first),
                 DIRECT(test_start),
+                DIRECT(test_start_does_not_wait_for_the_reset),
                 DIRECT(test_verbs),
                 DIRECT(test_end_overtakes_the_answer),
                 DIRECT(test_too_many_ends_overtake_the_answer),
@@ -508,6 +551,7 @@ int main(void)
                 DIRECT(test_cancelled_by_a_shutdown),
                 DIRECT(test_is_the_host_going_down),
                 DIRECT(test_timeout_of_a_job),
+                DIRECT(test_limit_that_comes_later),
                 DIRECT(test_timeout_of_the_call),
                 DIRECT(test_missed_end),
                 DIRECT(test_missed_end_shows_at_the_timeout),

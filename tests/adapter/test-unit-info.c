@@ -122,8 +122,8 @@ static void test_info_of_a_service(void **state)
         assert_int_equal(unit_client_get(f->client, "shop.service", on_service_info, f, &f->call), 0);
         unit_settle(f);
         assert_int_equal(f->n_called, 1);
-        unit_assert_calls(f, "LoadUnit shop.service, GetAll org.freedesktop.systemd1.Unit, "
-                             "GetAll org.freedesktop.systemd1.Service");
+        /* of all interfaces */
+        unit_assert_calls(f, "GetAll");
 }
 
 static void on_timer_info(UnitCall *call, int r, const UnitInfo *info, void *userdata)
@@ -145,7 +145,7 @@ static void test_info_of_a_timer(void **state)
         assert_int_equal(unit_client_get(f->client, "shop.timer", on_timer_info, f, &f->call), 0);
         unit_settle(f);
         assert_int_equal(f->n_called, 1);
-        unit_assert_calls(f, "LoadUnit shop.timer, GetAll org.freedesktop.systemd1.Unit");
+        unit_assert_calls(f, "GetAll org.freedesktop.systemd1.Unit");
 }
 
 static void on_bad_info(UnitCall *call, int r, const UnitInfo *info, void *userdata)
@@ -199,11 +199,29 @@ static void test_list(void **state)
         char *patterns[] = { (char *) "shop@*.service", NULL }, *none[] = { NULL };
         UnitFixture *f = *state;
 
+        f->systemd->calls = strv_free(f->systemd->calls);
         assert_int_equal(unit_client_list(f->client, patterns, on_list, f, &f->call), 0);
         unit_settle(f);
         assert_int_equal(f->n_called, 1);
+        unit_assert_calls(f, "ListUnitsByPatterns");
         assert_int_equal(unit_client_list(f->client, none, on_list, f, &f->call), -EINVAL);
         assert_int_equal(unit_client_list(f->client, NULL, on_list, f, &f->call), -EINVAL);
+}
+
+/* Names are looked up, patterns are compared with all units there are. */
+static void test_list_of_names(void **state)
+{
+        char *names[] = { (char *) "shop@1.service", (char *) "shop@2.service", NULL };
+        char *patterns[] = { (char *) "shop@1.service", (char *) "shop@*.service", NULL };
+        UnitFixture *f = *state;
+
+        f->systemd->calls = strv_free(f->systemd->calls);
+        assert_int_equal(unit_client_list_named(f->client, names, on_list, f, &f->call), 0);
+        unit_settle(f);
+        assert_int_equal(f->n_called, 1);
+        unit_assert_calls(f, "ListUnitsByNames");
+        assert_int_equal(unit_client_list_named(f->client, patterns, on_list, f, &f->call), -EINVAL);
+        assert_int_equal(unit_client_list_named(f->client, NULL, on_list, f, &f->call), -EINVAL);
 }
 
 /* ---- Watching ----------------------------------------------------------------------------------------- */
@@ -280,6 +298,7 @@ int main(void)
                 DIRECT(test_info_of_a_timer),
                 DIRECT(test_info_that_cannot_be),
                 DIRECT(test_list),
+                DIRECT(test_list_of_names),
                 DIRECT(test_watch),
                 BUS(test_watch),
                 BUS(test_forged_state),

@@ -21,3 +21,6 @@ SSL_CTX *tls_server_context(const TlsAuthority *a, const char *name, int days_le
 
 /* From here on libcurl finds this authority where it looks for those of the system; NULL: none at all. */
 void tls_trust(const TlsAuthority *a);
+
+/* How often libcurl has read those of the system. */
+unsigned tls_n_loads(void);

@@ -23,7 +23,8 @@ BENCH_RESULTS=$BUILD/bench
 BENCH_NEXT_ID=7200000001
 
 # bench_bots KIND PREFIX FROM TO: bots PREFIX_N with a session at the cloud. KIND `managed`: of tgswitchd; `bare`: of
-# nobody, with token and endpoint in an environment file. Their workers are not started.
+# nobody, with token and endpoint in an environment file; `gated`: the same, by a unit that does at its start what a
+# worker of tgswitchd does, with credentials from files. Their workers are not started.
 bench_bots()
 {
         local kind=$1 prefix=$2 i name token
@@ -62,6 +63,16 @@ bench_bare()
         bench_unit "$1" "EnvironmentFile=/etc/bench/$1.env"
 }
 
+bench_gated()
+{
+        bench_bare "$1" "$2"
+        echo "$2" | host_put "/etc/bench/$1.token" 600
+        sed -n '/^\[Service\]/,$p' "$SOURCE_DIR/units/worker-drop-in.conf.example" |
+                sed "s|/run/tgswitch/credential.sock|/etc/bench/$1.token|; /^LoadCredential=/ s/=bot-/=bench-/
+                        /^ExecStartPre=/ s|/bot-|/bench-|g; /^EnvironmentFile=/d" |
+                host_put "/etc/systemd/system/$1-worker.service.d/50-bench.conf"
+}
+
 # bench_boot: with the recipe and the floor in it.
 bench_boot()
 {
@@ -78,7 +89,7 @@ EOF
         host_boot
 }
 
-# move_recipe NAME, move_floor NAME, move_tgswitch NAME
+# move_recipe NAME, move_bare NAME, move_floor NAME, move_tgswitch NAME
 move_recipe()
 {
         host_run bench-recipe "$1"
@@ -88,6 +99,11 @@ move_floor()
 {
         host_run systemctl start telegram-bot-api.service
         host_run bench-floor 1 <<<"$1-worker.service /etc/bench/$1.env ${BOT_TOKENS[$1]}" >/dev/null
+}
+
+move_bare()
+{
+        move_floor "$1"
 }
 
 move_tgswitch()

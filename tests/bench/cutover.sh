@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Downtime and blind time of one move, by tgswitchd, by the recipe that people use, and by the least that any program
-# must do (floor.c): each at several latencies and rates of updates, in turns, and what each of them loses.
+# must do (floor.c): each at several latencies and rates of updates, in turns, and what each of them loses. The floor
+# moves a worker whose unit does at its start what tgswitchd's does; `bare` is the floor with a unit that does not: no
+# credentials, and nothing that keeps it from running without them.
 #
 #       cutover.sh      RUNS=10 LATENCIES="0 20 50 200" RATES="0 20 200"
 
@@ -12,7 +14,7 @@ source "$(dirname "$0")/bench.sh"
 read -r -a latencies <<<"${LATENCIES:-0 20 50 200}"
 read -r -a rates <<<"${RATES:-0 20 200}"
 runs=${RUNS:-10}
-ways=(recipe floor tgswitch)
+ways=(recipe bare floor tgswitch)
 
 # The ledger of one bot since SEQ -> times in microseconds. Down: no worker asks any server.
 times='
@@ -55,7 +57,7 @@ measure()
                 host_bail "$name: its worker does not ask"
         telegram DELETE /inject >/dev/null
         # The floor takes what is pending and hands it to nobody.
-        [[ $way == floor ]] || settled "$name"
+        [[ $way == @(floor|bare) ]] || settled "$name"
         entry=$(telegram GET "/ledger?bot=${BOT_IDS[$name]}&since=$seq" | jq -cs "$times")
         counts=$(telegram GET /verdict | jq -c --argjson bot "${BOT_IDS[$name]}" \
                 '.bots[] | select(.bot == $bot) | {injected, lost, wiped_race, wiped_other, missing, handled_twice}')
@@ -71,7 +73,8 @@ host_install
 telegram_start
 host_put /etc/tgswitch/tgswitch.conf.d/50-bench.conf <<<$'[BotDefaults]\nSettleSec=100ms\nDrainTimeoutSec=2s\nOnUndrained=spool'
 bench_bots bare recipe 1 "$n"
-bench_bots bare floor 1 "$n"
+bench_bots bare bare 1 "$n"
+bench_bots gated floor 1 "$n"
 bench_bots managed tgswitch 1 "$n"
 bench_boot
 rm -f "$BENCH_RESULTS/cutover.jsonl"

@@ -33,10 +33,11 @@ def times: if . then (.down.median | ms), (.blind.median | ms) else "-", "-" end
 def ratio(a; b): if a and b then a / b | short else "-" end;
 
 def cutover_short:
-        table(["latency ms", "updates/s", "recipe: down", "blind", "lost", "floor: down", "blind", "tgswitchd: down",
-                        "blind", "lost", "down / floor", "blind / floor"];
+        table(["latency ms", "updates/s", "recipe: down", "blind", "lost", "bare floor: down", "floor: down", "blind",
+                        "tgswitchd: down", "blind", "lost", "down / floor", "blind / floor"];
                 cutovers | map([.latency_ms, .rate, (.recipe | times), (.recipe // { injected: 0 } | losses),
-                        (.floor | times), (.tgswitch | times), (.tgswitch // { injected: 0 } | losses),
+                        (if .bare then .bare.down.median | ms else "-" end), (.floor | times), (.tgswitch | times),
+                        (.tgswitch // { injected: 0 } | losses),
                         ratio(.tgswitch.down.median; .floor.down.median),
                         ratio(.tgswitch.blind.median; .floor.blind.median)]));
 
@@ -44,10 +45,11 @@ def cutover_long:
         def spread: (.median | ms), (.p10 | ms), (.p90 | ms);
         table(["latency ms", "updates/s", "way", "moves", "down ms", "p10", "p90", "blind ms", "p10", "p90", "updates",
                         "lost while blind", "wiped in the race", "wiped otherwise"];
-                cutovers | map({ latency_ms, rate } as $at | ["recipe", "floor", "tgswitch"][] as $way
+                cutovers | map({ latency_ms, rate } as $at | ["recipe", "bare", "floor", "tgswitch"][] as $way
                         | .[$way] | select(.) | [$at.latency_ms, $at.rate, $way, .runs, (.down | spread), (.blind | spread),
                                 .injected, .lost, .race, .wiped]))
-        + "\n\nThe floor takes the updates that are pending and hands them to nobody.";
+        + "\n\nThe floor takes the updates that are pending and hands them to nobody. The bare floor moves a worker whose "
+        + "unit has no gate: no credentials, no ExecStartPre=.";
 
 def overhead:
         table(["state on", "latency ms", "moves", "µs", "p10", "p90", "of it in fsync", "one fsync", "p10", "p90"];

@@ -147,7 +147,8 @@ server_restarts()
 # the times before, it has considered.
 server_probed()
 {
-        bus_messages "$(bus_mark)" "$1" '"member":"LoadUnit".*"telegram-bot-api\.service"' >/dev/null
+        bus_messages "$(bus_mark)" "$1" \
+                '"path":"/org/freedesktop/systemd1/unit/telegram_2dbot_2dapi_2eservice".*"member":"GetAll".*\[""\]' >/dev/null
 }
 
 # bus_messages MARK N REGEX [SECONDS]: prints the first N messages after MARK that match, once they are there; fails

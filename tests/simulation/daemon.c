@@ -14,7 +14,7 @@ static struct {
         bool stopping;
         unsigned places_left; /* until it dies; 0: it does not */
         Event *restart;
-        unsigned n_crashes;
+        unsigned n_crashes, n_starts;
         BotCheck *check;
 } process;
 
@@ -34,6 +34,11 @@ Manager *daemon_manager(void)
 unsigned daemon_n_crashes(void)
 {
         return process.n_crashes;
+}
+
+unsigned daemon_n_starts(void)
+{
+        return process.n_starts;
 }
 
 bool daemon_is_dead(void)
@@ -79,8 +84,10 @@ void daemon_crash_at(unsigned n_places)
 
 static void on_bot_changed(Bot *bot, void *userdata)
 {
-        if (!process.dead)
-                judge_published(bot);
+        if (process.dead)
+                return;
+        judge_published(bot);
+        judge_counts();
 }
 
 static void on_job_changed(Bot *bot, uint32_t id, void *userdata)
@@ -188,6 +195,7 @@ void daemon_start(void)
         if (process.manager || !world.up)
                 return;
         trace("== tgswitchd starts");
+        process.n_starts++;
         judge_daemon_starts();
         r = sd_event_new(&process.event);
         if (r >= 0)

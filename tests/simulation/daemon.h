@@ -37,6 +37,7 @@ void daemon_touch(void);
 void daemon_settle(void);
 
 unsigned daemon_n_crashes(void);
+unsigned daemon_n_starts(void);
 
 /* ---- what of the fakes is to be told that the process is gone ---- */
 void disk_process_died(void);

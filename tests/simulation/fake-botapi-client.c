@@ -231,6 +231,10 @@ int botapi_client_new_beside(BotApiClient **ret, BotApiClient *other)
         return botapi_client_new(ret, NULL);
 }
 
+void botapi_client_hang_up(BotApiClient *c)
+{
+}
+
 BotApiClient *botapi_client_free(BotApiClient *c)
 {
         assert(!c || c->n_calls == 0);

@@ -197,6 +197,8 @@ int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeo
         Message *m;
         int r = call_new(c, CALL_JOB, unit, userdata, &call);
 
+        if (verb == UNIT_START_PLAIN)
+                verb = UNIT_START;
         if (r < 0) {
                 note_refused(systemd_find(unit), verb);
                 return r;
@@ -214,6 +216,13 @@ int unit_client_job(UnitClient *c, const char *unit, UnitVerb verb, usec_t timeo
         if (timeout_usec != USEC_INFINITY)
                 call->deadline = timeline_add(timeout_usec, PLACE_HOST, on_deadline, call);
         (void) daemon_dies_here("behind a job");
+        return 0;
+}
+
+int unit_job_limit(UnitCall *call, usec_t timeout_usec)
+{
+        assert(!call->deadline);
+        call->deadline = timeline_add(timeout_usec, PLACE_HOST, on_deadline, call);
         return 0;
 }
 
@@ -391,6 +400,15 @@ int unit_client_list(UnitClient *c, char *const *patterns, unit_list_handler_t h
                 abort();
         ask(call, on_list);
         return 0;
+}
+
+/* All units of this host are loaded. */
+int unit_client_list_named(UnitClient *c, char *const *units, unit_list_handler_t handler, void *userdata,
+                           UnitCall **ret)
+{
+        STRV_FOREACH(unit, (char **) units)
+                assert(unit_name_is_valid(*unit));
+        return unit_client_list(c, units, handler, userdata, ret);
 }
 
 static void on_watched(void *userdata)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/schedule.h"
 #include "daemon.h"
 #include "judge-internal.h"
 #include "scenario.h"
@@ -149,6 +150,34 @@ static void end_of_units(SimBot *b)
                 judge_says("L5", b, "all is over, and %s does not run", b->timer->name);
 }
 
+/* What the manager has counted, counted anew; and that no more have begun than may. */
+void judge_counts(void)
+{
+        const Manager *m = daemon_manager();
+        size_t n_at[SEAT_MAX] = {}, n_jobs = 0, n_preparing = 0, n_moving = 0;
+
+        for (size_t i = 0; m && i < manager_n_bots(m); i++) {
+                const Bot *bot = manager_bot(m, i);
+
+                n_at[bot_seat(bot)]++;
+                n_jobs += bot_job_running(bot);
+                n_preparing += bot_state(bot) == CUTOVER_CHECK || bot_state(bot) == CUTOVER_DRAIN;
+                n_moving += bot_state(bot) == CUTOVER_STOP_WORKERS || bot_state(bot) == CUTOVER_SPOOL;
+        }
+        /* Another process may begin once more what has ended, where the end did not come to the disk. */
+        if ((n_preparing > world.settings.concurrency * SCHEDULE_PREPARING_PER_MOVE ||
+             n_moving > world.settings.concurrency) &&
+            daemon_n_starts() == 1)
+                judge_says("pace", NULL, "%zu moves prepare and %zu move at once, and Concurrency= is %u", n_preparing,
+                           n_moving, world.settings.concurrency);
+        for (Seat seat = 0; m && seat < SEAT_MAX; seat++)
+                if (n_at[seat] != manager_n_at(m, seat))
+                        judge_says("counts", NULL, "%zu bots are at %s, not %zu", n_at[seat], seat_to_string(seat),
+                                   manager_n_at(m, seat));
+        if (m && n_jobs != manager_n_jobs(m))
+                judge_says("counts", NULL, "%zu jobs run, not %zu", n_jobs, manager_n_jobs(m));
+}
+
 /* Whether the bot stays where it is although its server is dead: nobody wants it to leave by itself. */
 static bool may_stay(const SimBot *b, const Bot *bot)
 {
@@ -161,15 +190,20 @@ static bool waits_for_workers(const Bot *bot)
         return bot_state(bot) == CUTOVER_DRAIN && bot_job(bot)->on_undrained == ON_UNDRAINED_WAIT;
 }
 
+static bool waits(const Bot *bot)
+{
+        return bot_state(bot) == CUTOVER_QUEUED || bot_state(bot) == CUTOVER_READY;
+}
+
 /* Its turn comes after that of another bot, which waits itself. */
 static bool waits_for_turn(const Bot *bot)
 {
         const Manager *m = daemon_manager();
 
-        if (bot_state(bot) != CUTOVER_QUEUED || !*bot_last_error(bot))
+        if (!waits(bot) || !*bot_last_error(bot))
                 return false;
         for (size_t i = 0; i < manager_n_bots(m); i++)
-                if (bot_job_running(manager_bot(m, i)) && bot_state(manager_bot(m, i)) != CUTOVER_QUEUED)
+                if (bot_job_running(manager_bot(m, i)) && !waits(manager_bot(m, i)))
                         return true;
         return false;
 }

@@ -332,6 +332,16 @@ void judge_replied(const Request *rq, const Reply *reply, bool sent)
                 j->login_refused = true;
 }
 
+/* Then the server waits for three seconds, or gives one update out of many: downtime. Where there is something to
+ * confirm the offset is what it is. */
+void judge_asked_like_a_worker(const Session *s, const Request *rq, usec_t since_usec)
+{
+        bool confirms = s->n_queue > 0 ? rq->offset >= s->queue[0].id : rq->offset >= SESSION_FIRST_ID_MIN;
+
+        if (!confirms && since_usec < 3 * USEC_PER_SEC)
+                judge_says("pace", s->bot, "asked for updates with a worker's offset, %" PRIi64, rq->offset);
+}
+
 void judge_abandoned(const Request *rq)
 {
         SimBot *b = rq->bot;

@@ -56,7 +56,11 @@ void judge_line(const char *text);
 void judge_sentence(const SimBot *b, const char *text);
 /* What anybody can read of the bot on the bus. */
 void judge_published(const Bot *bot);
+/* What the manager tells of all bots together, and how many of them move at once. */
+void judge_counts(void);
 void judge_checked(const CheckItem *items, size_t n_items);
+/* The daemon's getUpdates has the offset that a worker's had `since_usec` ago. */
+void judge_asked_like_a_worker(const Session *s, const Request *rq, usec_t since_usec);
 /* A request of the bot, or of none, as it is made. */
 void judge_called(const SimBot *b, const BotApiRequest *request);
 

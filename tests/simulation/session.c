@@ -12,7 +12,7 @@
 void session_init(Session *s, SimBot *bot, Side side, bool in, usec_t age_usec)
 {
         *s = (Session){ .bot = bot, .side = side };
-        s->next_id = (int64_t) random_between(1000, 900000000);
+        s->next_id = (int64_t) random_between(SESSION_FIRST_ID_MIN, 900000000);
         if (!in)
                 return;
         s->state = SESSION_IN;
@@ -151,8 +151,11 @@ static void get_updates(Session *s, Request *rq)
                 rq->limit = 1;
         if (same && since < 3 * USEC_PER_SEC)
                 timeout = MAX(timeout, 3u);
+        if (same && rq->daemon && s->last_by_worker)
+                judge_asked_like_a_worker(s, rq, since);
         s->last_offset = rq->offset;
         s->last_poll_usec = timeline_now();
+        s->last_by_worker = !rq->daemon;
         if (rq->offset > 0 && rq->offset <= s->next_id + 10)
                 forget_before(s, rq->offset);
         if (s->n_queue > 0 || timeout == 0) {
@@ -196,7 +199,7 @@ static void on_log_out_applied(void *userdata)
         s->n_queue = 0;
         s->webhook = false;
         s->delivery = timeline_cancel(s->delivery);
-        s->next_id = (int64_t) random_between(1000, 900000000);
+        s->next_id = (int64_t) random_between(SESSION_FIRST_ID_MIN, 900000000);
         s->last_poll_usec = 0;
         server_reply(rq, &reply);
         request_unref(rq);

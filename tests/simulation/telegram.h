@@ -28,6 +28,9 @@ typedef enum ReplyKind {
         REPLY_HTML, /* of something in front of the server */
 } ReplyKind;
 
+/* Numbers of updates begin somewhere above. */
+#define SESSION_FIRST_ID_MIN 1000
+
 /* At most so many in one reply; the limit that the API has. */
 #define REPLY_UPDATES_MAX 100u
 
@@ -117,6 +120,7 @@ struct Session {
         size_t n_waiting;
         int64_t last_offset;
         usec_t last_poll_usec;
+        bool last_by_worker;
         Event *due; /* the next answer of the poller */
 };
 

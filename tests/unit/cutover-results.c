@@ -36,6 +36,8 @@ uint64_t cutover_results(CutoverState state, unsigned actions)
         switch (actions & CUTOVER_OPERATIONS) {
         case CUTOVER_DO_QUEUE:
                 return TWO(ADMITTED, ADMITTED_STALE) | TWO(ARRIVED, CALLED_OFF);
+        case CUTOVER_DO_TURN:
+                return THREE(ADMITTED, ADMITTED_LATE, CALLED_OFF);
         case CUTOVER_DO_CHECK:
                 return THREE(CHECK_PASSED, CHECK_FAILED, SOURCE_DEAD);
         case CUTOVER_DO_DRAIN:

@@ -368,7 +368,7 @@ void world_step(Judge *j, World *w, const CutoverRow *row)
 
 bool world_waits_for_disk(const Judge *j, const World *w)
 {
-        return w->writes && j->facts[w->memory.state].needs_record;
+        return w->writes && j->facts[w->memory.state].recording == CUTOVER_RECORD_NEEDED;
 }
 
 /* ---- the actions ---- */

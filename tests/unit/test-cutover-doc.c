@@ -29,8 +29,8 @@ static const char intro[] = "<!-- Made of daemon/core/cutover.c by tests/unit/te
                             "Three rules hold everywhere:\n"
                             "\n"
                             "- **Record, then act.** The new state is written to `/var/lib/tgswitch` before its\n"
-                            "  actions are begun. After a crash the daemon reads the state, takes the row for\n"
-                            "  `restarted` and goes on.\n"
+                            "  actions are begun, or *beside* them where the table of states says so. After a crash\n"
+                            "  the daemon reads the state, takes the row for `restarted` and goes on.\n"
                             "- **Up to `log-out` everything can be put back.** Any failure there ends as if nothing\n"
                             "  had happened.\n"
                             "- **From `log-out` on there is only forward**, but for two cases: it is certain that\n"
@@ -59,6 +59,7 @@ static const char *const state_texts[CUTOVER_STATE_MAX] = {
         [CUTOVER_DRAIN] = "The workers empty the queue of updates at the source, as they always do; nothing "
                           "is pending at the end.",
         [CUTOVER_HOLD_DRAINED] = "Asked for with `--hold-at=stop-workers`: all is prepared, the workers still run.",
+        [CUTOVER_READY] = "All is prepared, the workers still run, and as many other bots as may are on their way.",
         [CUTOVER_STOP_WORKERS] = "The downtime begins. What starts workers is stopped first, then the workers.",
         [CUTOVER_SPOOL] = "The daemon takes what is left in the queue and keeps it on disk; logOut would "
                           "delete it. A webhook is removed for that time.",
@@ -97,6 +98,7 @@ static const char *const event_texts[CUTOVER_EVENT_MAX] = {
         [CUTOVER_RESTARTED] = "the daemon has just started and found this state on disk",
         [CUTOVER_WRITE_FAILED] = "the state could not be written to disk; its actions were not begun",
         [CUTOVER_ADMITTED] = "the target's window is over, and it is this job's turn",
+        [CUTOVER_ADMITTED_LATE] = "the same, a minute or more after the checks",
         [CUTOVER_ADMITTED_STALE] = "the server that holds a stale session answers again",
         [CUTOVER_ARRIVED] = "the bot is at the target already, and no stale session is left",
         [CUTOVER_CALLED_OFF] = "the job is not to begin: too many others of its call have failed, the caller did not "
@@ -262,20 +264,28 @@ static void print_facts(FILE *f)
               "The *bot is* where people see it: at the source or the target, nowhere (`none`), or\n"
               "nobody knows (`unknown`). Where the gate is closed, a worker that somebody starts waits\n"
               "until it opens. Where a state *ends a stale session*, requests go to the server that\n"
-              "holds it, besides those to the bot's seat. Where a state *needs its record*, nothing is\n"
-              "done before it is safely on disk; elsewhere a failed write is reported and the way goes\n"
-              "on.\n"
+              "holds it, besides those to the bot's seat.\n"
               "\n"
-              "| State | Phase shown | The bot is | Gate | Can be cancelled | Ends a stale session | Needs its record |\n"
+              "The *record* of a state is *needed* where nothing is done before it is safely on disk.\n"
+              "Elsewhere a failed write is reported and the way goes on: after the write where it comes\n"
+              "*first*, and *beside* it where every millisecond counts and whatever a process that dies\n"
+              "meanwhile has begun may be done twice.\n"
+              "\n"
+              "| State | Phase shown | The bot is | Gate | Can be cancelled | Ends a stale session | Record |\n"
               "|---|---|---|---|---|---|---|\n",
               f);
         for (CutoverState s = 0; s < CUTOVER_STATE_MAX; s++) {
+                static const char *const recordings[] = {
+                        [CUTOVER_RECORD_NEEDED] = "needed",
+                        [CUTOVER_RECORD_FIRST] = "first",
+                        [CUTOVER_RECORD_BESIDE] = "beside",
+                };
                 const CutoverFacts *facts = cutover_facts(s);
 
                 fprintf(f, "| [`%s`](#%s) | %s | %s | %s | %s | %s | %s |\n", facts->name, facts->name,
                         isempty(facts->phase) ? "–" : facts->phase, cutover_place_to_string(facts->place),
                         facts->gate_open ? "open" : "closed", facts->cancellable ? "yes" : "no",
-                        facts->ends_stale ? "yes" : "no", facts->needs_record ? "yes" : "no");
+                        facts->ends_stale ? "yes" : "no", recordings[facts->recording]);
         }
         fputc('\n', f);
 }

@@ -115,7 +115,7 @@ static void test_operations_end_in_rows(void **state)
 static void test_rows_agree_with_facts(void **state)
 {
         bool holds[CUTOVER_STATE_MAX] = {};
-        size_t n;
+        size_t n, n_beside = 0;
         const CutoverRow *rows = cutover_rows(&n);
 
         for (size_t i = 0; i < n; i++)
@@ -125,12 +125,20 @@ static void test_rows_agree_with_facts(void **state)
                 const CutoverFacts *facts = cutover_facts(s);
 
                 assert_non_null(find_row(s, CUTOVER_RESTARTED));
-                assert_int_equal(!!find_row(s, CUTOVER_WRITE_FAILED), facts->needs_record);
+                assert_int_equal(!!find_row(s, CUTOVER_WRITE_FAILED), facts->recording == CUTOVER_RECORD_NEEDED);
                 assert_int_equal(!!find_row(s, CUTOVER_CANCEL_REQUESTED), facts->cancellable);
                 assert_int_equal(!!find_row(s, CUTOVER_PROCEED_REQUESTED), holds[s]);
                 assert_int_equal(!!find_row(s, CUTOVER_SWITCH_REQUESTED), s == CUTOVER_SETTLED);
                 assert_int_equal(isempty(facts->phase), s == CUTOVER_SETTLED);
+                if (facts->recording != CUTOVER_RECORD_BESIDE)
+                        continue;
+                /* A process that finds the record of before does it again: nothing that has to be known afterwards. */
+                assert_int_equal(find_row(s, CUTOVER_RESTARTED)->to, s);
+                assert_false(facts->cancellable || facts->ends_stale || facts->place == CUTOVER_AT_UNKNOWN);
+                n_beside++;
         }
+        /* from logOut's answer to the start of the workers, where a write would be downtime */
+        assert_int_equal(n_beside, 4);
 }
 
 static void test_everything_is_used(void **state)
@@ -486,7 +494,7 @@ static void assert_record_is_needed(CutoverState state, Law law)
         Draft d = draft_of_table();
         CutoverWalk w;
 
-        d.facts[state].needs_record = false;
+        d.facts[state].recording = CUTOVER_RECORD_BESIDE;
         w = walk(&d);
         assert_int_equal(w.law, law);
         cutover_walk_done(&w);

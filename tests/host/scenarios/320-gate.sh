@@ -13,11 +13,13 @@ unit_property()
         host_run systemctl show --property="$2" --value "$1"
 }
 
-# start_held BOT: its worker, by hand; comes back when systemd waits for the credentials.
+# start_held BOT: its worker, by hand; comes back when systemd waits for the credentials. The start that tgswitchd itself
+# has begun in advance is called off.
 start_held()
 {
         local mark
 
+        host_run systemctl stop "$1-worker.service"
         mark=$(bus_mark)
         seq=$(telegram_seq)
         host_run systemctl --no-block start "$1-worker.service"

@@ -38,12 +38,12 @@ phases()
                 | select($phase != null) | "\(.path[20:]) \(if $phase == "" then "-" else $phase end)"'
 }
 
-# most_at_once MARK: how many moved at the same time, at most; and of those that had begun when the first arrived, how
-# many besides it.
+# most_at_once MARK: how many moved at the same time, at most, beyond what disturbs nobody; and of those that had begun
+# with that when the first arrived, how many besides it.
 most_at_once()
 {
         phases "$1" | awk '$2 == "-" { if (moving[$1]) { n--; moving[$1] = 0; if (!ended++) early = n } next }
-                $2 != "queued" && !moving[$1] { moving[$1] = 1; if (++n > most) most = n }
+                $2 !~ /^(queued|check|drain)$/ && !moving[$1] { moving[$1] = 1; if (++n > most) most = n }
                 END { print most + 0, early + 0 }'
 }
 
@@ -52,6 +52,18 @@ all_done()
 {
         bus_messages "$2" "$1" '"path":"/org/tgswitch1".*"JobRemoved"' |
                 jq -r '.payload.data[3]' | sort | uniq -c | awk '{ print $2, $1 }' | paste -s -d ' '
+}
+
+# asked MARK MEMBER [UNIT-REGEX]: how often the daemon has called that method of systemd's after it.
+asked()
+{
+        local owner
+
+        owner=$(host_run busctl --json=short call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s \
+                org.tgswitch1 | jq -r '.data[0]')
+        tail -n "+$(($1 + 1))" "$HOST_DISK/bus.log" | jq -rs --arg owner "$owner" --arg member "$2" --arg unit "${3:-.}" '
+                map(select(.type == "method_call" and .sender == $owner and .member == $member and
+                .destination == "org.freedesktop.systemd1" and (.path | test($unit)))) | length'
 }
 
 # seats: how many bots are where.
@@ -114,6 +126,7 @@ check "bot_01: is well again" host_run systemctl restart bot_01-worker.service
 # ---- all ----
 
 moved=$(telegram_count event=logout-applied role=cloud)
+seq=$(telegram_seq)
 mark=$(bus_mark)
 said=$(call SwitchToLocal --)
 check_equal "without a name all are meant" "$N" "$(wc -w <<<"$said")"
@@ -125,6 +138,16 @@ check_equal "which is where they are" "cloud 1 local $((N - 1))" "$(seats)"
 read -r most early < <(most_at_once "$mark")
 check_equal "three at a time, as Concurrency= says" 3 "$most"
 check_equal "the first of them alone" 0 "$early"
+
+# What a thousand bots repeat is what it takes them.
+check_equal "systemd does not compare all its units with a name" 0 "$(asked "$mark" ListUnitsByPatterns)"
+check_equal "bot_20: polkit is asked once whether it may be controlled at all" 1 \
+        "$(asked "$mark" ResetFailed /bot_5f20_2dworker_2eservice)"
+looks=$(asked "$mark" GetAll /telegram_2dbot_2dapi_2eservice)
+check "a server that runs is not looked at all the time ($looks)" test "$looks" -le $((2 * (N - 1 - moved)))
+check_equal "bot_20: opens two connections to the cloud" 2 "$(telegram GET \
+        "/ledger?event=request&role=cloud&since=$seq&bot=${BOT_IDS[bot_20]}" |
+        jq -r 'select(.agent != "worker") | .conn' | sort -u | wc -l)"
 
 # ---- and back, at the pace that the cloud has ----
 
