@@ -110,9 +110,11 @@ ScheduleVerdict schedule_ask_to_prepare(ScheduleTally *t, uint32_t batch, const 
 
         if (too_many_failed(b, limits))
                 return SCHEDULE_CALL_OFF;
+        /* One that has no room is not ahead of those who have taken it: they would wait for each other. */
+        if (t->n_preparing / SCHEDULE_PREPARING_PER_MOVE >= limits->concurrency)
+                return SCHEDULE_WAIT_CONCURRENCY;
         b->waited_round = t->round;
-        return t->n_preparing / SCHEDULE_PREPARING_PER_MOVE < limits->concurrency ? SCHEDULE_START
-                                                                                  : SCHEDULE_WAIT_CONCURRENCY;
+        return SCHEDULE_START;
 }
 
 ScheduleVerdict schedule_ask_to_move(ScheduleTally *t, uint32_t batch, const ScheduleLimits *limits)

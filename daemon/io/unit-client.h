@@ -116,6 +116,7 @@ typedef struct UnitInfo {
         usec_t main_start_usec; /* ExecMainStartTimestampMonotonic: CLOCK_MONOTONIC; 0: never */
         usec_t timeout_start_usec;
         usec_t timeout_stop_usec;
+        char **exec_condition;
         char **exec_start_pre;       /* one string a command, argv joined by spaces; with '-' where it may fail */
         char **exec_start;           /* the same */
         char *missing_program;       /* of exec_start, where no such file is there; NULL: it is, or who knows */

@@ -93,6 +93,7 @@ static const UnitProperty properties[] = {
         { "RemainAfterExit", "b", unit_property_bool, FIELD(remain_after_exit) },
         { "SendSIGKILL", "b", unit_property_bool, FIELD(send_sigkill) },
         { "KillMode", "s", unit_property_string, FIELD(kill_mode) },
+        { "ExecCondition", "a(sasbttttuii)", unit_property_commands, FIELD(exec_condition) },
         { "ExecStartPre", "a(sasbttttuii)", unit_property_commands, FIELD(exec_start_pre) },
         { "ExecReload", "a(sasbttttuii)", unit_property_commands, FIELD(exec_reload) },
         { "LoadCredential", "a(ss)", read_credentials, FIELD(credentials) },
@@ -132,6 +133,7 @@ void unit_info_done(UnitInfo *info)
         free(info->kill_mode);
         strv_free(info->exec_start);
         free(info->missing_program);
+        strv_free(info->exec_condition);
         strv_free(info->exec_start_pre);
         strv_free(info->exec_reload);
         strv_free(info->environment);

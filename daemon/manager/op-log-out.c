@@ -322,9 +322,7 @@ static void on_server(ServerAnswer answer, bool started, const char *why, void *
         if (answer == SERVER_UNKNOWN)
                 answer = SERVER_READY;
         if (answer != SERVER_READY)
-                bot_set_error(b,
-                              "Whether logOut was applied cannot be found out: %s The session counts as a stale one.",
-                              why);
+                bot_set_error(b, "The local server died, and its session of the bot with it: %s", why);
         bot_post(b, answer == SERVER_READY ? CUTOVER_LOGOUT_REJECTED : CUTOVER_SOURCE_DEAD);
 }
 

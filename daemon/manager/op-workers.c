@@ -305,10 +305,19 @@ static bool can_hold(const StopOperation *o, const UnitInfo *info)
                !strv_contains(o->insisted, info->name);
 }
 
+/* A command gets the environment file as it was when its start began, which may be long before the gate opens: whatever
+ * comes before the test of the gate would see the endpoint of before. The test itself looks at credentials alone. */
+static bool gate_is_first(const UnitInfo *info)
+{
+        const char *first = info->exec_start_pre ? info->exec_start_pre[0] : NULL;
+
+        return !info->exec_condition && first && first[0] != '-' && strstr(first, "bot-token");
+}
+
 /* Once it has stopped, systemd may have forgotten the unit: what it said of the last time counts. */
 static int note_gate(StopOperation *o, const UnitInfo *info)
 {
-        if (o->base.bot->config && check_worker_passes(o->base.bot, info))
+        if (o->base.bot->config && gate_is_first(info) && check_worker_passes(o->base.bot, info))
                 return strv_extend_unique(&o->gated, info->name);
         o->gated = strv_free(o->gated);
         return 0;

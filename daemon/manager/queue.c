@@ -240,7 +240,8 @@ static void say_what_for(QueueOperation *o)
         Bot *b = o->base.bot;
         char when[WHEN_MAX];
         usec_t left = o->left_usec;
-        usec_t now = clock_realtime_usec(), not_before = left == USEC_INFINITY ? 0 : usec_add(now, left);
+        bool known = left > 0 && left != USEC_INFINITY; /* not when others are done */
+        usec_t not_before = known ? usec_add(clock_realtime_usec(), left) : 0;
 
         /* Counted anew each time, and told only where it has become another. */
         if (usec_sub(MAX(not_before, b->not_before_usec), MIN(not_before, b->not_before_usec)) < USEC_PER_SEC &&

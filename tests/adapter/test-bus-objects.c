@@ -117,6 +117,23 @@ static void test_who_leaves(void **state)
                 assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
 }
 
+/* Who has left before the bus is asked who that was. What comes after it is served. */
+static void test_who_has_left(void **state)
+{
+        Fixture *f = *state;
+        sd_bus *nobody = connect_nobody(f);
+        Replies replies = {};
+        sd_bus_message *reply;
+
+        ask(f, nobody, &replies, 1);
+        sd_bus_flush_close_unref(nobody);
+        reply = call(f, BUS_PATH, OBJECT_MANAGER, "GetManagedObjects", "");
+        assert_null(sd_bus_message_get_error(reply));
+        sd_bus_message_unref(reply);
+        while (f->service->calls.n > 0)
+                assert_true(sd_event_run(f->event, UINT64_MAX) >= 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -125,6 +142,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_one_user_has_so_many, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_one_answer_in_a_turn, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_who_leaves, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_who_has_left, set_up, tear_down),
         };
 
         return run_on_a_bus(tests, ELEMENTSOF(tests));

@@ -114,6 +114,7 @@ move_tgswitch()
 # result NAME JSON: keeps it for the tables.
 result()
 {
+        [[ $2 ]] || host_bail "$1: something is missing in what was measured"
         mkdir -p "$BENCH_RESULTS"
         echo "$2" >>"$BENCH_RESULTS/$1.jsonl"
 }

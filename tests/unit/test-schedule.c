@@ -197,6 +197,14 @@ static void test_preparing(void **state)
         assert_int_equal(schedule_ask_to_prepare(&t, 1, &limits), SCHEDULE_START);
         schedule_add(&t, 1, SCHEDULE_READY);
         assert_int_equal(schedule_ask_to_prepare(&t, 1, &limits), SCHEDULE_WAIT_CONCURRENCY);
+        /* Of the call of which one has no room another is ready: it goes. */
+        schedule_begin_round(&t);
+        schedule_add(&t, 3, SCHEDULE_QUEUED);
+        assert_int_equal(schedule_ask_to_prepare(&t, 3, &limits), SCHEDULE_WAIT_CONCURRENCY);
+        schedule_add(&t, 3, SCHEDULE_READY);
+        assert_int_equal(schedule_ask_to_move(&t, 3, &limits), SCHEDULE_START);
+        schedule_remove(&t, 3, SCHEDULE_READY);
+        schedule_remove(&t, 3, SCHEDULE_QUEUED);
         /* One that is on its way needs no room among those that get ready. */
         schedule_remove(&t, 1, SCHEDULE_READY);
         schedule_add(&t, 1, SCHEDULE_MOVING);

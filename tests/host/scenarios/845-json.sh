@@ -40,11 +40,14 @@ json 0 plan local
 json 0 check local shop
 json 0 hold news --for=1h --reason=why
 mark=$(bus_mark)
+# Nobody takes the update: the worker's requests are not answered, and the second of ours is.
+telegram_fault "{\"role\":\"cloud\",\"bot\":${BOT_IDS[shop]},\"method\":\"getUpdates\",\"times\":0,\"kind\":\"bad-gateway\"}"
+check "its worker gets nothing" telegram_wait event=fault bot="${BOT_IDS[shop]}" method=getupdates
+telegram_inject shop 0 1
 json 0 switch local --all --yes --automatic --no-wait --hold-at=log-out
 job=$(jq '.jobs[0].job' <<<"$printed")
-# With something to spool the server's last answer does not wait for more.
 check "its worker is stopped" telegram_wait event=worker-stop bot="${BOT_IDS[shop]}"
-telegram_inject shop 0 1
+telegram DELETE /faults >/dev/null
 check "the job holds" job_becomes "$mark" "$job" Holding true
 json 0 status shop
 json 0 spool shop
