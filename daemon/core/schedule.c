@@ -89,11 +89,11 @@ void schedule_begin_round(ScheduleTally *t)
         t->round++;
 }
 
-void schedule_pass_preparing(ScheduleTally *t, uint32_t batch)
+void schedule_pass(ScheduleTally *t, uint32_t batch)
 {
         ScheduleBatch *b = batch_place(t, batch);
 
-        assert(is_there(t, b, batch) && b->n_jobs[SCHEDULE_PREPARING] > 0);
+        assert(is_there(t, b, batch) && b->n_jobs[SCHEDULE_PREPARING] + b->n_jobs[SCHEDULE_READY] > 0);
         b->waited_round = t->round;
 }
 

@@ -66,7 +66,7 @@ void schedule_remove(ScheduleTally *t, uint32_t batch, ScheduleStage stage);
 /* A round begins over the jobs that run, in the order of ids: a question about each that could go on if it were its
  * turn, and a word of each that gets ready, so that the first of a call stays the first. */
 void schedule_begin_round(ScheduleTally *t);
-void schedule_pass_preparing(ScheduleTally *t, uint32_t batch);
+void schedule_pass(ScheduleTally *t, uint32_t batch);
 
 /* What becomes of a job that is counted as SCHEDULE_QUEUED, and may prepare where it starts; and of one that is counted
  * as SCHEDULE_READY, and moves then. Where it may start or is called off, the caller counts it as that before the next

@@ -342,6 +342,12 @@ static CutoverEvent admission(const QueueOperation *o)
         return late ? CUTOVER_ADMITTED_LATE : CUTOVER_ADMITTED;
 }
 
+/* Also while it is being recorded that it is ready. */
+static bool gets_ready(const Bot *b)
+{
+        return b->counted.stage == SCHEDULE_PREPARING || b->counted.stage == SCHEDULE_READY;
+}
+
 /* Asks for each job that could begin whether it is its turn. Returns how long until it is worth asking again. */
 static usec_t admit(Manager *m)
 {
@@ -353,8 +359,8 @@ static usec_t admit(Manager *m)
                 QueueOperation *o = waiting(l->bots[i]);
                 ScheduleVerdict verdict = SCHEDULE_WAIT_CONCURRENCY;
 
-                if (!o && l->bots[i]->counted.stage == SCHEDULE_PREPARING)
-                        schedule_pass_preparing(&m->counts.tally, l->bots[i]->counted.batch);
+                if (!o && gets_ready(l->bots[i]))
+                        schedule_pass(&m->counts.tally, l->bots[i]->counted.batch);
                 if (!o || o->left_usec == USEC_INFINITY)
                         continue;
                 if (o->left_usec == 0)

@@ -145,7 +145,7 @@ static ScheduleVerdict ask_up_to(ScheduleTally *t, Job *jobs, size_t n, Job *las
         for (uint32_t id = 1; id < last->id; id++)
                 for (size_t i = 0; i < n; i++)
                         if (jobs[i].id == id && jobs[i].stage == PREPARING)
-                                schedule_pass_preparing(t, jobs[i].batch);
+                                schedule_pass(t, jobs[i].batch);
                         else if (jobs[i].id == id && jobs[i].stage == READY)
                                 (void) ask(t, jobs, n, jobs + i, limits);
         return ask(t, jobs, n, last, limits);
@@ -254,7 +254,7 @@ static void ask_all(Fleet *f)
         schedule_begin_round(&f->tally);
         for (size_t i = 0; i < JOBS; i++) {
                 if (f->jobs[i].stage == PREPARING)
-                        schedule_pass_preparing(&f->tally, f->jobs[i].batch);
+                        schedule_pass(&f->tally, f->jobs[i].batch);
                 if (f->jobs[i].stage != READY)
                         continue;
                 f->verdicts[i] = ask(&f->tally, f->jobs, JOBS, f->jobs + i, &f->limits);
