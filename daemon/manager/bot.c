@@ -128,14 +128,13 @@ const char *bot_root(const Bot *b, Seat seat)
 
 bool bot_gate_open(const Bot *b)
 {
-        const CutoverFacts *facts = cutover_facts(b->record.state);
         Seat seat = bot_seat(b);
 
         /* After a boot the local server comes first, and its bots' workers after it. */
         if (seat == SEAT_LOCAL && b->manager->server_call)
                 return false;
-        return b->record_ok && (!b->saving || facts->recording == CUTOVER_RECORD_BESIDE) && !b->asked_job && b->token &&
-               facts->gate_open && (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
+        return b->record_ok && !b->saving && !b->asked_job && b->token && cutover_facts(b->record.state)->gate_open &&
+               (seat == SEAT_CLOUD || seat == SEAT_LOCAL);
 }
 
 Seat bot_source(const Bot *b)

@@ -278,7 +278,7 @@ DEFINE_CLEANUP(Bot *, bot_free);
 void bot_set_error(Bot *b, const char *format, ...) _printf_(2, 3);
 void bot_changed(Bot *b);
 const char *bot_root(const Bot *b, Seat seat); /* API root of cloud or local */
-bool bot_gate_open(const Bot *b);              /* workers may be served */
+bool bot_gate_open(const Bot *b);              /* workers may be served, by the record that is on disk */
 Seat bot_source(const Bot *b);                 /* the server that a logOut goes to now */
 bool bot_is_held(const Bot *b);
 

@@ -265,9 +265,6 @@ static bool waits_on(QueueOperation *o)
         Bot *b = o->base.bot;
         const RecordJob *job = &b->record.job;
 
-        /* All the rest was so when it left the queue, and its login is reserved. */
-        if (b->record.state == CUTOVER_READY)
-                return true;
         if (b->record.stale) {
                 if (o->server_ready)
                         let_go(b, CUTOVER_ADMITTED_STALE);
@@ -304,13 +301,14 @@ static void look_at_waits(Manager *m)
 
                 if (!o)
                         continue;
-                o->left_usec = USEC_INFINITY;
-                if (!waits_on(o))
-                        continue;
+                /* All but its turn was so when it left the queue, and its login is reserved. */
                 if (l->bots[i]->record.state == CUTOVER_READY) {
                         o->left_usec = 0;
                         continue;
                 }
+                o->left_usec = USEC_INFINITY;
+                if (!waits_on(o))
+                        continue;
                 o->left_usec = wait_left(m, l->bots[i], o->window_usec, ahead);
                 ahead += l->bots[i]->record.job.target == SEAT_CLOUD;
         }
